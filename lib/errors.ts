@@ -1,0 +1,131 @@
+import { constants } from 'node:os';
+
+/** Where in a launch an error arose. */
+export type Phase =
+  | 'options'
+  | 'spec'
+  | 'launcher'
+  | 'prepare'
+  | 'idmap'
+  | 'cgroup'
+  | 'mount'
+  | 'net'
+  | 'process'
+  | 'exec'
+  | 'teardown';
+
+/** The facts an error carries beside its message; each field only where it is known. */
+export interface ErrorFacts {
+  /** Where in the launch it happened. */
+  phase?: Phase;
+  /** The plan's own words for the failed step, as `explain()` prints it. */
+  step?: string;
+  /** The system call that failed. */
+  syscall?: string;
+  /** The negative errno, as Node's own system errors carry it. */
+  errno?: number;
+  /** The path the failed operation was about. */
+  path?: string;
+  /** The option that was wrong, dotted: `limits.memory`. */
+  option?: string;
+  /** What to do about it, in one sentence. */
+  hint?: string;
+  cause?: unknown;
+}
+
+/**
+ * Everything that ringfort's own machinery throws. A guest that fails is data (a result), never an
+ * error. Branch on `code`, not on the class or the text.
+ */
+export class ContainerError extends Error implements ErrorFacts {
+  override readonly name: string = 'ContainerError';
+  /** `ERR_…`, stable between versions. */
+  readonly code: string;
+  declare readonly phase?: Phase;
+  declare readonly step?: string;
+  declare readonly syscall?: string;
+  declare readonly errno?: number;
+  declare readonly path?: string;
+  declare readonly option?: string;
+  declare readonly hint?: string;
+
+  constructor(code: string, message: string, facts: ErrorFacts = {}) {
+    const { cause, ...rest } = facts;
+    super(
+      facts.hint === undefined ? message : `${message} (${facts.hint})`,
+      cause === undefined ? undefined : { cause },
+    );
+    this.code = code;
+    for (const [key, value] of Object.entries(rest)) {
+      if (value !== undefined) Object.defineProperty(this, key, { value, enumerable: true });
+    }
+  }
+}
+
+/** An option or spec field is wrong: misspelt, contradictory, out of range. Nothing was created. */
+export class InvalidSpecError extends ContainerError {
+  override readonly name = 'InvalidSpecError';
+}
+
+/** This kernel, machine or build cannot do what was asked, whoever asks. */
+export class UnsupportedError extends ContainerError {
+  override readonly name = 'UnsupportedError';
+}
+
+/** The kernel can do it, but not for this user here. */
+export class PermissionError extends ContainerError {
+  override readonly name = 'PermissionError';
+}
+
+/** A program, root, mount source, user or namespace that was named does not exist. */
+export class NotFoundError extends ContainerError {
+  override readonly name = 'NotFoundError';
+}
+
+/** The call does not fit the state of the container. */
+export class StateError extends ContainerError {
+  override readonly name = 'StateError';
+}
+
+/** The launcher died or its socket closed under a pending call. */
+export class ContainerGoneError extends ContainerError {
+  override readonly name = 'ContainerGoneError';
+}
+
+/**
+ * An option was wrong.
+ * @param option dotted name of the option
+ * @param expected what would have been right
+ * @param got the offending value; shown shortened
+ */
+export function invalid(option: string, expected: string, got?: unknown): InvalidSpecError {
+  const shown = arguments.length < 3 ? '' : `, got ${show(got)}`;
+  return new InvalidSpecError('ERR_INVALID_OPTION', `${option}: expected ${expected}${shown}`, {
+    option,
+    phase: 'options',
+  });
+}
+
+/** A value as it appears in a message: JSON-like, at most 80 characters. */
+export function show(value: unknown): string {
+  let text: string | undefined;
+  if (typeof value === 'bigint') text = `${value}n`;
+  else {
+    try {
+      text = JSON.stringify(value);
+    } catch {
+      text = undefined;
+    }
+    text ??= String(value);
+  }
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
+
+const errnoNames = new Map<number, string>(
+  Object.entries(constants.errno).map(([name, number]) => [number, name]),
+);
+
+/** `ENOENT` for 2; `E<number>` for one that Node has no name for. Takes either sign. */
+export function errnoName(errno: number): string {
+  return errnoNames.get(Math.abs(errno)) ?? `E${Math.abs(errno)}`;
+}

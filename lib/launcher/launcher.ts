@@ -1,0 +1,235 @@
+import { closeSync } from 'node:fs';
+import { ContainerGoneError } from '../errors.js';
+import type { Channel } from '../native/binding.js';
+import { launcherPath, loadBinding } from '../native/load.js';
+import { decodeReport, type Report, reportType, request } from './messages.js';
+
+/** What a launch hears of its container; each at most once unless said otherwise. */
+export interface LaunchEvents {
+  /** The plan has left: descriptors that travelled with it may be closed. */
+  sent(): void;
+  /** The program has been executed. The descriptor is the caller's to close. */
+  running(report: Report, pidfd: number): void;
+  /** The launch did not happen; everything has been undone. */
+  failed(report: Report): void;
+  /** The container has ended. */
+  exited(report: Report): void;
+  /** Nothing is left; with `left` > 0 (perhaps more than once): something resists and is retried. */
+  gone(report: Report): void;
+  /** The master side of the program's terminal, the caller's to close. */
+  pty(fd: number): void;
+  /** The launcher is gone, and the container with it. */
+  lost(error: ContainerGoneError): void;
+}
+
+interface Queued {
+  type: number;
+  id: number;
+  arg: number;
+  plan?: Uint8Array;
+  fds?: readonly number[];
+  sent?: () => void;
+}
+
+/** How the launcher is set up once it runs; ordinary users need ids mapped meanwhile. */
+export interface LauncherSetup {
+  /** Maps the ids of the launcher's own user namespace; absent for a privileged launcher. */
+  mapIds?: (pid: number) => Promise<void>;
+  /** Descriptor of the id lock, kept open by the launcher until its containers are gone. */
+  lockFd: number;
+}
+
+/** A launcher process and the containers it holds. One for each Node environment. */
+export class LauncherClient {
+  readonly #channel: Channel;
+  readonly #launches = new Map<number, LaunchEvents>();
+  readonly #setups: { resolve: (errno: number) => void; reject: (error: Error) => void }[] = [];
+  readonly #queue: Queued[] = [];
+  #nextId = 1;
+  #gone: ContainerGoneError | undefined;
+
+  private constructor(path: string, lockFd: number) {
+    const { Channel } = loadBinding();
+    this.#channel = new Channel(
+      path,
+      lockFd,
+      (message, fds) => this.#onMessage(message, fds),
+      () => this.#flush(),
+      () => this.#onExit(),
+    );
+  }
+
+  /**
+   * Starts a launcher and sets it up.
+   * @returns the client, or the request that failed and its errno
+   */
+  static async start(
+    setup: LauncherSetup,
+  ): Promise<LauncherClient | { failed: keyof typeof request; errno: number }> {
+    const client = LauncherClient.#spawn(setup.lockFd);
+    if (setup.mapIds !== undefined) {
+      const errno = await client.#setUp(request.unshareUser);
+      if (errno !== 0) return client.#abandon('unshareUser', errno);
+      try {
+        await setup.mapIds(client.pid);
+      } catch (error) {
+        client.close();
+        throw error;
+      }
+    }
+    const errno = await client.#setUp(request.makeHome);
+    if (errno !== 0) return client.#abandon('makeHome', errno);
+    return client;
+  }
+
+  static #spawn(lockFd: number): LauncherClient {
+    try {
+      return new LauncherClient('', lockFd);
+    } catch (error) {
+      // vm.memfd_noexec=2 and some LSMs forbid to execute a memfd; the installed twin may do.
+      const { code } = error as NodeJS.ErrnoException;
+      const path = launcherPath();
+      if ((code !== 'EACCES' && code !== 'EPERM') || path === undefined) throw error;
+      return new LauncherClient(path, lockFd);
+    }
+  }
+
+  /** Process id of the launcher. */
+  get pid(): number {
+    return this.#channel.pid;
+  }
+
+  /** Why the launcher is gone, once it is. */
+  get gone(): ContainerGoneError | undefined {
+    return this.#gone;
+  }
+
+  /** Containers that are not completely gone yet. */
+  get live(): number {
+    return this.#launches.size;
+  }
+
+  /** Carries out a plan. Its descriptors must stay open until `sent`. */
+  launch(plan: Uint8Array, fds: readonly number[], events: LaunchEvents): number {
+    if (this.#gone !== undefined) throw this.#gone;
+    const id = this.#nextId++;
+    this.#launches.set(id, events);
+    if (this.#launches.size === 1) this.#channel.ref();
+    try {
+      this.#post({ type: request.launch, id, arg: 0, plan, fds, sent: () => events.sent() });
+    } catch (error) {
+      this.#forget(id);
+      throw error;
+    }
+    return id;
+  }
+
+  /** Sends a signal to the container's main program. */
+  signal(id: number, signal: number): void {
+    this.#control(request.signal, id, signal);
+  }
+
+  /** Ends everything in the container at once. */
+  kill(id: number): void {
+    this.#control(request.kill, id, 0);
+  }
+
+  /** Ends all containers and the launcher. */
+  close(): void {
+    this.#channel.close();
+    this.#onExit();
+  }
+
+  #control(type: number, id: number, arg: number): void {
+    if (this.#gone !== undefined || !this.#launches.has(id)) return;
+    this.#post({ type, id, arg });
+  }
+
+  #abandon(failed: keyof typeof request, errno: number) {
+    this.close();
+    return { failed, errno };
+  }
+
+  #setUp(type: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#setups.push({ resolve, reject });
+      this.#channel.ref();
+      this.#post({ type, id: 0, arg: 0 });
+    });
+  }
+
+  #post(message: Queued): void {
+    if (this.#queue.length > 0 || !this.#send(message)) {
+      this.#queue.push(message);
+      this.#channel.watchWritable();
+    }
+  }
+
+  #send({ type, id, arg, plan, fds = [], sent }: Queued): boolean {
+    if (!this.#channel.send(type, id, arg, plan, fds)) return false;
+    sent?.();
+    return true;
+  }
+
+  #flush(): void {
+    while (this.#queue.length > 0) {
+      if (!this.#send(this.#queue[0] as Queued)) {
+        this.#channel.watchWritable();
+        return;
+      }
+      this.#queue.shift();
+    }
+  }
+
+  #onMessage(message: Buffer, fds: number[]): void {
+    const report = decodeReport(message);
+    if (report === undefined) {
+      for (const fd of fds) closeSync(fd);
+      return;
+    }
+    if (report.type === reportType.ready) {
+      this.#setups.shift()?.resolve(report.error);
+      if (this.#launches.size === 0) this.#channel.unref();
+      return;
+    }
+    const events = this.#launches.get(report.id);
+    if (events === undefined) {
+      for (const fd of fds) closeSync(fd);
+      return;
+    }
+    this.#deliver(events, report, fds);
+  }
+
+  #deliver(events: LaunchEvents, report: Report, fds: number[]): void {
+    switch (report.type) {
+      case reportType.running:
+        return events.running(report, fds[0] ?? -1);
+      case reportType.failed:
+        return events.failed(report);
+      case reportType.exited:
+        return events.exited(report);
+      case reportType.pty:
+        return events.pty(fds[0] ?? -1);
+      case reportType.gone:
+        if (report.left === 0) this.#forget(report.id);
+        return events.gone(report);
+    }
+  }
+
+  #forget(id: number): void {
+    this.#launches.delete(id);
+    if (this.#launches.size === 0) this.#channel.unref();
+  }
+
+  #onExit(): void {
+    if (this.#gone !== undefined) return;
+    this.#gone = new ContainerGoneError('ERR_LAUNCHER_GONE', 'the launcher process has ended', {
+      phase: 'launcher',
+    });
+    for (const setup of this.#setups.splice(0)) setup.reject(this.#gone);
+    const launches = [...this.#launches.values()];
+    this.#launches.clear();
+    this.#queue.length = 0;
+    for (const events of launches) events.lost(this.#gone);
+  }
+}

@@ -1,0 +1,44 @@
+import type { SysBinding } from '../sys/binding.js';
+
+/** The addon's socket to one launcher process (native/addon/launcher.cc). */
+export interface Channel {
+  readonly pid: number;
+  /** False when the socket is full just now: try again after `onWritable`. */
+  send(
+    type: number,
+    id: number,
+    arg: number,
+    plan: Uint8Array | undefined,
+    fds: readonly number[],
+  ): boolean;
+  /** One call of `onWritable` when the socket takes messages again. */
+  watchWritable(): void;
+  close(): void;
+  /** Keeps the event loop alive; `unref` (the state at start) does not. */
+  ref(): void;
+  unref(): void;
+}
+
+/** One row of native/steps.def. */
+export interface StepRow {
+  name: string;
+  signature: string;
+  sides: number;
+  needs: number;
+  raises: number;
+}
+
+/** What the addon exports. */
+export interface Binding {
+  sys: SysBinding;
+  steps: StepRow[];
+  /** Numbers of native/protocol.h. */
+  protocol: Record<string, number>;
+  Channel: new (
+    path: string,
+    lockFd: number,
+    onMessage: (report: Buffer, fds: number[]) => void,
+    onWritable: () => void,
+    onExit: () => void,
+  ) => Channel;
+}

@@ -1,0 +1,189 @@
+import type { Readable, Writable } from 'node:stream';
+import type { IdMapping, Spec, SpecMount, SpecResources, SpecSeccomp } from './spec/types.js';
+
+/** Bytes, or a string with a unit: `'512MiB'`, `'1GiB'`, `'64k'` (k, m, g are powers of 1024). */
+export type Size = number | string;
+
+/** A namespace: a new one, the host's, or one to join by path or by the pid of a member. */
+export type NamespaceChoice = 'new' | 'host' | { path: string } | { pid: number };
+
+/** Per-namespace choices; everything but `time` is `'new'` unless said otherwise. */
+export interface NamespaceOptions {
+  /** @see user_namespaces(7) */
+  user?: NamespaceChoice;
+  /** @see pid_namespaces(7) */
+  pid?: NamespaceChoice;
+  /** @see mount_namespaces(7) */
+  mount?: NamespaceChoice;
+  /** @see network_namespaces(7) */
+  net?: NamespaceChoice;
+  /** @see ipc_namespaces(7) */
+  ipc?: NamespaceChoice;
+  /** @see uts_namespaces(7) */
+  uts?: NamespaceChoice;
+  /** @see cgroup_namespaces(7) */
+  cgroup?: NamespaceChoice;
+  /** Default `'host'`. @see time_namespaces(7) */
+  time?: NamespaceChoice;
+}
+
+/** Reads and writes of one block device, per second. */
+export interface IoLimit {
+  /** Device node or `major:minor`. */
+  device: string;
+  readBps?: Size;
+  writeBps?: Size;
+  readIops?: number;
+  writeIops?: number;
+}
+
+/** What a container may use. Counted for all its processes together unless said otherwise. */
+export interface Limits {
+  /** RAM. Default `'512MiB'`. The kernel kills the whole container above it (`reason: 'oom'`). */
+  memory?: Size;
+  /** Swap on top of `memory`. Default 0. */
+  swap?: Size;
+  /** CPUs' worth of time, as `docker --cpus`: 0.5 is half of one. Default: no quota. */
+  cpus?: number;
+  /** Share under contention, 1 to 10000. Default 100 (the kernel's own). */
+  cpuWeight?: number;
+  /** CPUs it may run on, such as `'0-1,3'`. */
+  cpuset?: string;
+  /** Tasks at once. Default 256. */
+  pids?: number;
+  io?: IoLimit[];
+  /** CPU time in ms; at the end of it everything is killed (`reason: 'cpu-time'`). */
+  cpuTime?: number;
+  /** Open files of one process (RLIMIT_NOFILE). Default 1024. */
+  nofile?: number;
+  /** Bytes of the largest file a process may write (RLIMIT_FSIZE). Default: unlimited. */
+  fsize?: Size;
+}
+
+/** An overlay of directories: `lower` first entry on top, as `lowerdir=` has it. */
+export interface OverlayRoot {
+  /** Read-only layers, at least one. */
+  lower: string[];
+  /** Kept writable layer; without it writes go to memory and are gone at the end. */
+  upper?: string;
+  /** Scratch directory on the same file system as `upper`; required with it. */
+  work?: string;
+  /** Size of the in-memory upper layer. Default `'64MiB'`. */
+  size?: Size;
+}
+
+/** `'host'`, a directory, or an overlay. */
+export type Rootfs = 'host' | string | OverlayRoot;
+
+/** Capabilities: a list for every set but ambient and inheritable, or each set by itself. */
+export type Capabilities =
+  | string[]
+  | Partial<
+      Record<'bounding' | 'effective' | 'permitted' | 'inheritable' | 'ambient', string[]>
+    >;
+
+/** How a container is built. Everything has a default; `{}` is the safest container there is. */
+export interface ContainerOptions {
+  /** Root file system. Default `'host'`: the host's system directories, read-only. */
+  rootfs?: Rootfs;
+  /**
+   * Whether the root is read-only. Default `true` for `'host'` and a directory, `false` for an
+   * overlay. `false` with a directory writes into that directory.
+   */
+  readonly?: boolean;
+  /** OCI mounts or docker's `'./a:/b:ro'`; relative sources are taken from Node's cwd. */
+  mounts?: (SpecMount | string)[];
+  /** Mask these instead of the default list. */
+  maskedPaths?: string[];
+  /** Make these read-only instead of the default list. */
+  readonlyPaths?: string[];
+  /** Default: the container's id. */
+  hostname?: string;
+  domainname?: string;
+  namespaces?: NamespaceOptions;
+  /** Only loopback (`'none'`, the default) or the host's network (`'host'`). */
+  network?: 'none' | 'host';
+  /** User namespace map; default: a range of its own. Host id 0 is refused. */
+  uidMappings?: IdMapping[];
+  gidMappings?: IdMapping[];
+  /** Range that root takes containers' ids from. Default `{ hostID: 524288, size: 1878458368 }`. */
+  idPool?: { hostID: number; size: number };
+  /** Offsets of a new time namespace, ms. */
+  timeOffsets?: { monotonic?: number; boottime?: number };
+  /** `'none'` gives up all limits that need a cgroup; nothing else does. */
+  limits?: Limits | 'none';
+  /** OCI `linux.resources` for what `limits` has no word for; `limits` wins where both speak. */
+  resources?: SpecResources;
+  /** cgroup to make the container's below, as in /proc/self/cgroup. Default: this process's own. */
+  cgroupParent?: string;
+  /** Default: none. `'image'` is the nine that container images are usually built for. */
+  capabilities?: Capabilities | 'image';
+  /** Default `true`. */
+  noNewPrivileges?: boolean;
+  /** Docker or OCI JSON profile, `'default'` or `'unconfined'`. */
+  seccomp?: 'default' | 'unconfined' | SpecSeccomp | Record<string, unknown>;
+  /** Landlock as a second wall: on where the kernel has it (`'auto'`), required or off. */
+  landlock?: 'auto' | 'require' | 'off';
+  /** AppArmor profile to execute under; an error where the host has no AppArmor. */
+  apparmorProfile?: string;
+  /** SELinux label to execute under; an error where the host has no SELinux. */
+  selinuxLabel?: string;
+  /** Soft and hard limits by OCI name, such as `{ RLIMIT_STACK: 8388608 }` or `[soft, hard]`. */
+  rlimits?: Record<string, number | [number, number]>;
+  /** −1000 to 1000; default 500, so that the guest dies before the host's programs. */
+  oomScoreAdj?: number;
+  /** Namespaced sysctls, such as `{ 'net.ipv4.ip_unprivileged_port_start': '0' }`. */
+  sysctl?: Record<string, string>;
+  /** Our init as pid 1: reaps orphans, forwards signals. Default `true`. */
+  init?: boolean;
+  annotations?: Record<string, string>;
+  /** Last word on the compiled spec; what it returns is validated again. */
+  oci?: (spec: Spec) => Spec;
+}
+
+/** How one program is run. */
+export interface ProcessOptions {
+  /** Default `'/'`; with `rootfs: 'host'` the private home, `/root` or `/home/user`. */
+  cwd?: string;
+  /** The whole environment. Default: PATH, HOME and nothing of the host's. */
+  env?: Record<string, string>;
+  /** Default 0: the container's own root, which is nobody outside. */
+  uid?: number;
+  /** Default: `uid`'s group in the container's /etc/passwd, else 0. */
+  gid?: number;
+  /** Additional group ids. Default: none. */
+  groups?: number[];
+  /** `'name'`, `'name:group'` or `'uid:gid'`, looked up in the container. Not with `uid`. */
+  user?: string;
+  /** File mode creation mask. Default 0o022. */
+  umask?: number;
+}
+
+/** Where one of the program's standard streams goes. */
+export type StdioChoice = 'pipe' | 'inherit' | 'ignore' | number | Readable | Writable;
+
+/** Options of `run`. */
+export interface RunOptions extends ContainerOptions, ProcessOptions {
+  /** Wall-clock limit in ms (monotonic); then `killSignal`. Default: none. */
+  timeout?: number;
+  /** Cancels the run: `killSignal`, then an AbortError. */
+  signal?: AbortSignal;
+  /** First signal of a timeout or abort. Default `'SIGTERM'`. */
+  killSignal?: NodeJS.Signals | number;
+  /** ms between `killSignal` and SIGKILL for everything; default 5000; `false`: never. */
+  forceKillAfterDelay?: number | false;
+  /** Written to stdin, which is then closed. */
+  input?: string | Uint8Array | Readable;
+  /** stdin, stdout, stderr. Default `'pipe'`; one word stands for all three. */
+  stdio?: StdioChoice | [StdioChoice, StdioChoice, StdioChoice];
+  /** Most bytes kept of stdout and of stderr, each. Default 10 MiB. */
+  maxBuffer?: Size;
+  /** Beyond `maxBuffer`: drop the rest, kill (`reason: 'output'`), or kill and throw. Default truncate. */
+  maxBufferAction?: 'truncate' | 'kill' | 'error';
+  /** `'utf8'` (default) for strings, `'buffer'` for Buffers, or another of Node's encodings. */
+  encoding?: BufferEncoding | 'buffer';
+  /** Throw an `ExitError` when the program does not exit with 0. Default `false`. */
+  reject?: boolean;
+  /** Give the program a terminal as stdio. */
+  pty?: { cols: number; rows: number };
+}

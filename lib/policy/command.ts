@@ -1,0 +1,88 @@
+import { posix } from 'node:path';
+import { invalid, PermissionError } from '../errors.js';
+import type { PlanBuilder } from '../plan/builder.js';
+import type { Slot } from '../plan/steps.js';
+import type { SpecProcess } from '../spec/types.js';
+import type { Facts } from './facts.js';
+
+/** RLIMIT_* numbers (getrlimit(2)); the same on x86_64 and aarch64. */
+const rlimitNumbers: Readonly<Record<string, number>> = {
+  RLIMIT_CPU: 0,
+  RLIMIT_FSIZE: 1,
+  RLIMIT_DATA: 2,
+  RLIMIT_STACK: 3,
+  RLIMIT_CORE: 4,
+  RLIMIT_RSS: 5,
+  RLIMIT_NPROC: 6,
+  RLIMIT_NOFILE: 7,
+  RLIMIT_MEMLOCK: 8,
+  RLIMIT_AS: 9,
+  RLIMIT_LOCKS: 10,
+  RLIMIT_SIGPENDING: 11,
+  RLIMIT_MSGQUEUE: 12,
+  RLIMIT_NICE: 13,
+  RLIMIT_RTPRIO: 14,
+  RLIMIT_RTTIME: 15,
+};
+
+/** Where a program without a slash is looked for when the environment has no PATH. */
+export const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+const unlimited = (1n << 64n) - 1n;
+
+function limitValue(value: number): bigint {
+  return value < 0 || value === Number.POSITIVE_INFINITY ? unlimited : BigInt(value);
+}
+
+/**
+ * Resource limits and umask. Nobody here can raise a hard limit, so a lower one of this process
+ * stays; a soft limit above it cannot be had.
+ * @throws PermissionError `ERR_RLIMIT_TOO_HIGH`
+ */
+export function planLimits(builder: PlanBuilder, process: SpecProcess, facts: Facts): void {
+  for (const { type, soft, hard } of process.rlimits ?? []) {
+    const resource = rlimitNumbers[type];
+    if (resource === undefined) throw invalid('rlimits', 'a name such as RLIMIT_NOFILE', type);
+    const ceiling = facts.hardLimits[type] ?? Number.POSITIVE_INFINITY;
+    if (soft > ceiling) {
+      throw new PermissionError(
+        'ERR_RLIMIT_TOO_HIGH',
+        `rlimits.${type}: expected at most the hard limit of this process, ${ceiling}, got ${soft}`,
+        { option: `rlimits.${type}`, phase: 'process', hint: `raise it with prlimit or ulimit -H` },
+      );
+    }
+    builder.add('child', {
+      op: 'rlimit',
+      resource,
+      soft: limitValue(soft),
+      hard: limitValue(Math.min(hard, ceiling)),
+    });
+  }
+  builder.add('child', { op: 'umask', mask: process.user.umask ?? 0o022 });
+}
+
+/** The terminal or the three streams that travel with the plan in slots 0 to 2. */
+export function planStdio(builder: PlanBuilder, process: SpecProcess, devpts?: Slot): void {
+  if (process.terminal !== true) {
+    builder.add('child', { op: 'stdio', stdin: 0, stdout: 1, stderr: 2 });
+    return;
+  }
+  if (devpts === undefined) throw invalid('pty', 'a devpts mount on /dev/pts');
+  const { height = 24, width = 80 } = process.consoleSize ?? {};
+  builder.add('child', { op: 'pty', devpts, rows: height, cols: width });
+}
+
+/** The paths execve is tried with, as execvp(3) makes them. */
+export function candidates(file: string, env: readonly string[]): string[] {
+  if (file.includes('/')) return [file];
+  const path = env.find((entry) => entry.startsWith('PATH='))?.slice(5) ?? defaultPath;
+  return path.split(':').map((dir) => (dir === '' ? file : posix.join(dir, file)));
+}
+
+/** Becomes the program. */
+export function planExec(builder: PlanBuilder, process: SpecProcess): void {
+  const env = process.env ?? [];
+  const file = process.args[0] as string;
+  builder.add('child', { op: 'exec', candidates: candidates(file, env), argv: process.args, env });
+}
+

@@ -1,0 +1,50 @@
+import type { IdMapping } from '../spec/types.js';
+
+/** One entry of the host's root that a `rootfs: 'host'` container is shown. */
+export interface HostEntry {
+  /** Absolute path, the same inside and outside. */
+  path: string;
+  kind: 'directory' | 'file' | 'symlink';
+  /** Where a symlink points, as written. */
+  target?: string;
+}
+
+/** What the mount policy needs to know of a root file system that is a directory. */
+export interface RootFacts {
+  /** Of the paths that something is to be mounted on, those that exist (resolved in the root). */
+  existing: ReadonlySet<string>;
+}
+
+/**
+ * What policy must know of this host, handed to it as data so that it stays a pure function: the
+ * same facts and the same spec give the same plan, byte for byte.
+ */
+export interface Facts {
+  /** The launcher has CAP_SYS_ADMIN over the host's mounts: idmapped mounts, any bind source. */
+  privileged: boolean;
+  /** `[6, 18]` */
+  kernel: readonly [number, number];
+  /** Architecture of this process, as Node calls it. */
+  arch: 'x64' | 'arm64';
+  /** Highest capability number (/proc/sys/kernel/cap_last_cap). */
+  lastCap: number;
+  /** 0 when the kernel has no Landlock. */
+  landlockAbi: number;
+  /** Id maps of the new user namespace, chosen by host/ids; in the launcher's own ids. */
+  uidMappings: readonly IdMapping[];
+  gidMappings: readonly IdMapping[];
+  /** `setgroups` must be denied before the gid map can be written (single-id fallback). */
+  denySetgroups: boolean;
+  /** Descriptor of a user namespace with the same maps, for idmapped mounts; privileged only. */
+  idmapUserns?: number;
+  /** Hard resource limits of this process by OCI name; a limit cannot be raised above them. */
+  hardLimits: Readonly<Record<string, number>>;
+  hostEntries: readonly HostEntry[];
+  root?: RootFacts;
+  /** Bind sources that are not directories: their mount point must be a file. */
+  fileSources: ReadonlySet<string>;
+  /** Masked paths whose glob (`cpu*`) was expanded against this host. */
+  expandedMasks?: readonly string[];
+  /** LSMs of the host (/sys/kernel/security/lsm), for exec labels. */
+  lsms: readonly string[];
+}

@@ -1,0 +1,116 @@
+import type { PlanBuilder } from '../plan/builder.js';
+import { bytes, type Slot } from '../plan/steps.js';
+import { invalid } from '../errors.js';
+import type { NamespaceType, Spec, SpecNamespace } from '../spec/types.js';
+
+/** `CLONE_NEW*` of each namespace type (namespaces(7)). */
+export const cloneFlag: Readonly<Record<NamespaceType, number>> = {
+  user: 0x10000000,
+  pid: 0x20000000,
+  mount: 0x00020000,
+  network: 0x40000000,
+  ipc: 0x08000000,
+  uts: 0x04000000,
+  cgroup: 0x02000000,
+  time: 0x00000080,
+};
+
+/** Which of the plan's namespaces are new, joined or the host's. */
+export interface NamespacePlan {
+  fresh: ReadonlySet<NamespaceType>;
+  /** Slot of the descriptor of a namespace to join. */
+  joined: ReadonlyMap<NamespaceType, Slot>;
+}
+
+/**
+ * Sorts the spec's namespaces. A joined one is a descriptor that travels with the plan; `fdOf`
+ * says which slot it has.
+ */
+export function sortNamespaces(
+  namespaces: readonly SpecNamespace[],
+  fdOf: (path: string) => Slot,
+): NamespacePlan {
+  const fresh = new Set<NamespaceType>();
+  const joined = new Map<NamespaceType, Slot>();
+  for (const { type, path } of namespaces) {
+    if (path === undefined) fresh.add(type);
+    else joined.set(type, fdOf(path));
+  }
+  if (joined.has('user') && fresh.size === 0) {
+    throw invalid('namespaces.user', 'at least one new namespace beside a joined user namespace');
+  }
+  return { fresh, joined };
+}
+
+/**
+ * Joins that the launcher makes before the clone and takes back after it: the child is born
+ * inside. A joined user namespace is entered by the child, because nobody comes back from one.
+ */
+export function planJoins(builder: PlanBuilder, plan: NamespacePlan): void {
+  for (const [type, fd] of plan.joined) {
+    if (type !== 'user') builder.add('prepare', { op: 'setns', slot: fd, type: cloneFlag[type] });
+  }
+}
+
+/**
+ * The clone's flags. The cgroup namespace is left to `planCgroupNamespace`, the time namespace to
+ * `planTime`; with a joined user namespace the child makes all of them, so that it owns them.
+ */
+export function planClone(builder: PlanBuilder, plan: NamespacePlan, bornInCgroup: boolean): void {
+  if (plan.joined.has('user')) return;
+  for (const type of plan.fresh) {
+    if (type === 'time' || (type === 'cgroup' && !bornInCgroup)) continue;
+    builder.cloneFlags |= BigInt(cloneFlag[type]);
+  }
+}
+
+/** Entering a joined user namespace and making what is new inside it. */
+export function planUserJoin(builder: PlanBuilder, plan: NamespacePlan): void {
+  const user = plan.joined.get('user');
+  if (user === undefined) return;
+  builder.add('child', { op: 'setns', slot: user, type: cloneFlag.user });
+  let flags = 0;
+  for (const type of plan.fresh) if (type !== 'time') flags |= cloneFlag[type];
+  builder.add('child', { op: 'unshare', flags });
+  // unshare(CLONE_NEWPID) takes effect for children only.
+  if (plan.fresh.has('pid')) builder.add('child', { op: 'fork', role: 1, keepCaps: 0n });
+}
+
+/** A new time namespace: its offsets can be set only before the first process is in it. */
+export function planTime(builder: PlanBuilder, spec: Spec, plan: NamespacePlan): void {
+  if (!plan.fresh.has('time')) return;
+  builder.add('child', { op: 'unshare', flags: cloneFlag.time });
+  const lines = Object.entries(spec.linux.timeOffsets ?? {}).map(
+    ([clock, offset]) => `${clock} ${offset.secs} ${offset.nanosecs ?? 0}\n`,
+  );
+  if (lines.length > 0) {
+    const data = bytes(lines.join(''));
+    builder.add('child', { op: 'procWrite', file: 'self/timens_offsets', data, readBack: 0 });
+  }
+}
+
+/** The cgroup namespace after the child has moved into its v1 cgroups: its root is where it is. */
+export function planCgroupNamespace(
+  builder: PlanBuilder,
+  plan: NamespacePlan,
+  bornInCgroup: boolean,
+): void {
+  if (plan.fresh.has('cgroup') && !bornInCgroup && !plan.joined.has('user'))
+    builder.add('child', { op: 'unshare', flags: cloneFlag.cgroup });
+}
+
+/** Hostname, loopback and sysctls of the new namespaces. */
+export function planNames(builder: PlanBuilder, spec: Spec, plan: NamespacePlan): void {
+  if (plan.fresh.has('uts')) {
+    if (spec.hostname !== undefined)
+      builder.add('child', { op: 'sethostname', name: spec.hostname });
+    if (spec.domainname !== undefined)
+      builder.add('child', { op: 'setdomainname', name: spec.domainname });
+  }
+  if (plan.fresh.has('network')) builder.add('child', { op: 'linkUp', name: 'lo' });
+  for (const [name, value] of Object.entries(spec.linux.sysctl ?? {})) {
+    const file = `sys/${name.replaceAll('.', '/')}`;
+    builder.add('child', { op: 'procWrite', file, data: bytes(value), readBack: 1 });
+  }
+}
+

@@ -1,0 +1,143 @@
+import type { PlanBuilder } from '../plan/builder.js';
+import { type Slot, slot, wall } from '../plan/steps.js';
+import type { IdMapping, Spec, SpecProcess } from '../spec/types.js';
+import { capabilityMask } from './capabilities.js';
+import type { Facts } from './facts.js';
+import { prctl } from './users.js';
+
+interface CapabilityMasks {
+  bounding: bigint;
+  effective: bigint;
+  permitted: bigint;
+  inheritable: bigint;
+  ambient: bigint;
+}
+
+/** The five sets of the spec as masks. */
+export function capabilityMasks(process: SpecProcess): CapabilityMasks {
+  const sets = process.capabilities ?? {};
+  const of = (name: keyof CapabilityMasks) => capabilityMask(sets[name], `capabilities.${name}`);
+  return {
+    bounding: of('bounding'),
+    effective: of('effective'),
+    permitted: of('permitted'),
+    inheritable: of('inheritable'),
+    ambient: of('ambient'),
+  };
+}
+
+function groupBytes(ids: readonly number[]): Uint8Array {
+  return new Uint8Array(Uint32Array.from(ids).buffer);
+}
+
+/** Groups, ids, capabilities and no_new_privs, in the one order that works. */
+export function planIdentity(builder: PlanBuilder, process: SpecProcess, facts: Facts): void {
+  const masks = capabilityMasks(process);
+  const { uid, gid, additionalGids = [] } = process.user;
+  // Needs CAP_SETPCAP, so before the others go.
+  builder.add('child', { op: 'capBounding', keep: masks.bounding });
+  if (!facts.denySetgroups)
+    builder.add('child', { op: 'setgroups', ids: groupBytes(additionalGids) });
+  builder.add(
+    'child',
+    { op: 'setgid', gid },
+    // Else leaving uid 0 would empty the permitted set before capset fills it (capabilities(7)).
+    { op: 'prctl', option: prctl.keepCaps, arg2: 1n, arg3: 0n },
+    { op: 'setuid', uid },
+    {
+      op: 'capset',
+      effective: masks.effective,
+      permitted: masks.permitted,
+      inheritable: masks.inheritable,
+    },
+  );
+  if (masks.ambient !== 0n) builder.add('child', { op: 'capAmbient', mask: masks.ambient });
+  if (process.noNewPrivileges === false) builder.waived |= wall.noNewPrivs;
+  else builder.add('child', { op: 'noNewPrivs' });
+}
+
+function hex(mask: bigint): string {
+  return mask.toString(16).padStart(16, '0');
+}
+
+function hostId(map: readonly IdMapping[], id: number): number {
+  const extent = map.find((e) => id >= e.containerID && id < e.containerID + e.size);
+  return extent === undefined ? id : extent.hostID + (id - extent.containerID);
+}
+
+/** What /proc/self/status must say just before exec (proc_pid_status(5)). */
+export function statusLines(spec: Spec, process: SpecProcess, facts: Facts): string[] {
+  const masks = capabilityMasks(process);
+  const { uid, gid, additionalGids = [] } = process.user;
+  const lines = [
+    `Uid:\t${Array(4).fill(uid).join('\t')}`,
+    `Gid:\t${Array(4).fill(gid).join('\t')}`,
+    `CapInh:\t${hex(masks.inheritable)}`,
+    `CapPrm:\t${hex(masks.permitted)}`,
+    `CapEff:\t${hex(masks.effective)}`,
+    `CapBnd:\t${hex(masks.bounding)}`,
+    `CapAmb:\t${hex(masks.ambient)}`,
+    `NoNewPrivs:\t${process.noNewPrivileges === false ? 0 : 1}`,
+    `Seccomp:\t${spec.linux.seccomp === undefined ? 0 : 2}`,
+  ];
+  if (!facts.denySetgroups) {
+    // The kernel keeps the list sorted by host id and ends it with a space.
+    const sorted = [...additionalGids].sort(
+      (a, b) => hostId(facts.gidMappings, a) - hostId(facts.gidMappings, b),
+    );
+    lines.push(`Groups:\t${sorted.join(' ')} `);
+  }
+  return lines;
+}
+
+/** Exec label of the host's LSM, written through the launcher's own proc and read back. */
+export function planLabel(builder: PlanBuilder, process: SpecProcess): void {
+  const encode = (text: string) => new TextEncoder().encode(text);
+  if (process.apparmorProfile !== undefined && process.apparmorProfile !== '')
+    builder.add('child', {
+      op: 'procWrite',
+      file: 'self/attr/apparmor/exec',
+      data: encode(`exec ${process.apparmorProfile}`),
+      readBack: 0,
+    });
+  if (process.selinuxLabel !== undefined && process.selinuxLabel !== '')
+    builder.add('child', {
+      op: 'procWrite',
+      file: 'self/attr/exec',
+      data: encode(process.selinuxLabel),
+      readBack: 1,
+    });
+}
+
+/**
+ * The last walls: descriptors, seccomp, and the assertion that everything stands. `status` was
+ * opened before, because the filter may forbid openat.
+ */
+export function planFilter(
+  builder: PlanBuilder,
+  spec: Spec,
+  process: SpecProcess,
+  facts: Facts,
+  filter: { program: Uint8Array; flags: number } | undefined,
+  status: Slot,
+): void {
+  builder.add('child', { op: 'cloexec' });
+  if (filter === undefined) builder.waived |= wall.seccomp;
+  else builder.add('child', { op: 'seccomp', flags: filter.flags, filter: filter.program });
+  builder.add('child', { op: 'assert', status, lines: statusLines(spec, process, facts) });
+}
+
+/** Opens the file that the assertion reads. */
+export function planStatus(builder: PlanBuilder): Slot {
+  const status = builder.newSlot();
+  builder.add('child', {
+    op: 'open',
+    slot: status,
+    dir: slot.proc,
+    path: 'self/status',
+    flags: 0,
+    resolve: 0n,
+    mode: 0,
+  });
+  return status;
+}

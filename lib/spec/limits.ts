@@ -1,0 +1,142 @@
+import type { ContainerOptions, IoLimit, Limits } from '../options.js';
+import { defaultLimits, defaultRlimits } from './defaults.js';
+import { defined } from './defined.js';
+import { rlimInfinity } from './names.js';
+import { parseSize } from './size.js';
+import type { SpecResources, SpecRlimit, SpecThrottle } from './types.js';
+
+/** The period that `cpus` is a fraction of, µs. @see cgroup-v2, cpu.max */
+const cpuPeriod = 100000;
+
+type BlockIO = NonNullable<SpecResources['blockIO']>;
+
+/** An IO limit in plain numbers; each rate per second. */
+export interface IoRates {
+  device: string;
+  readBps?: number;
+  writeBps?: number;
+  readIops?: number;
+  writeIops?: number;
+}
+
+/** `limits` laid over `resources`, with the defaults where neither speaks. */
+export function resourcesFromOptions(options: ContainerOptions): SpecResources | undefined {
+  if (options.limits === 'none') return undefined;
+  const limits = options.limits ?? {};
+  const given = options.resources ?? {};
+  return defined({
+    ...given,
+    memory: memoryFrom(limits, given.memory ?? {}),
+    cpu: cpuFrom(limits, given.cpu),
+    pids: { limit: limits.pids ?? given.pids?.limit ?? defaultLimits.pids },
+    blockIO: blockIoFrom(limits.io ?? [], given.blockIO),
+  });
+}
+
+function memoryFrom(limits: Limits, given: NonNullable<SpecResources['memory']>) {
+  const limit =
+    limits.memory === undefined
+      ? (given.limit ?? defaultLimits.memory)
+      : parseSize('limits.memory', limits.memory);
+  const swap =
+    limits.swap === undefined
+      ? (given.swap ?? limit)
+      : limit + parseSize('limits.swap', limits.swap);
+  return { ...given, limit, swap };
+}
+
+function cpuFrom(limits: Limits, given: SpecResources['cpu']): SpecResources['cpu'] {
+  const asked = defined({
+    shares: limits.cpuWeight === undefined ? undefined : sharesFromWeight(limits.cpuWeight),
+    quota: limits.cpus === undefined ? undefined : Math.round(limits.cpus * cpuPeriod),
+    period: limits.cpus === undefined ? undefined : cpuPeriod,
+    cpus: limits.cpuset,
+  });
+  return given === undefined && Object.keys(asked).length === 0 ? undefined : { ...given, ...asked };
+}
+
+/**
+ * OCI has only cgroup v1's `shares`, whose default is 1024 where `cpu.weight`'s is 100; the two
+ * grow alike, so weight 100 is 1024 shares, and every weight comes back from its shares unchanged.
+ */
+export function sharesFromWeight(weight: number): number {
+  return Math.round((weight * 1024) / 100);
+}
+
+/** The inverse of `sharesFromWeight`, for cgroup v2; 1 to 10000. */
+export function weightFromShares(shares: number): number {
+  return Math.min(10000, Math.max(1, Math.round((shares * 100) / 1024)));
+}
+
+const throttles = [
+  ['readBps', 'throttleReadBpsDevice'],
+  ['writeBps', 'throttleWriteBpsDevice'],
+  ['readIops', 'throttleReadIOPSDevice'],
+  ['writeIops', 'throttleWriteIOPSDevice'],
+] as const;
+
+function blockIoFrom(limits: readonly IoLimit[], given: BlockIO | undefined): BlockIO | undefined {
+  const numbered = ioRates(limits).filter(({ device }) => isDeviceNumber(device));
+  if (numbered.length === 0) return given;
+  const blockIO: BlockIO = { ...given };
+  for (const [rate, field] of throttles) {
+    const asked = numbered.flatMap((limit) => throttle(limit.device, limit[rate]));
+    const kept = (given?.[field] ?? []).filter(
+      (old) => !asked.some((limit) => limit.major === old.major && limit.minor === old.minor),
+    );
+    if (asked.length > 0) blockIO[field] = [...kept, ...asked];
+  }
+  return blockIO;
+}
+
+function throttle(device: string, rate: number | undefined): SpecThrottle[] {
+  const [major = 0, minor = 0] = device.split(':').map(Number);
+  return rate === undefined ? [] : [{ major, minor, rate }];
+}
+
+/** IO limits of devices that are named by path; their numbers are read when they are set. */
+export function ioByPath(options: ContainerOptions): IoRates[] {
+  const limits = options.limits === undefined || options.limits === 'none' ? {} : options.limits;
+  return ioRates(limits.io ?? []).filter(({ device }) => !isDeviceNumber(device));
+}
+
+function ioRates(limits: readonly IoLimit[]): IoRates[] {
+  return limits.map((limit, i) =>
+    defined({
+      device: limit.device,
+      readBps: size(`limits.io[${i}].readBps`, limit.readBps),
+      writeBps: size(`limits.io[${i}].writeBps`, limit.writeBps),
+      readIops: limit.readIops,
+      writeIops: limit.writeIops,
+    }),
+  );
+}
+
+function size(option: string, value: number | string | undefined): number | undefined {
+  return value === undefined ? undefined : parseSize(option, value);
+}
+
+/** Whether a device is named by number, `major:minor`. */
+export function isDeviceNumber(device: string): boolean {
+  return /^\d+:\d+$/.test(device);
+}
+
+/** The default resource limits, then `limits.nofile` and `fsize`, then `rlimits`. */
+export function rlimitsFromOptions(options: ContainerOptions): SpecRlimit[] {
+  const limits = options.limits === undefined || options.limits === 'none' ? {} : options.limits;
+  const byType = new Map(defaultRlimits.map((limit) => [limit.type, limit]));
+  const set = (type: string, soft: number, hard: number) => byType.set(type, { type, soft, hard });
+  // Soft and hard: a limit that the program could raise itself would be none.
+  if (limits.nofile !== undefined) set('RLIMIT_NOFILE', limits.nofile, limits.nofile);
+  const fsize = size('limits.fsize', limits.fsize);
+  if (fsize !== undefined) set('RLIMIT_FSIZE', fsize, fsize);
+  for (const [type, value] of Object.entries(options.rlimits ?? {})) {
+    const [soft, hard] = typeof value === 'number' ? [value, value] : value;
+    set(type, finite(soft), finite(hard));
+  }
+  return [...byType.values()];
+}
+
+function finite(limit: number): number {
+  return limit === Number.POSITIVE_INFINITY ? rlimInfinity : limit;
+}

@@ -1,0 +1,18 @@
+/**
+ * `ringfort/sys`: the kernel's calls as they are, one function a system call, for those who build
+ * a runtime of their own. Arguments are checked first (InvalidSpecError, nothing was called); what
+ * the kernel refuses is a SyscallError. Every descriptor that is returned is close-on-exec and
+ * belongs to the caller.
+ *
+ * Node is multi-threaded, and many of these calls act on one thread only: the one that makes
+ * them. Where it is so the function says it. The change is then seen by synchronous calls made
+ * from the same JavaScript thread and by the child processes that it starts, but not by the
+ * thread pool (promises and callbacks of node:fs, DNS, crypto) nor by worker threads.
+ */
+export * from './constants.js';
+export { type CallFacts, SyscallError } from './error.js';
+export * from './files.js';
+export * from './mount.js';
+export * from './namespaces.js';
+export * from './privileges.js';
+export * from './process.js';

@@ -1,0 +1,90 @@
+// Descriptors and files.
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "addon/sys.h"
+
+namespace ringfort {
+namespace {
+
+constexpr long kOpenat2 = 437;
+constexpr int kOfdSetlk = 37;   // F_OFD_SETLK
+constexpr int kOfdSetlkw = 38;  // F_OFD_SETLKW
+
+int64_t Openat(int32_t dirfd, const Text& path, uint32_t flags) {
+  return Result(openat(dirfd, path.get(), static_cast<int>(flags)));
+}
+
+// struct open_how: flags, mode, resolve
+int64_t Openat2(int32_t dirfd, const Text& path, Words<uint64_t, 3> how) {
+  return Result(syscall(kOpenat2, dirfd, path.get(), how.data, 3 * sizeof(uint64_t)));
+}
+
+int64_t Write(int32_t fd, Bytes data) { return Result(write(fd, data.data, data.size)); }
+
+int64_t Close(int32_t fd) { return Result(close(fd)); }
+
+int64_t MemfdCreate(const Text& name, uint32_t flags) {
+  return Result(syscall(SYS_memfd_create, name.get(), flags));
+}
+
+int64_t ByteLock(int32_t fd, int16_t type, int64_t offset, int command) {
+  struct flock lock = {};
+  lock.l_type = type;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = offset;
+  lock.l_len = 1;
+  return Result(fcntl(fd, command, &lock));
+}
+
+int64_t LockByte(int32_t fd, int64_t offset) { return ByteLock(fd, F_WRLCK, offset, kOfdSetlk); }
+
+int64_t LockByteWait(int32_t fd, int64_t offset) {
+  return ByteLock(fd, F_WRLCK, offset, kOfdSetlkw);
+}
+
+int64_t UnlockByte(int32_t fd, int64_t offset) { return ByteLock(fd, F_UNLCK, offset, kOfdSetlk); }
+
+int64_t Pipe2(uint32_t flags, Words<int32_t, 2> ends) {
+  return Result(pipe2(ends.data, static_cast<int>(flags)));
+}
+
+int64_t Socketpair(uint32_t type, Words<int32_t, 2> ends) {
+  return Result(socketpair(AF_UNIX, static_cast<int>(type), 0, ends.data));
+}
+
+int64_t Magic(int rc, const struct statfs& fs) {
+  return rc == 0 ? static_cast<uint32_t>(fs.f_type) : Result(rc);
+}
+
+int64_t Statfs(const Text& path) {
+  struct statfs fs = {};
+  return Magic(statfs(path.get(), &fs), fs);
+}
+
+int64_t Fstatfs(int32_t fd) {
+  struct statfs fs = {};
+  return Magic(fstatfs(fd, &fs), fs);
+}
+
+}  // namespace
+
+void AddFileCalls(Napi::Object sys) {
+  Add<Openat>(sys, "openat");
+  Add<Openat2>(sys, "openat2");
+  Add<Write>(sys, "write");
+  Add<Close>(sys, "close");
+  Add<MemfdCreate>(sys, "memfdCreate");
+  Add<LockByte>(sys, "lockByte");
+  Add<LockByteWait>(sys, "lockByteWait");
+  Add<UnlockByte>(sys, "unlockByte");
+  Add<Pipe2>(sys, "pipe2");
+  Add<Socketpair>(sys, "socketpair");
+  Add<Statfs>(sys, "statfs");
+  Add<Fstatfs>(sys, "fstatfs");
+}
+
+}  // namespace ringfort

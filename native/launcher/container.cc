@@ -1,0 +1,63 @@
+#include "launcher/container.h"
+
+namespace ringfort {
+
+Container* FindContainer(Launcher& l, uint32_t id) {
+  for (uint32_t i = 0; i < l.capacity; i++)
+    if (l.table[i].state != State::unused && l.table[i].id == id) return &l.table[i];
+  return nullptr;
+}
+
+Container* NewContainer(Launcher& l) {
+  for (uint32_t i = 0; i < l.capacity; i++) {
+    if (l.table[i].state != State::unused) continue;
+    l.table[i] = Container{};
+    l.table[i].pidfd = l.table[i].sync = l.table[i].oomEvent = -1;
+    return &l.table[i];
+  }
+  uint32_t capacity = l.capacity == 0 ? 64 : l.capacity * 2;
+  auto* table = static_cast<Container*>(Map(capacity * sizeof(Container), false));
+  if (table == nullptr) return nullptr;
+  if (l.table != nullptr) {
+    __builtin_memcpy(table, l.table, l.capacity * sizeof(Container));
+    Unmap(l.table, l.capacity * sizeof(Container));
+  }
+  l.table = table;
+  l.capacity = capacity;
+  return NewContainer(l);
+}
+
+void ForgetContainer(Launcher& l, Container& c) {
+  Unwatch(l, &c.pidfd);
+  Unwatch(l, &c.sync);
+  Unwatch(l, &c.oomEvent);
+  if (c.report != nullptr) Unmap(c.report, sizeof(ChildReport));
+  if (c.teardown != nullptr) Unmap(c.teardown, c.teardownSize);
+  c = Container{};
+  l.live--;
+}
+
+int Watching(Launcher& l, int fd, Watch kind, uint32_t index) {
+  constexpr long kAdd = 1;
+  EpollEvent event{kEpollin, static_cast<uint64_t>(index) << 8 | static_cast<uint64_t>(kind)};
+  return static_cast<int>(Sys(__NR_epoll_ctl, l.poll, kAdd, fd, P(&event)));
+}
+
+void Unwatch(Launcher& l, int* fd) {
+  constexpr long kDelete = 2;
+  if (*fd < 0) return;
+  // Children that were cloned meanwhile still hold a copy, so closing alone would not remove it.
+  EpollEvent event{};
+  Sys(__NR_epoll_ctl, l.poll, kDelete, *fd, P(&event));
+  Close(*fd);
+  *fd = -1;
+}
+
+int64_t Now() {
+  constexpr long kMonotonic = 1;
+  TimeSpec now;
+  Sys(__NR_clock_gettime, kMonotonic, P(&now));
+  return now.sec * 1000 + now.nsec / 1000000;
+}
+
+}  // namespace ringfort

@@ -1,0 +1,86 @@
+// What a step may use while it runs.
+#pragma once
+#include "launcher/reader.h"
+
+namespace ringfort {
+
+// One page shared by the launcher and one child (and its init): how the child says how far it got.
+// Memory and not a pipe, so that a seccomp filter that forbids write(2) cannot silence a failure.
+struct ChildReport {
+  volatile uint32_t step;        // the step being carried out
+  volatile int32_t error;        // why it failed
+  volatile uint32_t executing;   // execve has been called
+  volatile uint32_t mainEnded;   // init: the main program has ended, with
+  volatile int32_t mainStatus;   // this wait status
+};
+
+// Descriptors the launcher opened at its start and keeps.
+struct Home {
+  int host;       // the host's root directory
+  int proc;       // its own view of proc
+  int hostMounts; // mount namespace that prepare steps act in
+  int homeMounts; // mount namespace that children are born in
+  int self[7];    // its own namespaces, to come back after a join (order: join.cc)
+  bool ownUser;   // it lives in a user namespace of its own (ordinary user)
+};
+
+struct Context {
+  const Home* home;
+  int* slots;            // kMaxSlots descriptors, -1 when empty
+  uint32_t side;
+  int pid;               // attend: the child
+  int sync;              // child: the socket to the launcher
+  int oomEvent;          // prepare: set by watchOom
+  uint32_t joined;       // prepare: CLONE_NEW* bits of the namespaces that setns has entered
+  bool inHostMounts;     // prepare: setns to the host's mount namespace has happened
+  ChildReport* report;   // child
+  void* planBytes;       // child: forgotten by init
+  uint32_t planSize;
+  const char** argv;     // child: built before the first step
+  const char** envp;
+};
+
+inline int SlotFd(const Context& c, uint64_t slot) {
+  switch (slot) {
+    case kSlotHost: return c.home->host;
+    case kSlotProc: return c.home->proc;
+    // By cwd, which clone moves into the child's copy of the mount namespace; a descriptor of the
+    // launcher's own mount would be foreign there.
+    case kSlotHome: return kAtFdCwd;
+    case kSlotNone: return -1;
+    default: return c.slots[slot];
+  }
+}
+
+// Puts a new descriptor into its slot.
+inline int Keep(const Context& c, uint64_t slot, long fd) {
+  if (fd < 0) return static_cast<int>(fd);
+  c.slots[slot] = static_cast<int>(fd);
+  return 0;
+}
+
+// A path below a slot. Host paths are resolved from the host's root wherever the launcher is.
+inline int OpenBelow(const Context& c, uint64_t slot, const char* path, uint64_t flags,
+                     uint64_t resolve, uint64_t mode = 0) {
+  if (slot == kSlotHost) resolve |= kResolveInRoot;
+  if (slot == kSlotNone) return -kEbadf;
+  return OpenAt2(SlotFd(c, slot), path, flags, resolve, mode);
+}
+
+// files.cc, mounts.cc, namespaces.cc, process.cc, privileges.cc: one function a step.
+#define STEP(name, signature, sides, needs, raises) int Step_##name(Context& c, const Arg* a);
+#include "steps.def"
+#undef STEP
+
+// execute.cc
+int RunStep(Context& c, const StepView& step);
+// Runs a section; on failure `failed` is the index of the step.
+int RunSection(Context& c, const SectionView& section, uint32_t* failed);
+// namespaces.cc: undoes the joins of a prepare section.
+void ReturnFromJoins(Context& c);
+// mounts.cc: prepare steps that clone host mounts must be in the host's mount namespace.
+int EnterHostMounts(Context& c);
+// init.cc
+[[noreturn]] void RunInit(Context& c, int mainPid, ForkRole role, uint64_t keepCaps);
+
+}  // namespace ringfort

@@ -1,0 +1,61 @@
+// The container's pid 1: reaps orphans, forwards signals, ends with the main program.
+#include "launcher/context.h"
+
+namespace ringfort {
+namespace {
+
+void DropTo(uint64_t keepCaps) {
+  const Arg caps[3] = {{keepCaps, nullptr, 0}, {keepCaps, nullptr, 0}, {0, nullptr, 0}};
+  Context unused = {};
+  Step_noNewPrivs(unused, caps);
+  if (Step_capset(unused, caps) != 0) Exit(70);
+}
+
+// Whether the launcher still holds its end of the socket.
+bool LauncherLives(int sync) {
+  constexpr long kPeekDontWait = 0x42;
+  char byte;
+  return Sys(__NR_recvfrom, sync, P(&byte), 1, kPeekDontWait) == -kEagain;
+}
+
+[[noreturn]] void End(Context& c, int status) {
+  if (c.report->mainEnded == 0) {
+    c.report->mainStatus = status;
+    c.report->mainEnded = 1;
+  }
+  // The kernel ends everything else in this pid namespace with us.
+  Exit(0);
+}
+
+void Reap(Context& c, int mainPid) {
+  constexpr long kNoHang = 1, kAll = 0x40000000;
+  for (;;) {
+    int status;
+    long pid = Sys(__NR_wait4, -1, P(&status), kNoHang | kAll, 0);
+    if (pid == -kEintr) continue;
+    if (pid <= 0) return;
+    if (pid == mainPid) End(c, status);
+  }
+}
+
+}  // namespace
+
+void RunInit(Context& c, int mainPid, ForkRole role, uint64_t keepCaps) {
+  Sys(__NR_prctl, kPrSetName, P(role == FORK_INIT ? "ringfort-init" : "ringfort-join"));
+  // The plan may hold secrets (the environment); nothing of it is needed here any more.
+  Zero(c.planBytes, c.planSize);
+  // PR_SET_PDEATHSIG is safe here: the launcher has one thread, and this process keeps its uid.
+  Sys(__NR_prctl, kPrSetPdeathsig, kSigkill);
+  if (!LauncherLives(c.sync)) Exit(70);
+  Sys(nr::close_range, 0, ~0u, 0);
+  DropTo(keepCaps);
+  const uint64_t all = ~uint64_t{0};
+  for (;;) {
+    SignalInfo info;
+    long number = Sys(__NR_rt_sigtimedwait, P(&all), P(&info), 0, 8);
+    if (number == kSigchld) Reap(c, mainPid);
+    else if (number > 0) Sys(__NR_kill, mainPid, number);
+  }
+}
+
+}  // namespace ringfort

@@ -1,0 +1,122 @@
+// The launcher: runs plans for one Node environment, and undoes them when Node is gone.
+// Node starts it with the socket as descriptor 3 and, if there is one, the id lock as 4.
+#include "launcher/container.h"
+#include "launcher/home.h"
+
+namespace ringfort {
+namespace {
+
+constexpr int kSocket = 3, kLock = 4;
+// How long containers of a dead Node may take to go before the launcher gives up on them.
+constexpr int64_t kStopMs = 10000;
+
+void Ready(Launcher& l, const Received& request, int error) {
+  ReportHeader report = {};
+  report.type = static_cast<uint32_t>(Report::ready);
+  report.id = request.header.id;
+  report.section = request.header.type;
+  report.error = -error;
+  Send(l.socket, report);
+}
+
+void OnRequest(Launcher& l, Received& request) {
+  Container* c;
+  switch (static_cast<Request>(request.header.type)) {
+    case Request::unshareUser:
+      Ready(l, request, l.homeMade ? -kEproto : UnshareUser(&l.home));
+      break;
+    case Request::makeHome: {
+      int error = l.homeMade ? -kEproto : MakeHome(&l.home);
+      l.homeMade = error == 0;
+      Ready(l, request, error);
+      break;
+    }
+    case Request::launch:
+      return Launch(l, request);
+    case Request::signal:
+      c = FindContainer(l, request.header.id);
+      if (c != nullptr) Signal(l, *c, static_cast<int>(request.header.arg));
+      break;
+    case Request::kill:
+      c = FindContainer(l, request.header.id);
+      if (c != nullptr) Kill(l, *c);
+      break;
+  }
+  CloseFds(&request);
+}
+
+void Stop(Launcher& l) {
+  if (l.stopping) return;
+  l.stopping = true;
+  Unwatch(l, &l.socket);
+  for (uint32_t i = 0; i < l.capacity; i++)
+    if (l.table[i].state != State::unused) Kill(l, l.table[i]);
+}
+
+void OnSocket(Launcher& l) {
+  Received request;
+  int result = Receive(l.socket, &request);
+  // A malformed message means that the other side is not the one we know.
+  if (result == 1) OnRequest(l, request);
+  else if (result != -kEagain) Stop(l);
+}
+
+void OnEvent(Launcher& l, const EpollEvent& event) {
+  auto kind = static_cast<Watch>(event.data & 0xFF);
+  if (kind == Watch::socket) return OnSocket(l);
+  auto index = static_cast<uint32_t>(event.data >> 8);
+  if (index >= l.capacity || l.table[index].state == State::unused) return;
+  Container& c = l.table[index];
+  // An earlier event of the same batch may have closed what this one is about.
+  if (kind == Watch::sync && c.sync >= 0) OnSync(l, c);
+  else if (kind == Watch::pidfd && c.pidfd >= 0) OnExit(l, c);
+  else if (kind == Watch::oom && c.oomEvent >= 0) OnOom(l, c);
+}
+
+// Carries out due retries; ms until the next one, -1 when there is none.
+int64_t Retries(Launcher& l) {
+  int64_t next = -1, now = Now();
+  for (uint32_t i = 0; i < l.capacity; i++) {
+    Container& c = l.table[i];
+    if (c.state != State::ended) continue;
+    if (c.retryAt <= now) RetryTeardown(l, c);
+    if (c.state != State::ended) continue;
+    int64_t wait = c.retryAt > now ? c.retryAt - now : 1;
+    if (next < 0 || wait < next) next = wait;
+  }
+  return next;
+}
+
+int Loop(Launcher& l) {
+  EpollEvent events[16];
+  int64_t stopAt = 0;
+  for (;;) {
+    int64_t wait = Retries(l);
+    if (l.stopping) {
+      if (l.live == 0) return 0;
+      if (stopAt == 0) stopAt = Now() + kStopMs;
+      int64_t left = stopAt - Now();
+      if (left <= 0) return 1;
+      if (wait < 0 || wait > left) wait = left;
+    }
+    long n = Sys(__NR_epoll_pwait, l.poll, P(events), 16, wait, 0, 8);
+    for (long i = 0; i < n; i++) OnEvent(l, events[i]);
+  }
+}
+
+}  // namespace
+}  // namespace ringfort
+
+int main() {
+  using namespace ringfort;
+  static Launcher l = {};
+  l.socket = kSocket;
+  bool locked = Sys(__NR_fcntl, kLock, 1, 0) >= 0;
+  // Later requests would fail anyway; Node learns of it by the end of the socket.
+  if (CleanSelf(kSocket, locked ? kLock : -1) != 0) return 71;
+  Sys(__NR_fcntl, kSocket, 2, 1);
+  if (locked) Sys(__NR_fcntl, kLock, 2, 1);
+  l.poll = static_cast<int>(Sys(__NR_epoll_create1, kOCloexec));
+  if (l.poll < 0 || Watching(l, kSocket, Watch::socket, 0) != 0) return 71;
+  return Loop(l);
+}

@@ -1,0 +1,82 @@
+#include "launcher/messages.h"
+
+namespace ringfort {
+namespace {
+
+constexpr int kSolSocket = 1, kScmRights = 1;
+constexpr uint32_t kMsgCtrunc = 8, kMsgTrunc = 0x20;
+alignas(16) uint8_t buffer[sizeof(RequestHeader) + kInlinePlanBytes];
+
+size_t Aligned(size_t size) { return (size + 7) & ~size_t{7}; }
+
+void TakeFds(const MsgHeader& message, Received* out) {
+  auto* at = static_cast<uint8_t*>(message.control);
+  size_t left = message.controllen;
+  while (left >= sizeof(CmsgHeader)) {
+    CmsgHeader head;
+    __builtin_memcpy(&head, at, sizeof head);
+    if (head.len < sizeof head || head.len > left) return;
+    if (head.level == kSolSocket && head.type == kScmRights) {
+      size_t count = (head.len - sizeof head) / sizeof(int);
+      for (size_t i = 0; i < count; i++) {
+        int fd;
+        __builtin_memcpy(&fd, at + sizeof head + i * sizeof fd, sizeof fd);
+        if (out->fdCount < kMaxFds) out->fds[out->fdCount++] = fd;
+        else Close(fd);
+      }
+    }
+    size_t step = Aligned(head.len);
+    if (step > left) return;
+    at += step;
+    left -= step;
+  }
+}
+
+}  // namespace
+
+int Receive(int socket, Received* out) {
+  constexpr long kCmsgCloexec = 0x40000000;
+  alignas(8) uint8_t control[sizeof(CmsgHeader) + sizeof(int) * (kMaxFds + 1)];
+  IoVec iov{buffer, sizeof buffer};
+  MsgHeader message{nullptr, 0, &iov, 1, control, sizeof control, 0};
+  long n;
+  do n = Sys(__NR_recvmsg, socket, P(&message), kCmsgCloexec);
+  while (n == -kEintr);
+  if (n <= 0) return static_cast<int>(n);
+  out->fdCount = 0;
+  TakeFds(message, out);
+  bool cut = (message.flags & (kMsgTrunc | kMsgCtrunc)) != 0;
+  if (cut || n < static_cast<long>(sizeof(RequestHeader))) {
+    CloseFds(out);
+    return -kEproto;
+  }
+  __builtin_memcpy(&out->header, buffer, sizeof out->header);
+  out->body = buffer + sizeof out->header;
+  out->bodySize = static_cast<uint32_t>(n) - static_cast<uint32_t>(sizeof out->header);
+  return 1;
+}
+
+void CloseFds(Received* message) {
+  for (uint32_t i = 0; i < message->fdCount; i++) Close(message->fds[i]);
+  message->fdCount = 0;
+}
+
+void Send(int socket, const ReportHeader& report, const void* data, int fd) {
+  constexpr long kNoSignal = 0x4000;
+  struct {
+    CmsgHeader head;
+    int fd, pad;
+  } control = {{sizeof(CmsgHeader) + sizeof(int), kSolSocket, kScmRights}, fd, 0};
+  IoVec iov[2] = {{const_cast<ReportHeader*>(&report), sizeof report},
+                  {const_cast<void*>(data), report.dataSize}};
+  MsgHeader message{nullptr, 0, iov, 2, nullptr, 0, 0};
+  if (fd >= 0) {
+    message.control = &control;
+    message.controllen = sizeof control;
+  }
+  long n;
+  do n = Sys(__NR_sendmsg, socket, P(&message), kNoSignal);
+  while (n == -kEintr);
+}
+
+}  // namespace ringfort

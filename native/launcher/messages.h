@@ -1,0 +1,23 @@
+// The socket to Node: one datagram is one message, descriptors travel beside it.
+#pragma once
+#include "launcher/context.h"
+
+namespace ringfort {
+
+struct Received {
+  RequestHeader header;
+  uint8_t* body;  // valid until the next Receive
+  uint32_t bodySize;
+  int fds[kMaxFds];
+  uint32_t fdCount;
+};
+
+// 1 for a message, 0 at the end of the socket, else a negative errno. A truncated message or
+// surplus descriptors are -EPROTO, with every descriptor that came closed.
+int Receive(int socket, Received* message);
+void CloseFds(Received* message);
+// Sends a report with at most one descriptor (-1: none). Errors mean that Node is gone; the end
+// of the socket will say so too.
+void Send(int socket, const ReportHeader& report, const void* data = nullptr, int fd = -1);
+
+}  // namespace ringfort

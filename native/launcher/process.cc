@@ -1,0 +1,108 @@
+// Steps on the process: session, limits, stdio, working directory, exec.
+#include "launcher/context.h"
+
+namespace ringfort {
+
+int Step_setsid(Context& c, const Arg* a) {
+  long id = Sys(__NR_setsid);
+  return id < 0 ? static_cast<int>(id) : 0;
+}
+
+int Step_newKeyring(Context& c, const Arg* a) {
+  constexpr long kJoinSessionKeyring = 1;
+  long id = Sys(__NR_keyctl, kJoinSessionKeyring, 0);
+  // A kernel without CONFIG_KEYS has no keyring to leak.
+  return id < 0 && id != -kEnosys ? static_cast<int>(id) : 0;
+}
+
+int Step_prctl(Context& c, const Arg* a) {
+  long result = Sys(__NR_prctl, static_cast<long>(a[0].number), static_cast<long>(a[1].number),
+                    static_cast<long>(a[2].number), 0, 0);
+  return result < 0 ? static_cast<int>(result) : 0;
+}
+
+int Step_rlimit(Context& c, const Arg* a) {
+  RlimitPair limit{a[1].number, a[2].number};
+  return static_cast<int>(
+      Sys(__NR_prlimit64, 0, static_cast<long>(a[0].number), P(&limit), 0));
+}
+
+int Step_umask(Context& c, const Arg* a) {
+  Sys(__NR_umask, static_cast<long>(a[0].number));
+  return 0;
+}
+
+int Step_stdio(Context& c, const Arg* a) {
+  // Slots are above 2, because the launcher keeps 0 to 2 on /dev/null.
+  for (int i = 0; i < 3; i++) {
+    int fd = SlotFd(c, a[i].number);
+    if (fd < 0) continue;
+    long error = Sys(__NR_dup3, fd, i, 0);
+    if (error < 0) return static_cast<int>(error);
+  }
+  return 0;
+}
+
+int Step_pty(Context& c, const Arg* a) {
+  // ioctl_tty(2): TIOCGPTPEER opens the other side without going through a path a guest could swap.
+  constexpr long kUnlock = 0x40045431, kPeer = 0x5441, kSetSize = 0x5414, kControlling = 0x540E;
+  constexpr uint32_t kNoctty = 0400;
+  int master = OpenBelow(c, a[0].number, "ptmx", kOReadWrite | kNoctty, kResolveBeneath);
+  if (master < 0) return master;
+  int zero = 0;
+  uint16_t size[4] = {static_cast<uint16_t>(a[1].number), static_cast<uint16_t>(a[2].number), 0, 0};
+  long error = Sys(__NR_ioctl, master, kUnlock, P(&zero));
+  if (error == 0) error = Sys(__NR_ioctl, master, kSetSize, P(size));
+  long peer = error != 0 ? error : Sys(__NR_ioctl, master, kPeer, kOReadWrite | kNoctty | kOCloexec);
+  if (peer >= 0) {
+    struct {
+      CmsgHeader head;
+      int fd, pad;
+    } control = {{sizeof(CmsgHeader) + sizeof(int), 1, 1}, master, 0};
+    char word = 'p';
+    IoVec iov{&word, 1};
+    MsgHeader message{nullptr, 0, &iov, 1, &control, sizeof control, 0};
+    constexpr long kNoSignal = 0x4000;
+    long n = Sys(__NR_sendmsg, c.sync, P(&message), kNoSignal);
+    error = n < 0 ? n : 0;
+    for (int i = 0; i < 3 && error >= 0; i++) error = Sys(__NR_dup3, peer, i, 0);
+    if (error >= 0) error = Sys(__NR_ioctl, 0, kControlling, 0);
+    Close(static_cast<int>(peer));
+  } else {
+    error = peer;
+  }
+  Close(master);
+  return error < 0 ? static_cast<int>(error) : 0;
+}
+
+int Step_chdir(Context& c, const Arg* a) {
+  if (long error = Sys(__NR_chdir, P(a[0].text))) return static_cast<int>(error);
+  // A directory outside the root answers "(unreachable)/…" (getcwd(3), NOTES).
+  char path[4096];
+  long length = Sys(__NR_getcwd, P(path), sizeof path);
+  if (length < 0) return static_cast<int>(length);
+  return path[0] == '/' ? 0 : -kEnoent;
+}
+
+int Step_cloexec(Context& c, const Arg* a) {
+  constexpr long kCloseRangeCloexec = 4;
+  return static_cast<int>(Sys(nr::close_range, 3, ~0u, kCloseRangeCloexec));
+}
+
+int Step_exec(Context& c, const Arg* a) {
+  // execvp(3): go on past what is not there, remember what may not be executed.
+  StringList candidates(a[0]);
+  long error = -kEnoent;
+  bool forbidden = false;
+  c.report->executing = 1;
+  while (const char* path = candidates.Next()) {
+    error = Sys(__NR_execve, P(path), P(c.argv), P(c.envp));
+    if (error == -kEacces) forbidden = true;
+    else if (error != -kEnoent && error != -kEnotdir) break;
+  }
+  c.report->executing = 0;
+  if (forbidden && (error == -kEnoent || error == -kEnotdir)) error = -kEacces;
+  return static_cast<int>(error);
+}
+
+}  // namespace ringfort

@@ -1,0 +1,234 @@
+#include "launcher/reader.h"
+
+namespace ringfort {
+namespace {
+
+struct StepKind {
+  const char* signature;
+  uint32_t sides, needs, raises;
+};
+
+constexpr StepKind kSteps[] = {
+#define STEP(name, signature, sides, needs, raises) {signature, sides, needs, raises},
+#include "steps.def"
+#undef STEP
+};
+
+uint32_t Load32(const uint8_t* at) {
+  return static_cast<uint32_t>(at[0]) | static_cast<uint32_t>(at[1]) << 8 |
+         static_cast<uint32_t>(at[2]) << 16 | static_cast<uint32_t>(at[3]) << 24;
+}
+
+// A cursor that never leaves its record. Positions and sizes are multiples of four.
+struct Cursor {
+  const uint8_t* at;
+  uint32_t left;
+
+  bool Take32(uint64_t* value) {
+    if (left < 4) return false;
+    *value = Load32(at);
+    at += 4;
+    left -= 4;
+    return true;
+  }
+
+  bool Take64(uint64_t* value) {
+    uint64_t low, high;
+    if (!Take32(&low) || !Take32(&high)) return false;
+    *value = low | high << 32;
+    return true;
+  }
+
+  // `extra` is 1 for strings: the terminating NUL.
+  bool TakeBytes(Arg* arg, uint32_t extra) {
+    uint64_t size;
+    if (!Take32(&size) || size > left) return false;
+    uint64_t padded = (size + extra + 3) & ~uint64_t{3};
+    if (padded > left) return false;
+    for (uint64_t i = size; i < padded; i++)
+      if (at[i] != 0) return false;
+    arg->text = reinterpret_cast<const char*>(at);
+    arg->size = static_cast<uint32_t>(size);
+    at += padded;
+    left -= static_cast<uint32_t>(padded);
+    return true;
+  }
+
+  bool TakeString(Arg* arg) {
+    if (!TakeBytes(arg, 1)) return false;
+    for (uint32_t i = 0; i < arg->size; i++)
+      if (arg->text[i] == 0) return false;
+    return true;
+  }
+
+  bool TakeList(Arg* arg) {
+    if (!Take32(&arg->number)) return false;
+    arg->text = reinterpret_cast<const char*>(at);
+    const uint8_t* start = at;
+    for (uint64_t i = 0; i < arg->number; i++) {
+      Arg item;
+      if (!TakeString(&item)) return false;
+    }
+    arg->size = static_cast<uint32_t>(at - start);
+    return true;
+  }
+
+  bool Take(char kind, Arg* arg) {
+    switch (kind) {
+      case 'u': case 'f': case 'o': return Take32(&arg->number);
+      case 'q': return Take64(&arg->number);
+      case 's': return TakeString(arg);
+      case 'b': return TakeBytes(arg, 0);
+      case 'v': return TakeList(arg);
+      default: return false;
+    }
+  }
+};
+
+// Which slots hold a descriptor at this point of the plan.
+class Slots {
+ public:
+  explicit Slots(uint32_t count) : count_(count), filled_{} {}
+  bool Fill(uint64_t slot) {
+    if (slot >= count_ || Holds(slot)) return false;
+    filled_[slot / 32] |= 1u << slot % 32;
+    return true;
+  }
+  bool Clear(uint64_t slot) {
+    if (slot >= count_ || !Holds(slot)) return false;
+    filled_[slot / 32] &= ~(1u << slot % 32);
+    return true;
+  }
+  bool Readable(uint64_t slot) const {
+    if (slot == kSlotHost || slot == kSlotProc || slot == kSlotHome || slot == kSlotNone) return true;
+    return slot < count_ && Holds(slot);
+  }
+
+ private:
+  bool Holds(uint64_t slot) const { return (filled_[slot / 32] >> slot % 32 & 1) != 0; }
+  uint32_t count_;
+  uint32_t filled_[kMaxSlots / 32];
+};
+
+bool CheckSlots(const StepView& step, Slots* slots, bool launcherOnly) {
+  const char* signature = kSteps[static_cast<uint32_t>(step.op)].signature;
+  for (int i = 0; signature[i] != 0; i++) {
+    uint64_t number = step.arg[i].number;
+    if (signature[i] == 'f') {
+      if (!slots->Readable(number) || (launcherOnly && number < kMaxSlots)) return false;
+    } else if (signature[i] == 'o' && (launcherOnly || !slots->Fill(number))) {
+      return false;
+    }
+  }
+  return step.op != Op::close || slots->Clear(step.arg[0].number);
+}
+
+// The launcher's own order check: it does not trust the compiler of plans.
+struct OrderCheck {
+  uint32_t walls;
+  bool waited = false, executed = false;
+
+  bool Step(const StepView& step) {
+    const StepKind& kind = kSteps[static_cast<uint32_t>(step.op)];
+    if (executed || (kind.needs & ~walls) != 0) return false;
+    walls |= kind.raises;
+    if (step.op == Op::wait) {
+      if (waited) return false;
+      waited = true;
+    }
+    if (step.op == Op::exec) executed = step.arg[0].number > 0 && step.arg[1].number > 0;
+    return step.op != Op::exec || executed;
+  }
+};
+
+bool SetnsAllowed(const StepView& step, uint32_t side) {
+  // The launcher could never come back from another user namespace.
+  return step.op != Op::setns || side != SIDE_P || step.arg[1].number != kCloneNewuser;
+}
+
+int CheckSection(PlanView* view, uint32_t index, Slots* slots, PlanFault* fault) {
+  const uint32_t side = 1u << index;
+  SectionView& section = view->section[index];
+  OrderCheck order{view->header.waived};
+  uint32_t offset = 0;
+  for (uint32_t i = 0; i < section.steps; i++) {
+    fault->step = i;
+    StepView step;
+    if (!DecodeStep(section.at + offset, section.size - offset, &step)) return -kEproto;
+    if ((kSteps[static_cast<uint32_t>(step.op)].sides & side) == 0) return -kEproto;
+    if (!SetnsAllowed(step, side)) return -kEproto;
+    if (!CheckSlots(step, slots, side == SIDE_A || side == SIDE_T)) return -kEproto;
+    if (side == SIDE_C && !order.Step(step)) return -kEproto;
+    offset += step.size;
+  }
+  if (offset != section.size) return -kEproto;
+  if (side == SIDE_C && !(order.waited && order.executed)) return -kEproto;
+  return 0;
+}
+
+int CheckHeader(const uint8_t* bytes, uint32_t size, uint32_t fds, PlanHeader* header) {
+  if (size < sizeof(PlanHeader) || size > kMaxPlanBytes) return -kEproto;
+  __builtin_memcpy(header, bytes, sizeof *header);
+  if (header->magic != kPlanMagic || header->version != kPlanVersion) return -kEproto;
+  if (header->size != size || header->reserved != 0) return -kEproto;
+  if (header->fdCount != fds || header->fdCount > header->slotCount) return -kEproto;
+  if (header->slotCount > kMaxSlots || (header->waived & ~uint32_t{WALL_ALL}) != 0) return -kEproto;
+  constexpr uint64_t kNamespaces = kCloneNewns | kCloneNewcgroup | kCloneNewuts | kCloneNewipc |
+                                   kCloneNewuser | kCloneNewpid | kCloneNewnet | kCloneNewtime;
+  if ((header->cloneFlags & ~kNamespaces) != 0) return -kEproto;
+  return 0;
+}
+
+}  // namespace
+
+bool DecodeStep(const uint8_t* at, uint32_t left, StepView* step) {
+  if (left < sizeof(StepHeader)) return false;
+  uint32_t op = Load32(at), size = Load32(at + 4);
+  if (op >= static_cast<uint32_t>(Op::count)) return false;
+  if (size < sizeof(StepHeader) || size > left || size % 4 != 0) return false;
+  step->op = static_cast<Op>(op);
+  step->size = size;
+  Cursor cursor{at + sizeof(StepHeader), size - static_cast<uint32_t>(sizeof(StepHeader))};
+  const char* signature = kSteps[op].signature;
+  for (int i = 0; signature[i] != 0; i++) {
+    step->arg[i] = Arg{0, nullptr, 0};
+    if (!cursor.Take(signature[i], &step->arg[i])) return false;
+  }
+  return cursor.left == 0;
+}
+
+int CheckPlan(const uint8_t* bytes, uint32_t size, uint32_t fds, PlanView* view, PlanFault* fault) {
+  *fault = PlanFault{static_cast<uint32_t>(Section::launcher), 0};
+  if (int error = CheckHeader(bytes, size, fds, &view->header)) return error;
+  uint64_t offset = sizeof(PlanHeader), steps = 0;
+  for (int i = 0; i < 4; i++) {
+    view->section[i] = {bytes + offset, view->header.sectionSize[i], view->header.stepCount[i]};
+    offset += view->header.sectionSize[i];
+    steps += view->header.stepCount[i];
+    if (offset > size) return -kEproto;
+  }
+  if (offset != size || steps > kMaxSteps) return -kEproto;
+  Slots slots(view->header.slotCount);
+  for (uint32_t i = 0; i < fds; i++) slots.Fill(i);
+  for (uint32_t i = 0; i < 4; i++) {
+    fault->section = i;
+    // The child starts with what prepare has opened; a cgroup to be born in must be among it.
+    if (i == static_cast<uint32_t>(Section::child) && view->header.intoCgroup != kSlotNone &&
+        (view->header.intoCgroup >= kMaxSlots || !slots.Readable(view->header.intoCgroup)))
+      return -kEproto;
+    if (int error = CheckSection(view, i, &slots, fault)) return error;
+  }
+  return 0;
+}
+
+const char* StringList::Next(uint32_t* size) {
+  if (left_ == 0) return nullptr;
+  left_--;
+  uint32_t length = Load32(reinterpret_cast<const uint8_t*>(at_));
+  const char* text = at_ + 4;
+  at_ = text + ((length + 1 + 3) & ~3u);
+  if (size != nullptr) *size = length;
+  return text;
+}
+
+}  // namespace ringfort

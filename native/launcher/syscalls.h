@@ -1,0 +1,104 @@
+// Raw system calls: they return the kernel's value or a negative errno and touch no libc state, so
+// they may be used between clone and exec.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include "launcher/kernel.h"
+
+namespace ringfort {
+
+inline long Sys(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0,
+                long f = 0) {
+#if defined(__x86_64__)
+  long result;
+  register long r10 __asm__("r10") = d;
+  register long r8 __asm__("r8") = e;
+  register long r9 __asm__("r9") = f;
+  __asm__ volatile("syscall"
+                   : "=a"(result)
+                   : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                   : "rcx", "r11", "memory");
+  return result;
+#elif defined(__aarch64__)
+  register long x8 __asm__("x8") = number;
+  register long x0 __asm__("x0") = a;
+  register long x1 __asm__("x1") = b;
+  register long x2 __asm__("x2") = c;
+  register long x3 __asm__("x3") = d;
+  register long x4 __asm__("x4") = e;
+  register long x5 __asm__("x5") = f;
+  __asm__ volatile("svc 0"
+                   : "+r"(x0)
+                   : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+                   : "memory");
+  return x0;
+#else
+#error "ringfort supports x86_64 and aarch64"
+#endif
+}
+
+template <typename T>
+inline long P(T* pointer) {
+  return reinterpret_cast<long>(pointer);
+}
+
+inline int OpenAt2(int dir, const char* path, uint64_t flags, uint64_t resolve, uint64_t mode = 0) {
+  OpenHow how{flags | kOCloexec, mode, resolve};
+  for (int tries = 0;; tries++) {
+    long fd = Sys(nr::openat2, dir, P(path), P(&how), sizeof how);
+    // EAGAIN: a concurrent rename made the walk uncertain (openat2(2)); EINTR: a slow file system.
+    if (fd == -kEintr || (fd == -kEagain && tries < 128)) continue;
+    return static_cast<int>(fd);
+  }
+}
+
+inline long Close(int fd) { return Sys(__NR_close, fd); }
+
+inline long Write(int fd, const void* data, size_t size) {
+  long n;
+  do n = Sys(__NR_write, fd, P(data), static_cast<long>(size));
+  while (n == -kEintr);
+  return n;
+}
+
+inline long Read(int fd, void* data, size_t size) {
+  long n;
+  do n = Sys(__NR_read, fd, P(data), static_cast<long>(size));
+  while (n == -kEintr);
+  return n;
+}
+
+inline void* Map(size_t size, bool shared) {
+  constexpr long kReadWrite = 3, kShared = 1, kPrivate = 2, kAnonymous = 0x20;
+  long at = Sys(__NR_mmap, 0, static_cast<long>(size), kReadWrite,
+                (shared ? kShared : kPrivate) | kAnonymous, -1, 0);
+  return at < 0 && at > -4096 ? nullptr : reinterpret_cast<void*>(at);
+}
+
+inline void Unmap(void* at, size_t size) { Sys(__NR_munmap, P(at), static_cast<long>(size)); }
+
+[[noreturn]] inline void Exit(int code) {
+  for (;;) Sys(__NR_exit_group, code);
+}
+
+inline void Zero(void* at, size_t size) {
+  auto* bytes = static_cast<volatile unsigned char*>(at);
+  for (size_t i = 0; i < size; i++) bytes[i] = 0;
+}
+
+inline size_t Length(const char* text) {
+  size_t n = 0;
+  while (text[n] != 0) n++;
+  return n;
+}
+
+inline bool Equal(const void* a, const void* b, size_t size) {
+  auto* x = static_cast<const unsigned char*>(a);
+  auto* y = static_cast<const unsigned char*>(b);
+  for (size_t i = 0; i < size; i++)
+    if (x[i] != y[i]) return false;
+  return true;
+}
+
+}  // namespace ringfort

@@ -1,0 +1,111 @@
+// Undoing: known before anything was created, carried out when the container has ended, however it
+// ended, and repeated until nothing is left.
+#include "launcher/container.h"
+
+namespace ringfort {
+namespace {
+
+uint8_t data[kMaxReportData];
+
+// What a read step found: step index, errno or 0, size, bytes, padded to four.
+struct Found {
+  uint32_t step, error, size;
+};
+
+uint32_t ReadInto(Context& c, const StepView& step, uint32_t index, uint32_t at) {
+  if (sizeof(Found) > kMaxReportData - at) return at;
+  uint32_t room = kMaxReportData - at - static_cast<uint32_t>(sizeof(Found));
+  uint32_t max = step.arg[2].number < room ? static_cast<uint32_t>(step.arg[2].number) : room & ~3u;
+  Found found{index, 0, 0};
+  int fd = OpenBelow(c, step.arg[0].number, step.arg[1].text, kOReadOnly, kResolveNoMagiclinks);
+  long n = fd < 0 ? fd : Read(fd, data + at + sizeof found, max);
+  if (fd >= 0) Close(fd);
+  if (n < 0) found.error = static_cast<uint32_t>(-n);
+  else found.size = static_cast<uint32_t>(n);
+  __builtin_memcpy(data + at, &found, sizeof found);
+  return at + static_cast<uint32_t>(sizeof found) + ((found.size + 3) & ~3u);
+}
+
+struct Pass {
+  uint32_t dataSize = 0;
+  uint32_t left = 0;
+  uint32_t step = 0;
+  int error = 0;
+};
+
+Context TeardownContext(Launcher& l) {
+  Context c = {};
+  c.home = &l.home;
+  c.side = SIDE_T;
+  c.oomEvent = -1;
+  return c;
+}
+
+Pass RunTeardown(Launcher& l, Container& record, bool first) {
+  Context c = TeardownContext(l);
+  Pass pass;
+  uint32_t offset = 0;
+  for (uint32_t i = 0; i < record.teardownSteps; i++) {
+    StepView step;
+    if (!DecodeStep(record.teardown + offset, record.teardownSize - offset, &step)) break;
+    offset += step.size;
+    if (step.op == Op::read) {
+      if (first) pass.dataSize = ReadInto(c, step, i, pass.dataSize);
+      continue;
+    }
+    int error = RunStep(c, step);
+    if (step.op != Op::rmdir || error == 0 || error == -kEnoent) continue;
+    pass.left++;
+    pass.step = i;
+    pass.error = error;
+  }
+  return pass;
+}
+
+void Gone(Launcher& l, Container& c) {
+  ReportHeader report = {};
+  report.type = static_cast<uint32_t>(Report::gone);
+  report.id = c.id;
+  Send(l.socket, report);
+  ForgetContainer(l, c);
+}
+
+void After(Launcher& l, Container& c, const Pass& pass) {
+  if (pass.left == 0) return Gone(l, c);
+  // A dying cgroup stays busy for a moment; after some tries Node hears of it, and it goes on.
+  constexpr uint32_t kTellAfter = 12;
+  if (++c.retries == kTellAfter) {
+    ReportHeader report = {};
+    report.type = static_cast<uint32_t>(Report::gone);
+    report.id = c.id;
+    report.step = pass.step;
+    report.error = -pass.error;
+    report.left = pass.left;
+    Send(l.socket, report);
+  }
+  c.retryAt = Now() + (c.retries > 9 ? 500 : 1 << c.retries);
+}
+
+}  // namespace
+
+void FinishTeardown(Launcher& l, Container& c, ReportHeader report) {
+  Pass pass = RunTeardown(l, c, true);
+  report.dataSize = pass.dataSize;
+  Send(l.socket, report, data);
+  After(l, c, pass);
+}
+
+void RetryTeardown(Launcher& l, Container& c) { After(l, c, RunTeardown(l, c, false)); }
+
+void KillCgroups(Launcher& l, Container& record) {
+  Context c = TeardownContext(l);
+  uint32_t offset = 0;
+  for (uint32_t i = 0; i < record.teardownSteps; i++) {
+    StepView step;
+    if (!DecodeStep(record.teardown + offset, record.teardownSize - offset, &step)) return;
+    offset += step.size;
+    if (step.op == Op::write) RunStep(c, step);
+  }
+}
+
+}  // namespace ringfort

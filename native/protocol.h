@@ -1,0 +1,113 @@
+// What crosses the two boundaries: the plan (Node -> launcher) and the reports (launcher -> Node).
+// lib/plan/encode.ts writes the plan, lib/launcher/messages.ts reads the reports;
+// test/contract/protocol.test.ts compares both with the numbers that the addon exports from here.
+#pragma once
+#include <stdint.h>
+
+namespace ringfort {
+
+constexpr uint32_t kPlanMagic = 0x31504652;  // "RFP1"
+constexpr uint32_t kPlanVersion = 1;
+constexpr uint32_t kMaxPlanBytes = 16u << 20;
+constexpr uint32_t kMaxSteps = 16384;    // in all four sections together
+constexpr uint32_t kMaxSlots = 2048;
+constexpr uint32_t kMaxFds = 64;         // descriptors that one message may carry
+constexpr uint32_t kInlinePlanBytes = 96u << 10;  // larger plans travel in a sealed memfd
+
+// Slots that every plan has without opening them.
+constexpr uint32_t kSlotHost = 0xFFFFFFF0;  // the host's root directory
+constexpr uint32_t kSlotProc = 0xFFFFFFF1;  // the launcher's own view of proc
+constexpr uint32_t kSlotHome = 0xFFFFFFF2;  // the root of the mount namespace the child is born in
+constexpr uint32_t kSlotNone = 0xFFFFFFFF;
+
+enum Side : uint32_t { SIDE_P = 1, SIDE_A = 2, SIDE_C = 4, SIDE_T = 8 };
+
+// The walls that must stand before exec. A plan may waive one only by naming it in its header.
+enum Wall : uint32_t {
+  WALL_PIVOT = 1,
+  WALL_CAPS = 2,
+  WALL_NNP = 4,
+  WALL_SECCOMP = 8,
+  WALL_FDS = 16,
+  WALL_ASSERT = 32,
+  WALL_ALL = 63,
+};
+
+enum class Op : uint32_t {
+#define STEP(name, signature, sides, needs, raises) name,
+#include "steps.def"
+#undef STEP
+  count
+};
+
+enum ForkRole : uint32_t {
+  FORK_INIT = 0,    // the parent stays as pid 1: reaps, forwards signals
+  FORK_MIDDLE = 1,  // the parent only waits and passes the exit status on
+};
+
+struct PlanHeader {
+  uint32_t magic;
+  uint32_t version;
+  uint32_t size;        // of the whole plan, this header included
+  uint32_t fdCount;     // descriptors sent with it: slots 0 .. fdCount-1
+  uint32_t slotCount;
+  uint32_t waived;      // Wall bits that this plan does without
+  uint64_t cloneFlags;  // CLONE_NEW*
+  uint32_t intoCgroup;  // slot of a cgroup2 directory, or kSlotNone
+  uint32_t stepCount[4];   // prepare, attend, child, teardown
+  uint32_t sectionSize[4]; // bytes; the sections follow the header in this order
+  uint32_t reserved;
+};
+static_assert(sizeof(PlanHeader) == 72, "the encoder writes these 72 bytes");
+
+struct StepHeader {
+  uint32_t op;
+  uint32_t size;  // of the record, this header included; a multiple of 4
+};
+
+enum class Request : uint32_t {
+  unshareUser = 1,  // launcher setup for an ordinary user: enter a user namespace of its own
+  makeHome = 2,     // launcher setup: private mounts, then non-dumpable
+  launch = 3,
+  signal = 4,       // to the main program
+  kill = 5,         // everything in the container
+};
+
+struct RequestHeader {
+  uint32_t type;
+  uint32_t id;
+  uint32_t arg;   // launch: 1 when the plan is in a memfd (the first descriptor); signal: its number
+  uint32_t size;  // launch: bytes of the plan
+};
+
+enum class Report : uint32_t {
+  ready = 1,    // a setup request has been carried out (or not: error)
+  running = 2,  // the program has been executed; carries the pidfd
+  failed = 3,   // the launch did not happen; everything has been undone or is on its way
+  exited = 4,   // the container has ended; carries what the teardown's read steps found
+  gone = 5,     // the teardown is complete
+  pty = 6,      // carries the master side of the terminal
+};
+
+enum class Section : uint32_t { prepare = 0, attend = 1, child = 2, teardown = 3, launcher = 4 };
+
+struct ReportHeader {
+  uint32_t type;
+  uint32_t id;
+  uint32_t section;  // failed: where; ready: the request
+  uint32_t step;     // failed, gone: index in the section
+  int32_t error;     // errno, 0 when none
+  int32_t pid;       // running
+  int32_t status;    // exited, failed: wait status of the main program; -1 when unknown
+  uint32_t oom;      // exited: the launcher's own out-of-memory watch fired
+  uint64_t userUs;   // exited: rusage of the whole container
+  uint64_t systemUs;
+  uint64_t maxRssBytes;
+  uint32_t dataSize;  // bytes that follow
+  uint32_t left;      // gone: teardown steps that have not succeeded and are retried
+};
+static_assert(sizeof(ReportHeader) == 64, "the reader takes these 64 bytes");
+
+constexpr uint32_t kMaxReportData = 64u << 10;
+
+}  // namespace ringfort
