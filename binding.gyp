@@ -12,7 +12,8 @@
       "defines": ["RINGFORT_FREESTANDING"],
       "ldflags!": ["-pthread", "-rdynamic"],
       "ldflags": ["-nostdlib", "-nostartfiles", "-static", "-no-pie", "-Wl,--build-id=none", "-Wl,-z,noexecstack", "-Wl,-z,relro", "-s"],
-      "libraries!": ["-lm"]
+      "libraries!": ["-lm"],
+      "configurations": { "Release": { "cflags!": ["-O3"] } }
     },
     {
       "target_name": "ringfort",

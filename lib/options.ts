@@ -91,7 +91,11 @@ export interface ContainerOptions {
    * overlay. `false` with a directory writes into that directory.
    */
   readonly?: boolean;
-  /** OCI mounts or docker's `'./a:/b:ro'`; relative sources are taken from Node's cwd. */
+  /**
+   * OCI mounts or docker's `'./a:/b:ro'`; relative sources are taken from Node's cwd. Binds are
+   * recursive, nosuid and nodev, a tmpfs is 64 MiB, unless their options say otherwise. At most
+   * 1000, none at or below /proc but proc itself; one on a default mount's place replaces it.
+   */
   mounts?: (SpecMount | string)[];
   /** Mask these instead of the default list. */
   maskedPaths?: string[];
@@ -128,7 +132,10 @@ export interface ContainerOptions {
   apparmorProfile?: string;
   /** SELinux label to execute under; an error where the host has no SELinux. */
   selinuxLabel?: string;
-  /** Soft and hard limits by OCI name, such as `{ RLIMIT_STACK: 8388608 }` or `[soft, hard]`. */
+  /**
+   * Soft and hard limits by OCI name, such as `{ RLIMIT_STACK: 8388608 }` or `[soft, hard]`;
+   * `Infinity` is no limit.
+   */
   rlimits?: Record<string, number | [number, number]>;
   /** −1000 to 1000; default 500, so that the guest dies before the host's programs. */
   oomScoreAdj?: number;
@@ -145,7 +152,7 @@ export interface ContainerOptions {
 export interface ProcessOptions {
   /** Default `'/'`; with `rootfs: 'host'` the private home, `/root` or `/home/user`. */
   cwd?: string;
-  /** The whole environment. Default: PATH, HOME and nothing of the host's. */
+  /** The whole environment. Default: empty; nothing of the host's is ever inherited. */
   env?: Record<string, string>;
   /** Default 0: the container's own root, which is nobody outside. */
   uid?: number;

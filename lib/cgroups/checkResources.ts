@@ -54,7 +54,13 @@ function checkCpu(cpu: NonNullable<SpecResources['cpu']>): void {
     whole('cpu.quota', quota, 1000, Number.MAX_SAFE_INTEGER, 'µs each period, or -1');
   }
   if (burst !== undefined) {
-    whole('cpu.burst', burst, 0, quota === undefined || quota < 0 ? 0 : quota, 'µs, at most the quota');
+    whole(
+      'cpu.burst',
+      burst,
+      0,
+      quota === undefined || quota < 0 ? 0 : quota,
+      'µs, at most the quota',
+    );
   }
   if (idle !== undefined) whole('cpu.idle', idle, 0, 1, '(SCHED_IDLE)');
   if (cpus !== undefined) parseList('linux.resources.cpu.cpus', cpus);

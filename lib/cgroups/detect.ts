@@ -72,6 +72,19 @@ export function detectCgroups(procRoot = '/proc'): CgroupHost {
   };
 }
 
+let last: { membership: string; host: CgroupHost } | undefined;
+
+/**
+ * `detectCgroups`, remembered for as long as this process stays in the same cgroups: the mount
+ * table, which is slow to read on a host with many mounts, is read once. What may change meanwhile
+ * (`controllers`, `enabled`) `planCgroup` reads for itself.
+ */
+export function currentCgroups(): CgroupHost {
+  const membership = readFileSync('/proc/self/cgroup', 'utf8');
+  if (last?.membership !== membership) last = { membership, host: detectCgroups() };
+  return last.host;
+}
+
 /**
  * The pure part of `detectCgroups`: of the v2 tree, `controllers` and `enabled` are left empty.
  * @param mountinfo text of /proc/self/mountinfo
@@ -99,7 +112,8 @@ export function parseCgroups(
       if (hierarchy !== undefined) for (const name of controllers) v1.set(name, hierarchy);
     }
   }
-  const mode = unified === undefined ? (v1.size > 0 ? 'v1' : 'none') : v1.size > 0 ? 'hybrid' : 'v2';
+  const mode =
+    unified === undefined ? (v1.size > 0 ? 'v1' : 'none') : v1.size > 0 ? 'hybrid' : 'v2';
   return unified === undefined ? { mode, v1 } : { mode, unified, v1 };
 }
 

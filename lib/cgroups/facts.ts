@@ -5,49 +5,50 @@ import type { Parent } from './place.js';
 
 /** What the settings of one tree depend on besides the spec: facts about the parent cgroup. */
 export interface ParentFacts {
-  version: 1 | 2;
+  readonly version: 1 | 2;
   /** The cgroup has files that limit swap. */
-  swapFiles: boolean;
+  readonly swapFiles: boolean;
   /** /proc/swaps lists none, so a limit on swap holds by itself. */
-  noSwap: boolean;
+  readonly noSwap: boolean;
   /** CPUs and memory nodes that the parent may use, as lists. */
-  cpus: string;
-  mems: string;
+  readonly cpus: string;
+  readonly mems: string;
   /** The file that takes an IO weight; undefined when none does. */
-  weightFile?: 'io.weight' | 'io.bfq.weight' | 'blkio.bfq.weight';
+  readonly weightFile: 'io.weight' | 'io.bfq.weight' | 'blkio.bfq.weight' | undefined;
 }
 
-/** Reads the facts; `isRoot` says that the parent is the root of the v2 tree. */
-export function readFacts(hierarchy: Hierarchy, parent: Parent, isRoot: boolean): ParentFacts {
-  const { version } = hierarchy;
-  const has = (file: string) => existsSync(join(parent.dir, file));
-  const swaps = readText('/proc/swaps');
-  const names =
-    version === 1
-      ? { swap: 'memory.memsw.limit_in_bytes', cpus: 'cpuset.effective_cpus', mems: 'cpuset.effective_mems' }
-      : { swap: 'memory.swap.max', cpus: 'cpuset.cpus.effective', mems: 'cpuset.mems.effective' };
+/**
+ * The facts of a parent, each read when it is asked for: most launches need few of them.
+ * @param isRoot the parent is the root of the v2 tree
+ */
+export function parentFacts({ version }: Hierarchy, { dir }: Parent, isRoot: boolean): ParentFacts {
+  const v1 = version === 1;
+  const has = (file: string) => existsSync(join(dir, file));
+  const list = (file: string) => readText(join(dir, file)).trim();
   return {
     version,
-    // The v2 root has no such files itself; its children have them wherever the kernel has swap.
-    swapFiles: isRoot ? swaps !== '' : has(names.swap),
-    noSwap: swaps.trim().split('\n').length <= 1,
-    cpus: readText(join(parent.dir, names.cpus)).trim(),
-    mems: readText(join(parent.dir, names.mems)).trim(),
-    ...weightFile(version, isRoot, has),
+    get swapFiles() {
+      // The v2 root has no such files itself; its children have them wherever the kernel has swap.
+      if (isRoot) return existsSync('/proc/swaps');
+      return has(v1 ? 'memory.memsw.limit_in_bytes' : 'memory.swap.max');
+    },
+    get noSwap() {
+      return readText('/proc/swaps').trim().split('\n').length <= 1;
+    },
+    get cpus() {
+      return list(v1 ? 'cpuset.effective_cpus' : 'cpuset.cpus.effective');
+    },
+    get mems() {
+      return list(v1 ? 'cpuset.effective_mems' : 'cpuset.mems.effective');
+    },
+    get weightFile() {
+      // Since CFQ went (5.0), BFQ is the only scheduler that v1 weights mean anything to.
+      if (v1) return 'blkio.bfq.weight';
+      if (has('io.bfq.weight')) return 'io.bfq.weight';
+      // The root has no weight, but io.cost.qos where children get io.weight.
+      return has('io.weight') || (isRoot && has('io.cost.qos')) ? 'io.weight' : undefined;
+    },
   };
-}
-
-function weightFile(
-  version: 1 | 2,
-  isRoot: boolean,
-  has: (file: string) => boolean,
-): Pick<ParentFacts, 'weightFile'> {
-  // Since CFQ went (5.0), BFQ is the only scheduler that v1 weights mean anything to.
-  if (version === 1) return { weightFile: 'blkio.bfq.weight' };
-  if (has('io.bfq.weight')) return { weightFile: 'io.bfq.weight' };
-  // The root has no weight, but io.cost.qos where children get io.weight.
-  if (has('io.weight') || (isRoot && has('io.cost.qos'))) return { weightFile: 'io.weight' };
-  return {};
 }
 
 function readText(path: string): string {

@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { invalid } from '../errors.js';
+import type { IoRates } from '../spec/limits.js';
 import type { SpecResources, SpecThrottle } from '../spec/types.js';
 import type { ParentFacts } from './facts.js';
 import type { Setting } from './resources.js';
@@ -52,14 +53,13 @@ function weightSetting(weight: number, { weightFile }: ParentFacts): Setting {
 }
 
 /**
- * Adds the IO limits of annotation `org.ringfort.io` to `blockIO`: a JSON list of
- * `{ device, readBps?, writeBps?, readIops?, writeIops? }`, rates as numbers per second, `device` a
- * path or `major:minor`.
+ * Adds the IO limits of annotation `org.ringfort.io` to `blockIO`: JSON of
+ * `IoRates[]`, whose devices are paths (or `major:minor`).
  * @throws InvalidSpecError for what is not a whole block device
  */
 export function addIoLimits(io: BlockIo | undefined, json: string): BlockIo {
   const merged: BlockIo = { ...io };
-  for (const limit of JSON.parse(json) as ({ device: string } & Record<string, number>)[]) {
+  for (const limit of JSON.parse(json) as IoRates[]) {
     const device = blockDevice(limit.device);
     for (const { list, option } of throttles) {
       const rate = limit[option];

@@ -24,7 +24,8 @@ export function moveToLeafCgroup(): string {
       hint: hints.missing,
     });
   }
-  if (unified.own.endsWith(`/${leafName}`)) return unified.own.slice(0, -leafName.length - 1) || '/';
+  if (unified.own.endsWith(`/${leafName}`))
+    return unified.own.slice(0, -leafName.length - 1) || '/';
   if (readWords(join(dir, 'cgroup.type')).length === 0) return unified.own;
   refuseOthers(dir);
   const leaf = join(dir, leafName);

@@ -56,7 +56,10 @@ export function chooseCgroup(
   }
   checkPath(option, cgroupsPath);
   if (cgroupsPath === '/') throw invalid(option, 'a path below the root', cgroupsPath);
-  return { parent: dirname(cgroupsPath), name: cgroupsPath.slice(cgroupsPath.lastIndexOf('/') + 1) };
+  return {
+    parent: dirname(cgroupsPath),
+    name: cgroupsPath.slice(cgroupsPath.lastIndexOf('/') + 1),
+  };
 }
 
 function checkPath(option: string, path: string): void {
@@ -85,13 +88,13 @@ export function v1Parent(
   controller: string,
   named: string | undefined,
 ): Parent {
+  const purpose = `controller ${controller} (cgroup v1)`;
   const parent = parentIn(hierarchy, named);
-  if (parent === undefined || !existsSync(parent.dir)) throw absent(hierarchy, controller, named);
+  if (parent === undefined) throw absent(hierarchy, purpose, named);
   if (!mayWrite(parent.dir)) {
-    throw forbidden(`controller ${controller} (cgroup v1): no write access to ${parent.dir}`, {
-      path: parent.dir,
-      hint: hints.v1,
-    });
+    if (!existsSync(parent.dir)) throw absent(hierarchy, purpose, named);
+    const path = parent.dir;
+    throw forbidden(`${purpose}: no write access to ${path}`, { path, hint: hints.v1 });
   }
   return parent;
 }
@@ -100,23 +103,26 @@ export function v1Parent(
  * The v2 parent, or the reason why no container can be born below it. For that the kernel asks for
  * write access to the directory and to `cgroup.procs` of the common ancestor of the two cgroups
  * (cgroup-v2.rst, "Delegation Containment"), and for a parent that is not threaded.
+ * @param purpose what it is wanted for, as messages begin
  */
 export function unifiedParent(
   hierarchy: Hierarchy,
   named: string | undefined,
+  purpose = 'cgroup v2',
 ): UnifiedParent | ContainerError {
   const parent = parentIn(hierarchy, named);
-  if (parent === undefined || !existsSync(parent.dir)) return absent(hierarchy, 'cgroup2', named);
+  if (parent === undefined) return absent(hierarchy, purpose, named);
   const ancestor = directoryOf(hierarchy, commonAncestor(hierarchy.own, parent.path));
   const needed = [parent.dir, ...(ancestor === undefined ? [] : [join(ancestor, 'cgroup.procs')])];
   for (const path of needed) {
     if (!mayWrite(path)) {
-      return forbidden(`cgroup v2: no write access to ${path}`, { path, hint: hints.unified });
+      if (!existsSync(parent.dir)) return absent(hierarchy, purpose, named);
+      return forbidden(`${purpose}: no write access to ${path}`, { path, hint: hints.unified });
     }
   }
   const [type, ...rest] = readWords(join(parent.dir, 'cgroup.type'));
   if (type === 'threaded' || rest.length > 0) {
-    const message = `cgroup v2: ${parent.dir} is a threaded cgroup`;
+    const message = `${purpose}: ${parent.dir} is a threaded cgroup`;
     return unsupported(message, { path: parent.dir, hint: hints.unified });
   }
   return {
@@ -186,17 +192,17 @@ function commonAncestor(a: string, b: string): string {
   return left.slice(0, differs < 0 ? left.length : differs).join('/') || '/';
 }
 
-function absent(hierarchy: Hierarchy, controller: string, named: string | undefined) {
-  const where = `${hierarchy.mount} (${controller})`;
+function absent(hierarchy: Hierarchy, purpose: string, named: string | undefined) {
+  const path = hierarchy.mount;
   if (named === undefined) {
-    return unsupported(`our own cgroup ${hierarchy.own} is not to be seen in ${where}`, {
-      path: hierarchy.mount,
+    return unsupported(`${purpose}: our own cgroup ${hierarchy.own} is not to be seen in ${path}`, {
+      path,
       hint: 'name one that is there as cgroupParent',
     });
   }
-  return new NotFoundError('ERR_CGROUP_NOT_FOUND', `no cgroup ${named} in ${where}`, {
+  return new NotFoundError('ERR_CGROUP_NOT_FOUND', `${purpose}: no cgroup ${named} in ${path}`, {
     phase: 'cgroup',
-    path: hierarchy.mount,
+    path,
     option: 'cgroupParent',
     hint: 'make it first, in every hierarchy that the limits need',
   });

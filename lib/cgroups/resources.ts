@@ -31,7 +31,9 @@ export function asked(resources: SpecResources, controller: Controller): string[
   const fields: Record<Controller, Record<string, unknown>> = {
     cpuset: { 'cpu.cpus': cpus, 'cpu.mems': mems },
     cpu: { 'cpu.shares': shares, 'cpu.quota': quota, 'cpu.burst': burst, 'cpu.idle': idle },
-    io: Object.fromEntries(Object.entries(blockIO).map(([key, value]) => [`blockIO.${key}`, value])),
+    io: Object.fromEntries(
+      Object.entries(blockIO).map(([key, value]) => [`blockIO.${key}`, value]),
+    ),
     memory: {
       'memory.limit': memory.limit,
       // Memory is never limited without swap: what OCI leaves open is closed.

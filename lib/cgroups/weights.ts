@@ -12,14 +12,17 @@ export function weightFromShares(shares: number): number {
   return Math.min(10_000, Math.max(1, Math.ceil(weight - 1e-9)));
 }
 
-/** The least `cpu.shares` that `weightFromShares` turns into this `cpu.weight` (1..10000). */
+/**
+ * The greatest `cpu.shares` that `weightFromShares` turns into this `cpu.weight` (1..10000): the
+ * one that takes the default 100 back to the default 1024.
+ */
 export function sharesFromWeight(weight: number): number {
   let low = 2;
   let high = 262_144;
   while (low < high) {
-    const middle = Math.floor((low + high) / 2);
-    if (weightFromShares(middle) < weight) low = middle + 1;
-    else high = middle;
+    const middle = Math.ceil((low + high) / 2);
+    if (weightFromShares(middle) > weight) high = middle - 1;
+    else low = middle;
   }
   return low;
 }

@@ -24,6 +24,7 @@ import type { RangeLock } from './idPool.js';
 export class IdLock implements RangeLock {
   /** Descriptor of the lock file, close-on-exec; pass it on to what must keep the ranges. */
   readonly fd: number;
+  readonly #held = new Set<number>();
 
   /**
    * Opens the lock file, and makes it (0600) and its directory (0700) first where they are
@@ -42,12 +43,16 @@ export class IdLock implements RangeLock {
     }
   }
 
+  /** False also for what this object has locked: to the kernel a descriptor never collides with itself. */
   lock(start: number): boolean {
-    return lockByte(this.fd, start);
+    if (this.#held.has(start) || !lockByte(this.fd, start)) return false;
+    this.#held.add(start);
+    return true;
   }
 
   unlock(start: number): void {
     unlockByte(this.fd, start);
+    this.#held.delete(start);
   }
 
   /** Gives up all locks, unless another process has been handed the descriptor. */

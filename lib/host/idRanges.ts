@@ -146,7 +146,10 @@ export class IdRanges {
     if (existing.length === 0) throw noIds();
     const { hostID, size } = defaultPool;
     return (
-      [{ start: hostID, count: size }, { start: rangeSize, count: idCount - rangeSize }]
+      [
+        { start: hostID, count: size },
+        { start: rangeSize, count: idCount - rangeSize },
+      ]
         .map((preferred) => intersect([preferred], existing))
         .find((spans) => spans.some((span) => span.count >= rangeSize)) ?? existing
     );

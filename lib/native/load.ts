@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ContainerError, UnsupportedError } from '../errors.js';
 import type { Binding } from './binding.js';
@@ -8,52 +8,53 @@ import type { Binding } from './binding.js';
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 let binding: Binding | undefined;
 
-/** Which C library this Node was linked with, as prebuildify tags it. */
+/** The C library this Node is linked with, as prebuildify tags it. */
 function libc(): 'glibc' | 'musl' {
-  const header = (process.report?.getReport() as { header?: { glibcVersionRuntime?: string } })
-    ?.header;
-  return header?.glibcVersionRuntime === undefined ? 'musl' : 'glibc';
+  return readFileSync('/proc/self/maps', 'latin1').includes('/ld-musl-') ? 'musl' : 'glibc';
 }
 
-function candidates(): string[] {
-  const prebuilds = join(root, 'prebuilds', `${process.platform}-${process.arch}`);
-  return [
-    join(root, 'build', 'Release', 'ringfort.node'),
-    join(prebuilds, `ringfort.${libc()}.node`),
-    join(prebuilds, 'ringfort.node'),
-  ];
+/** The addon's file: a local build if there is one, else the prebuild that fits. */
+function addonPath(): string | undefined {
+  const built = join(root, 'build', 'Release', 'ringfort.node');
+  if (existsSync(built)) return built;
+  const prebuilt = join(root, 'prebuilds', `linux-${process.arch}`, `ringfort.${libc()}.node`);
+  return existsSync(prebuilt) ? prebuilt : undefined;
 }
 
 /**
  * The native addon: a local build if there is one, else the prebuild that fits.
- * @throws UnsupportedError `ERR_UNSUPPORTED_PLATFORM` on anything but Linux
- * @throws ContainerError `ERR_ADDON_NOT_FOUND` when neither a build nor a prebuild loads
+ * @throws UnsupportedError `ERR_UNSUPPORTED_PLATFORM` on anything but Linux on x64 or arm64
+ * @throws ContainerError `ERR_ADDON_NOT_FOUND` when there is neither, or it does not load
  */
 export function loadBinding(): Binding {
   if (binding !== undefined) return binding;
-  if (process.platform !== 'linux') {
+  const platform = `${process.platform}-${process.arch}`;
+  if (platform !== 'linux-x64' && platform !== 'linux-arm64') {
     throw new UnsupportedError(
       'ERR_UNSUPPORTED_PLATFORM',
-      `ringfort needs Linux, this is ${process.platform}`,
+      `ringfort needs Linux on x64 or arm64, this is ${platform}`,
     );
   }
-  const file = candidates().find((path) => existsSync(path));
-  if (file === undefined) {
-    throw new ContainerError('ERR_ADDON_NOT_FOUND', 'the native addon was not found', {
-      path: candidates()[0],
-      hint: 'run npm rebuild ringfort (needs a C++ toolchain and Python)',
-    });
+  const hint = 'run npm rebuild ringfort; it needs a C++17 compiler, make and Python 3';
+  const path = addonPath();
+  if (path === undefined) {
+    throw new ContainerError('ERR_ADDON_NOT_FOUND', `no native addon in ${root}`, { hint });
   }
-  binding = createRequire(import.meta.url)(file) as Binding;
+  try {
+    binding = createRequire(import.meta.url)(path) as Binding;
+  } catch (cause) {
+    const message = `the native addon ${path} does not load`;
+    throw new ContainerError('ERR_ADDON_NOT_FOUND', message, { path, hint, cause });
+  }
   return binding;
 }
 
 /** Path of the launcher program on disk, if it lies beside the addon. */
 export function launcherPath(): string | undefined {
-  return [
-    join(root, 'build', 'Release', 'launcher'),
-    join(root, 'prebuilds', `${process.platform}-${process.arch}`, 'launcher'),
-  ].find((path) => existsSync(path));
+  const addon = addonPath();
+  if (addon === undefined) return undefined;
+  const launcher = join(dirname(addon), 'launcher');
+  return existsSync(launcher) ? launcher : undefined;
 }
 
 /** The package's own version. */

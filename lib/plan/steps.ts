@@ -73,6 +73,8 @@ export const stepTable = {
   assert: [['status', 'f'], ['lines', 'v']],
   exec: [['candidates', 'v'], ['argv', 'v'], ['env', 'v']],
   watchOom: [['dir', 'f'], ['path', 's']],
+  idmapMount: [['slot', 'f'], ['recursive', 'u']],
+  bpfDevice: [['cgroup', 'f'], ['program', 'b']],
 } as const satisfies Record<string, readonly (readonly [string, Kind])[]>;
 
 /** The name of a step. */

@@ -2,36 +2,14 @@ import { posix } from 'node:path';
 import { invalid, PermissionError } from '../errors.js';
 import type { PlanBuilder } from '../plan/builder.js';
 import type { Slot } from '../plan/steps.js';
+import { defaultPath } from '../spec/defaults.js';
+import { rlimInfinity, rlimitNames } from '../spec/names.js';
 import type { SpecProcess } from '../spec/types.js';
+import { RLIM_INFINITY } from '../sys/processConstants.js';
 import type { Facts } from './facts.js';
 
-/** RLIMIT_* numbers (getrlimit(2)); the same on x86_64 and aarch64. */
-const rlimitNumbers: Readonly<Record<string, number>> = {
-  RLIMIT_CPU: 0,
-  RLIMIT_FSIZE: 1,
-  RLIMIT_DATA: 2,
-  RLIMIT_STACK: 3,
-  RLIMIT_CORE: 4,
-  RLIMIT_RSS: 5,
-  RLIMIT_NPROC: 6,
-  RLIMIT_NOFILE: 7,
-  RLIMIT_MEMLOCK: 8,
-  RLIMIT_AS: 9,
-  RLIMIT_LOCKS: 10,
-  RLIMIT_SIGPENDING: 11,
-  RLIMIT_MSGQUEUE: 12,
-  RLIMIT_NICE: 13,
-  RLIMIT_RTPRIO: 14,
-  RLIMIT_RTTIME: 15,
-};
-
-/** Where a program without a slash is looked for when the environment has no PATH. */
-export const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-
-const unlimited = (1n << 64n) - 1n;
-
 function limitValue(value: number): bigint {
-  return value < 0 || value === Number.POSITIVE_INFINITY ? unlimited : BigInt(value);
+  return value >= rlimInfinity ? RLIM_INFINITY : BigInt(value);
 }
 
 /**
@@ -41,8 +19,8 @@ function limitValue(value: number): bigint {
  */
 export function planLimits(builder: PlanBuilder, process: SpecProcess, facts: Facts): void {
   for (const { type, soft, hard } of process.rlimits ?? []) {
-    const resource = rlimitNumbers[type];
-    if (resource === undefined) throw invalid('rlimits', 'a name such as RLIMIT_NOFILE', type);
+    const resource = rlimitNames.indexOf(type);
+    if (resource < 0) throw invalid('rlimits', 'a name such as RLIMIT_NOFILE', type);
     const ceiling = facts.hardLimits[type] ?? Number.POSITIVE_INFINITY;
     if (soft > ceiling) {
       throw new PermissionError(

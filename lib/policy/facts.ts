@@ -13,6 +13,8 @@ export interface HostEntry {
 export interface RootFacts {
   /** Of the paths that something is to be mounted on, those that exist (resolved in the root). */
   existing: ReadonlySet<string>;
+  /** Where those would be that do not exist, when it is behind a symbolic link of the root. */
+  missing?: ReadonlyMap<string, string>;
 }
 
 /**
@@ -35,8 +37,10 @@ export interface Facts {
   gidMappings: readonly IdMapping[];
   /** `setgroups` must be denied before the gid map can be written (single-id fallback). */
   denySetgroups: boolean;
-  /** Descriptor of a user namespace with the same maps, for idmapped mounts; privileged only. */
-  idmapUserns?: number;
+  /** Host paths of the spec whose file system refuses idmapped mounts. */
+  notIdmappable?: ReadonlySet<string>;
+  /** The host's resolv.conf, where the container uses the host's network. */
+  resolvConf?: string;
   /** Hard resource limits of this process by OCI name; a limit cannot be raised above them. */
   hardLimits: Readonly<Record<string, number>>;
   hostEntries: readonly HostEntry[];

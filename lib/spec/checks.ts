@@ -1,7 +1,7 @@
 import type { RunOptions } from '../options.js';
 import { contradictions, type MachineFacts } from './contradictions.js';
-import { optionsPlace } from './rules/place.js';
 import { runOptions } from './rules/options.js';
+import { optionsPlace } from './rules/place.js';
 import { checkArgumentsFit, sizeOfArgument, sizeOfArguments } from './rules/process.js';
 
 /**
@@ -10,7 +10,10 @@ import { checkArgumentsFit, sizeOfArgument, sizeOfArguments } from './rules/proc
  * @throws InvalidSpecError ERR_INVALID_OPTION; UnsupportedError ERR_UNSUPPORTED_SPEC for a field of
  * `resources` that OCI has and ringfort does not carry out
  */
-export function checkOptions(options: unknown, machine: MachineFacts): asserts options is RunOptions {
+export function checkOptions(
+  options: unknown,
+  machine: MachineFacts,
+): asserts options is RunOptions {
   runOptions(options, optionsPlace);
   for (const check of contradictions) check(options as RunOptions, machine);
 }

@@ -48,12 +48,19 @@ const mapsNeedNewUserNamespace: Check = ({ namespaces, uidMappings, idPool }) =>
 const idsAreMapped: Check = (options) => {
   const { uidMappings, gidMappings } = options;
   if (uidMappings === undefined || gidMappings === undefined) return;
-  const { user } = identityFromOptions(options);
+  const { user, lookup } = identityFromOptions(options);
   const [uidOption, gidOption] = options.user === undefined ? ['uid', 'gid'] : ['user', 'user'];
-  if (!isMapped(uidMappings, user.uid)) throw invalid(uidOption, 'an id within `uidMappings`', user.uid);
-  if (!isMapped(gidMappings, user.gid)) throw invalid(gidOption, 'an id within `gidMappings`', user.gid);
+  // Ids that are still to be looked up are checked where they are found.
+  const uidKnown = lookup === undefined || options.uid !== undefined;
+  if (uidKnown && !isMapped(uidMappings, user.uid)) {
+    throw invalid(uidOption, 'an id within `uidMappings`', user.uid);
+  }
+  if (lookup === undefined && !isMapped(gidMappings, user.gid)) {
+    throw invalid(gidOption, 'an id within `gidMappings`', user.gid);
+  }
   user.additionalGids?.forEach((gid, i) => {
-    if (!isMapped(gidMappings, gid)) throw invalid(`groups[${i}]`, 'an id within `gidMappings`', gid);
+    if (!isMapped(gidMappings, gid))
+      throw invalid(`groups[${i}]`, 'an id within `gidMappings`', gid);
   });
 };
 
@@ -61,13 +68,18 @@ const networkIsNamedOnce: Check = ({ network, namespaces }) => {
   const choice = namespaces?.net;
   if (network === undefined || choice === undefined) return;
   const expected = network === 'host' ? 'host' : 'new';
-  if (choice !== expected) throw invalid('namespaces.net', `'${expected}' beside \`network: '${network}'\``, choice);
+  if (choice !== expected)
+    throw invalid('namespaces.net', `'${expected}' beside \`network: '${network}'\``, choice);
 };
 
 const mountNamespaceIsOurs: Check = (options) => {
   const choice = options.namespaces?.mount ?? 'new';
   if (choice === 'host') {
-    throw invalid('namespaces.mount', "'new' or one to join; a container has its own mounts", choice);
+    throw invalid(
+      'namespaces.mount',
+      "'new' or one to join; a container has its own mounts",
+      choice,
+    );
   }
   if (choice === 'new') return;
   for (const option of ['rootfs', 'readonly', 'mounts', 'maskedPaths', 'readonlyPaths'] as const) {
@@ -79,7 +91,11 @@ const mountNamespaceIsOurs: Check = (options) => {
 
 const hostRootIsReadonly: Check = ({ rootfs = 'host', readonly }) => {
   if (rootfs === 'host' && readonly === false) {
-    throw invalid('readonly', "true with `rootfs: 'host'`; /tmp and the home directory are writable", false);
+    throw invalid(
+      'readonly',
+      "true with `rootfs: 'host'`; /tmp and the home directory are writable",
+      false,
+    );
   }
 };
 
@@ -98,19 +114,23 @@ const namesNeedUtsNamespace: Check = ({ hostname, domainname, namespaces }) => {
 
 const sysctlsNeedNamespaces: Check = (options) => {
   const namespaces = namespacesFromOptions(options);
-  const isNew = (type: Parameters<typeof namespaceMode>[1]) => namespaceMode(namespaces, type) === 'new';
+  const isNew = (type: Parameters<typeof namespaceMode>[1]) =>
+    namespaceMode(namespaces, type) === 'new';
   checkSysctlNamespaces(options.sysctl ?? {}, isNew, optionsPlace.key('sysctl'));
 };
 
-const limitsAreGivenUpAlone: Check = ({ limits, resources, cgroupParent }) => {
-  if (limits !== 'none') return;
-  if (resources !== undefined) throw invalid('resources', "nothing beside `limits: 'none'`");
-  if (cgroupParent !== undefined) throw invalid('cgroupParent', "nothing beside `limits: 'none'`");
+const limitsAreGivenUpAlone: Check = ({ limits, resources }) => {
+  if (limits === 'none' && resources !== undefined) {
+    throw invalid('resources', "nothing beside `limits: 'none'`");
+  }
 };
 
 const rlimitsAreNamedOnce: Check = ({ limits, rlimits }) => {
   if (limits === undefined || limits === 'none' || rlimits === undefined) return;
-  for (const [option, name] of [['nofile', 'RLIMIT_NOFILE'], ['fsize', 'RLIMIT_FSIZE']] as const) {
+  for (const [option, name] of [
+    ['nofile', 'RLIMIT_NOFILE'],
+    ['fsize', 'RLIMIT_FSIZE'],
+  ] as const) {
     if (limits[option] !== undefined && rlimits[name] !== undefined) {
       throw invalid(`rlimits.${name}`, `nothing beside \`limits.${option}\``, rlimits[name]);
     }
@@ -125,11 +145,13 @@ const cpusExist: Check = ({ limits }, { hostCpus }) => {
 };
 
 const swapCoversMemory: Check = (options) => {
-  const { limit = defaultLimits.memory, swap = limit } = resourcesFromOptions(options)?.memory ?? {};
+  const { limit = defaultLimits.memory, swap = limit } =
+    resourcesFromOptions(options)?.memory ?? {};
   if (swap !== -1 && swap < limit) {
     throw invalid('resources.memory.swap', `memory and swap together, at least ${limit}`, swap);
   }
-  if (!Number.isSafeInteger(swap)) throw invalid('limits.swap', 'a sum with memory below 2^53', swap);
+  if (!Number.isSafeInteger(swap))
+    throw invalid('limits.swap', 'a sum with memory below 2^53', swap);
 };
 
 const mountsAreDistinct: Check = ({ mounts = [] }) => {

@@ -2,13 +2,16 @@ import { tmpfsBounds } from './mountString.js';
 import { namespaceMode } from './namespaces.js';
 import type { SpecMount, SpecNamespace, SpecRlimit } from './types.js';
 
-/** PATH of a container whose environment is not given, and of a program search without PATH. */
+/** PATH where no environment is given, and of a program search where it has none. */
 export const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** Limits of a container that names none: bytes of memory, tasks. Swap is 0. */
 export const defaultLimits = { memory: 512 * 1024 * 1024, pids: 256 } as const;
 
-/** Above the 0 that the host's programs have, so that the guest dies first. @see proc_pid_oom_score_adj(5) */
+/**
+ * Above the 0 that the host's programs have, so that the guest dies first.
+ * @see proc_pid_oom_score_adj(5)
+ */
 export const defaultOomScoreAdj = 500;
 
 /** @see umask(2) */
@@ -40,7 +43,7 @@ export const imageCapabilities: readonly string[] = [
   'CAP_NET_BIND_SERVICE',
 ];
 
-/** Hidden unless `maskedPaths` is given: what leaks or steers the host. `*` stands for any digits. */
+/** Hidden unless `maskedPaths` is given: what leaks or steers the host. `cpu*` is every CPU. */
 export const defaultMaskedPaths: readonly string[] = [
   '/proc/acpi',
   '/proc/asound',

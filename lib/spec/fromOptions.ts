@@ -1,15 +1,9 @@
 import { posix } from 'node:path';
-import type {
-  Capabilities,
-  ContainerOptions,
-  OverlayRoot,
-  ProcessOptions,
-} from '../options.js';
+import type { Capabilities, ContainerOptions, OverlayRoot, ProcessOptions } from '../options.js';
 import { annotation } from './annotations.js';
 import {
   defaultMaskedPaths,
   defaultOomScoreAdj,
-  defaultPath,
   defaultReadonlyPaths,
   imageCapabilities,
   kernelMounts,
@@ -102,7 +96,9 @@ function mountsFrom(
   identity: Identity,
   cwd: string,
 ): SpecMount[] {
-  const given = (options.mounts ?? []).map((mount, i) => mountFromOption(`mounts[${i}]`, mount, cwd));
+  const given = (options.mounts ?? []).map((mount, i) =>
+    mountFromOption(`mounts[${i}]`, mount, cwd),
+  );
   const defaults = kernelMounts(namespaces);
   if ((options.rootfs ?? 'host') === 'host') defaults.push(...privateMounts(identity.home));
   const kept = defaults.filter(
@@ -123,7 +119,7 @@ function processFrom(
 ): SpecProcess {
   const home = identity.home.path;
   const hasHome = (options.rootfs ?? 'host') === 'host' && !joinsMounts(options);
-  const env = options.env ?? { PATH: defaultPath, HOME: home };
+  const env = options.env ?? {};
   const size = context.interactive;
   return defined({
     terminal: size === undefined ? undefined : true,

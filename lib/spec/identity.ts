@@ -19,7 +19,8 @@ export function identityFromOptions(options: ProcessOptions): Identity {
   const gid = numeric(groupWord) ?? options.gid;
   // Root's group is 0 in every /etc/passwd; only other users need a look at it.
   const known = userWord === undefined || numeric(userWord) !== undefined;
-  const groupKnown = groupWord === undefined ? gid !== undefined || (uid ?? 0) === 0 : gid !== undefined;
+  const groupKnown =
+    groupWord === undefined ? gid !== undefined || (uid ?? 0) === 0 : gid !== undefined;
   const user = defined({
     uid: uid ?? 0,
     gid: gid ?? 0,

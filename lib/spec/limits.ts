@@ -1,3 +1,4 @@
+import { sharesFromWeight } from '../cgroups/weights.js';
 import type { ContainerOptions, IoLimit, Limits } from '../options.js';
 import { defaultLimits, defaultRlimits } from './defaults.js';
 import { defined } from './defined.js';
@@ -52,20 +53,9 @@ function cpuFrom(limits: Limits, given: SpecResources['cpu']): SpecResources['cp
     period: limits.cpus === undefined ? undefined : cpuPeriod,
     cpus: limits.cpuset,
   });
-  return given === undefined && Object.keys(asked).length === 0 ? undefined : { ...given, ...asked };
-}
-
-/**
- * OCI has only cgroup v1's `shares`, whose default is 1024 where `cpu.weight`'s is 100; the two
- * grow alike, so weight 100 is 1024 shares, and every weight comes back from its shares unchanged.
- */
-export function sharesFromWeight(weight: number): number {
-  return Math.round((weight * 1024) / 100);
-}
-
-/** The inverse of `sharesFromWeight`, for cgroup v2; 1 to 10000. */
-export function weightFromShares(shares: number): number {
-  return Math.min(10000, Math.max(1, Math.round((shares * 100) / 1024)));
+  return given === undefined && Object.keys(asked).length === 0
+    ? undefined
+    : { ...given, ...asked };
 }
 
 const throttles = [
@@ -118,7 +108,7 @@ function size(option: string, value: number | string | undefined): number | unde
 
 /** Whether a device is named by number, `major:minor`. */
 export function isDeviceNumber(device: string): boolean {
-  return /^\d+:\d+$/.test(device);
+  return /^\d{1,4}:\d{1,7}$/.test(device);
 }
 
 /** The default resource limits, then `limits.nofile` and `fsize`, then `rlimits`. */

@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { invalid } from '../errors.js';
-import type { SpecMount } from './types.js';
 import { isBind } from './rules/mounts.js';
+import type { SpecMount } from './types.js';
 
 /** A tmpfs is half of the machine's memory and endless files unless it is told otherwise. */
 export const tmpfsBounds = ['size=64m', 'nr_inodes=16k'] as const;
@@ -66,7 +66,7 @@ function unlessGiven(given: readonly string[], word: string, opposite: string): 
 }
 
 function resolveLayers(word: string, cwd: string): string {
-  const [, name, paths] = /^(lowerdir|upperdir|workdir)=([^]*)$/.exec(word) ?? [];
+  const [, name, paths] = /^(lowerdir|upperdir|workdir)=(.*)$/s.exec(word) ?? [];
   if (name === undefined || paths === undefined) return word;
   const resolved = paths.split(':').map((path) => posix.resolve(cwd, path));
   return `${name}=${resolved.join(':')}`;

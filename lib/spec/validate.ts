@@ -18,10 +18,14 @@ const namespacesAreDistinct: Check = ({ linux: { namespaces } }, at) => {
 const rootFitsMountNamespace: Check = (spec, at) => {
   const mode = namespaceMode(spec.linux.namespaces, 'mount');
   if (mode === 'host') {
-    throw at.key('linux').key('namespaces').invalid('a mount namespace; a container has its own mounts');
+    throw at
+      .key('linux')
+      .key('namespaces')
+      .invalid('a mount namespace; a container has its own mounts');
   }
   if (mode === 'new') {
-    if (spec.root === undefined) throw at.key('root').invalid('a root, as the mount namespace is new');
+    if (spec.root === undefined)
+      throw at.key('root').invalid('a root, as the mount namespace is new');
     return;
   }
   const expected = 'nothing where the mount namespace is joined, root and all';
@@ -42,7 +46,10 @@ const overlayHasLayers: Check = ({ annotations = {} }, at) => {
 
 const hostRootIsReadonly: Check = ({ root, annotations = {} }, at) => {
   if (annotations[annotation.rootfs] === 'host' && root?.readonly !== true) {
-    throw at.key('root').key('readonly').invalid("true where the root is the host's", root?.readonly);
+    throw at
+      .key('root')
+      .key('readonly')
+      .invalid("true where the root is the host's", root?.readonly);
   }
 };
 
@@ -65,7 +72,7 @@ const fieldsFitNamespaces: Check = (spec, at) => {
   checkSysctlNamespaces(linux.sysctl ?? {}, isNew, at.key('linux').key('sysctl'));
 };
 
-const idsAreMapped: Check = ({ process, linux }, at) => {
+const idsAreMapped: Check = ({ process, linux, annotations = {} }, at) => {
   const { uidMappings, gidMappings } = linux;
   if ((uidMappings === undefined) !== (gidMappings === undefined)) {
     throw at.key('linux').invalid('uidMappings and gidMappings together');
@@ -75,8 +82,11 @@ const idsAreMapped: Check = ({ process, linux }, at) => {
   const mapped = (maps: readonly IdMapping[], id: number, where: Place): void => {
     if (!isMapped(maps, id)) throw where.invalid('an id within the map', id);
   };
-  mapped(uidMappings, process.user.uid, place.key('uid'));
-  mapped(gidMappings, process.user.gid, place.key('gid'));
+  // Ids that are still to be looked up are checked where they are found.
+  if (annotations[annotation.user] === undefined) {
+    mapped(uidMappings, process.user.uid, place.key('uid'));
+    mapped(gidMappings, process.user.gid, place.key('gid'));
+  }
   process.user.additionalGids?.forEach((gid, i) => {
     mapped(gidMappings, gid, place.key('additionalGids').index(i));
   });
@@ -88,6 +98,12 @@ const swapCoversMemory: Check = ({ linux: { resources } }, at) => {
   if (limit === undefined || swap < limit) {
     const place = at.key('linux').key('resources').key('memory').key('swap');
     throw place.invalid('memory and swap together, with and not below `limit`', swap);
+  }
+};
+
+const limitsAreGivenUpAlone: Check = ({ linux, annotations = {} }, at) => {
+  if (annotations[annotation.limits] === 'none' && linux.resources !== undefined) {
+    throw at.key('linux').key('resources').invalid(`nothing beside ${annotation.limits} 'none'`);
   }
 };
 
@@ -105,6 +121,7 @@ const checks: readonly Check[] = [
   fieldsFitNamespaces,
   idsAreMapped,
   swapCoversMemory,
+  limitsAreGivenUpAlone,
   consoleHasTerminal,
 ];
 

@@ -169,11 +169,11 @@ export const FsConfig = {
   FSCONFIG_CMD_CREATE_EXCL: 8,
 } as const;
 
-/** asm/fcntl.h: these four differ between the architectures. */
+/** asm/fcntl.h: these three differ between the architectures. */
 const perArchitecture =
   process.arch === 'arm64'
-    ? { direct: 0x10000, largefile: 0x20000, directory: 0x4000, nofollow: 0x8000 }
-    : { direct: 0x4000, largefile: 0x8000, directory: 0x10000, nofollow: 0x20000 };
+    ? { direct: 0x10000, directory: 0x4000, nofollow: 0x8000 }
+    : { direct: 0x4000, directory: 0x10000, nofollow: 0x20000 };
 
 /** `openat2`, `pipe2`: open(2). Numbers of x86-64, or of aarch64 there. */
 export const OpenFlags = {
@@ -199,8 +199,6 @@ export const OpenFlags = {
   O_DSYNC: 0x1000,
   /** Past the page cache; in a pipe: packets. */
   O_DIRECT: perArchitecture.direct,
-  /** Without effect on 64-bit systems. */
-  O_LARGEFILE: perArchitecture.largefile,
   /** It must be a directory. */
   O_DIRECTORY: perArchitecture.directory,
   /** Fail on a symbolic link at the end of the path. */

@@ -28,11 +28,7 @@ export function openat2(dirfd: number, path: string, how: OpenHow): number {
     BigInt(u32('openat2.mode', how.mode ?? 0)),
     u64('openat2.resolve', how.resolve ?? 0),
   );
-  const rc = native().openat2(
-    directory('openat2.dirfd', dirfd),
-    text('openat2.path', path),
-    words,
-  );
+  const rc = native().openat2(directory('openat2.dirfd', dirfd), text('openat2.path', path), words);
   return returned(rc, 'openat2', { path });
 }
 
@@ -46,11 +42,12 @@ const encoder = new TextEncoder();
  * @param data text is written as UTF-8
  * @throws SyscallError from `openat`, `write` or `close`; a write that took only a part is EIO
  */
-export function writeFile(dirfd: number | undefined, path: string, data: string | Uint8Array): void {
-  const content = bytes(
-    'writeFile.data',
-    typeof data === 'string' ? encoder.encode(data) : data,
-  );
+export function writeFile(
+  dirfd: number | undefined,
+  path: string,
+  data: string | Uint8Array,
+): void {
+  const content = bytes('writeFile.data', typeof data === 'string' ? encoder.encode(data) : data);
   const call = native();
   const opened = call.openat(
     directory('writeFile.dirfd', dirfd ?? AT_FDCWD),

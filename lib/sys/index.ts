@@ -9,6 +9,20 @@
  * from the same JavaScript thread and by the child processes that it starts, but not by the
  * thread pool (promises and callbacks of node:fs, DNS, crypto) nor by worker threads.
  */
+
+export { PlanBuilder } from '../plan/builder.js';
+export { describePlan, describeStep } from '../plan/describe.js';
+export {
+  bytes,
+  type Plan,
+  type Slot,
+  type Step,
+  type StepOf,
+  slot,
+  stepTable,
+  wall,
+} from '../plan/steps.js';
+export { type Cloned, type CloneEnd, clone } from './clone.js';
 export * from './constants.js';
 export { type CallFacts, SyscallError } from './error.js';
 export * from './files.js';

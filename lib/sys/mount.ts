@@ -1,6 +1,15 @@
 import { invalid } from '../errors.js';
 import { native, returned } from './call.js';
-import { bytes, descriptor, directory, integer, natural, optionalText, text, u32 } from './check.js';
+import {
+  bytes,
+  descriptor,
+  directory,
+  integer,
+  natural,
+  optionalText,
+  text,
+  u32,
+} from './check.js';
 import { FsConfig, OpenTree } from './constants.js';
 
 /*
@@ -80,7 +89,10 @@ export function pivotRoot(newRoot: string, putOld: string): void {
  * @throws SyscallError ENODEV for an unknown type
  */
 export function fsopen(fsname: string, flags = 0): number {
-  const rc = native().fsopen(text('fsopen.fsname', fsname), natural('fsopen.flags', flags) | closeOnExec);
+  const rc = native().fsopen(
+    text('fsopen.fsname', fsname),
+    natural('fsopen.flags', flags) | closeOnExec,
+  );
   return returned(rc, 'fsopen', { about: fsname });
 }
 

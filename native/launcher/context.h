@@ -76,6 +76,8 @@ inline int OpenBelow(const Context& c, uint64_t slot, const char* path, uint64_t
 int RunStep(Context& c, const StepView& step);
 // Runs a section; on failure `failed` is the index of the step.
 int RunSection(Context& c, const SectionView& section, uint32_t* failed);
+// files.cc: a path below proc; `self/x` means the child when the launcher uses it.
+int ProcPath(const Context& c, const char* file, char* path, size_t room);
 // namespaces.cc: undoes the joins of a prepare section.
 void ReturnFromJoins(Context& c);
 // mounts.cc: prepare steps that clone host mounts must be in the host's mount namespace.

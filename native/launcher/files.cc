@@ -23,7 +23,21 @@ int OpenParent(const Context& c, uint64_t slot, const char* path, const char** n
   return OpenBelow(c, slot, cut == 0 ? "." : parent, kOPath | kODirectory, kResolveNoMagiclinks);
 }
 
-// `self/x` means the child when the launcher writes it.
+bool SameText(const char* read, size_t size, const Arg& want) {
+  while (size > 0 && (read[size - 1] == '\n' || read[size - 1] == 0)) size--;
+  size_t length = want.size;
+  while (length > 0 && want.text[length - 1] == '\n') length--;
+  if (size != length) return false;
+  for (size_t i = 0; i < size; i++) {
+    // sysctl files answer a space-separated list with tabs.
+    char a = read[i] == '\t' ? ' ' : read[i];
+    if (a != want.text[i]) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
 int ProcPath(const Context& c, const char* file, char* path, size_t room) {
   size_t length = Length(file);
   if (length + 16 > room) return -kEinval;
@@ -39,21 +53,6 @@ int ProcPath(const Context& c, const char* file, char* path, size_t room) {
   __builtin_memcpy(path + at, file + 4, length - 4 + 1);
   return 0;
 }
-
-bool SameText(const char* read, size_t size, const Arg& want) {
-  while (size > 0 && (read[size - 1] == '\n' || read[size - 1] == 0)) size--;
-  size_t length = want.size;
-  while (length > 0 && want.text[length - 1] == '\n') length--;
-  if (size != length) return false;
-  for (size_t i = 0; i < size; i++) {
-    // sysctl files answer a space-separated list with tabs.
-    char a = read[i] == '\t' ? ' ' : read[i];
-    if (a != want.text[i]) return false;
-  }
-  return true;
-}
-
-}  // namespace
 
 int Step_open(Context& c, const Arg* a) {
   return Keep(c, a[0].number,

@@ -91,13 +91,18 @@ int MakeHome(Home* home) {
   if (home->ownUser) {
     if (long error = Sys(__NR_setresgid, 0, 0, 0)) return static_cast<int>(error);
     if (long error = Sys(__NR_setresuid, 0, 0, 0)) return static_cast<int>(error);
-    // A mount namespace that this user namespace owns: the host's own may not be cloned from.
+  }
+  home->hostMounts = Open("/proc/self/ns/mnt", kOReadOnly);
+  if (home->hostMounts < 0) return home->hostMounts;
+  // Where a user namespace does not own the host's mounts, it may clone only from a copy of them.
+  if (Sys(__NR_setns, home->hostMounts, static_cast<long>(kCloneNewns)) != 0) {
     if (long error = Sys(__NR_unshare, static_cast<long>(kCloneNewns))) return static_cast<int>(error);
+    Close(home->hostMounts);
+    home->hostMounts = Open("/proc/self/ns/mnt", kOReadOnly);
+    if (home->hostMounts < 0) return home->hostMounts;
   }
   home->host = Open("/", kOPath | kODirectory);
   if (home->host < 0) return home->host;
-  home->hostMounts = Open("/proc/self/ns/mnt", kOReadOnly);
-  if (home->hostMounts < 0) return home->hostMounts;
   if (long error = Sys(__NR_unshare, static_cast<long>(kCloneNewns))) return static_cast<int>(error);
   MountAttr attr{0, 0, kMsPrivate, 0};
   if (long error = Sys(nr::mount_setattr, kAtFdCwd, P("/"), kAtRecursive, P(&attr), sizeof attr))

@@ -89,6 +89,39 @@ int KeepTeardown(Container& record, const PlanView& plan) {
   return 0;
 }
 
+bool Within(const Arg& path, const Arg& dir) {
+  return path.size >= dir.size && Equal(path.text, dir.text, dir.size) &&
+         (path.size == dir.size || path.text[dir.size] == '/');
+}
+
+// Whether one of the first `count` prepare steps has made the directory that `path` lies in.
+bool MadeHere(const SectionView& prepare, uint32_t count, const Arg& path) {
+  uint32_t offset = 0;
+  StepView step;
+  for (uint32_t i = 0; i < count; i++) {
+    if (!DecodeStep(prepare.at + offset, prepare.size - offset, &step)) return false;
+    offset += step.size;
+    if (step.op == Op::mkdir && Within(path, step.arg[1])) return true;
+  }
+  return false;
+}
+
+// After a failed prepare: what was not made here may be another container's and stays.
+void NarrowTeardown(Container& record, const SectionView& prepare) {
+  uint32_t from = 0, to = 0, kept = 0;
+  for (uint32_t i = 0; i < record.teardownSteps; i++) {
+    StepView step;
+    if (!DecodeStep(record.teardown + from, record.teardownSize - from, &step)) break;
+    if (MadeHere(prepare, record.failedStep, step.arg[1])) {
+      __builtin_memmove(record.teardown + to, record.teardown + from, step.size);
+      to += step.size;
+      kept++;
+    }
+    from += step.size;
+  }
+  record.teardownSteps = kept;
+}
+
 long Clone(Launcher& l, Context& c, const PlanView& plan, int* pidfd) {
   CloneArgs args = {};
   args.flags = plan.header.cloneFlags | kClonePidfd;
@@ -198,6 +231,8 @@ void Begin(Launcher& l, Container& record, const Bytes& bytes, const PlanView& p
     return;
   }
   record.state = State::ended;
+  if (record.failedSection == static_cast<uint32_t>(Section::prepare))
+    NarrowTeardown(record, plan.section[0]);
   ReportHeader report = Failure(record.id, record.failedSection, record.failedStep, error);
   FinishTeardown(l, record, report);
 }

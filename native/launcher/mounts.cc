@@ -73,6 +73,20 @@ int Step_mountSetattr(Context& c, const Arg* a) {
                               sizeof attr));
 }
 
+int Step_idmapMount(Context& c, const Arg* a) {
+  constexpr uint64_t kMountAttrIdmap = 0x100000;
+  char path[32];
+  if (int error = ProcPath(c, "self/ns/user", path, sizeof path)) return error;
+  int userns = OpenAt2(c.home->proc, path, kOReadOnly, 0);
+  if (userns < 0) return userns;
+  // Child and launcher hold the same mount, which is still attached nowhere.
+  MountAttr attr{kMountAttrIdmap, 0, 0, static_cast<uint64_t>(userns)};
+  long error = Sys(nr::mount_setattr, SlotFd(c, a[0].number), P(""),
+                   kAtEmptyPath | (a[1].number != 0 ? kAtRecursive : 0), P(&attr), sizeof attr);
+  Close(userns);
+  return static_cast<int>(error);
+}
+
 int Step_fsMount(Context& c, const Arg* a) {
   constexpr long kFsopenCloexec = 1;
   long fs = Sys(nr::fsopen, P(a[1].text), kFsopenCloexec);

@@ -110,13 +110,14 @@ class Slots {
   uint32_t filled_[kMaxSlots / 32];
 };
 
-bool CheckSlots(const StepView& step, Slots* slots, bool launcherOnly) {
+// What prepare opens serves attend and the child; teardown has to do without.
+bool CheckSlots(const StepView& step, Slots* slots, uint32_t side) {
   const char* signature = kSteps[static_cast<uint32_t>(step.op)].signature;
   for (int i = 0; signature[i] != 0; i++) {
     uint64_t number = step.arg[i].number;
     if (signature[i] == 'f') {
-      if (!slots->Readable(number) || (launcherOnly && number < kMaxSlots)) return false;
-    } else if (signature[i] == 'o' && (launcherOnly || !slots->Fill(number))) {
+      if (!slots->Readable(number) || (side == SIDE_T && number < kMaxSlots)) return false;
+    } else if (signature[i] == 'o' && !slots->Fill(number)) {
       return false;
     }
   }
@@ -157,7 +158,7 @@ int CheckSection(PlanView* view, uint32_t index, Slots* slots, PlanFault* fault)
     if (!DecodeStep(section.at + offset, section.size - offset, &step)) return -kEproto;
     if ((kSteps[static_cast<uint32_t>(step.op)].sides & side) == 0) return -kEproto;
     if (!SetnsAllowed(step, side)) return -kEproto;
-    if (!CheckSlots(step, slots, side == SIDE_A || side == SIDE_T)) return -kEproto;
+    if (!CheckSlots(step, slots, side)) return -kEproto;
     if (side == SIDE_C && !order.Step(step)) return -kEproto;
     offset += step.size;
   }

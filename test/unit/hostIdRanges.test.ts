@@ -116,7 +116,15 @@ test.each([
 
 test.each([
   ['one range without id 0', [[0, 65536]], [[0, 1, 65535]]],
-  ['the longest extent', [[0, 1], [1, 65536], [70000, 5]], [[0, 1, 65536]]],
+  [
+    'the longest extent',
+    [
+      [0, 1],
+      [1, 65536],
+      [70000, 5],
+    ],
+    [[0, 1, 65536]],
+  ],
   ['ids above its own users', [[0, 1000000 - 500000]], [[0, 65536, 65536]]],
   ['the default pool where it exists', [[0, 1000000000]], [[0, 524288, 65536]]],
 ])('root in a user namespace: %s', (_, extents, expected) => {
@@ -262,8 +270,22 @@ test.each<[string, [number, number, number][], string]>([
   ['size 0', [[0, 5, 0]], 'uidMappings[0].size'],
   ['the id that is none', [[0, 4294967295, 1]], 'uidMappings[0]'],
   ['a wrap-around', [[0, 4294967290, 10]], 'uidMappings[0]'],
-  ['a container id twice', [[0, 5, 10], [9, 100, 1]], 'uidMappings'],
-  ['a host id twice', [[0, 5, 10], [10, 14, 1]], 'uidMappings'],
+  [
+    'a container id twice',
+    [
+      [0, 5, 10],
+      [9, 100, 1],
+    ],
+    'uidMappings',
+  ],
+  [
+    'a host id twice',
+    [
+      [0, 5, 10],
+      [10, 14, 1],
+    ],
+    'uidMappings',
+  ],
   ['no container root', [[1, 5, 1]], 'uidMappings'],
   ['no extent', [], 'uidMappings'],
   ['341 extents', Array.from({ length: 341 }, (_, i) => [i, 10 + 2 * i, 1]), 'uidMappings'],

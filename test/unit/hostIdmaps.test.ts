@@ -115,6 +115,7 @@ test('a helper that is gone, one that refuses and one that lies are told apart',
   }
   await expect(applyLauncherMap(process.pid, withHelper('/bin/true'))).rejects.toMatchObject({
     code: 'ERR_IDMAP_MISMATCH',
+    path: `/proc/${process.pid}/uid_map`,
   });
 });
 

@@ -2,7 +2,7 @@ import type { OverlayRoot } from '../../options.js';
 import { annotation, annotationPrefix } from '../annotations.js';
 import type { IoRates } from '../limits.js';
 import { device, idPool, maxAnnotation, user } from './options.js';
-import { integer, list, object, oneOf, record, type Rule } from './rule.js';
+import { integer, list, object, oneOf, type Rule, record } from './rule.js';
 import { absolutePath, checkText, matching, text } from './text.js';
 
 const positive = integer(1, Number.MAX_SAFE_INTEGER);
@@ -53,7 +53,7 @@ const own: Readonly<Record<(typeof annotation)[keyof typeof annotation], Rule>> 
 const rules: Readonly<Record<string, Rule>> = own;
 
 const name: Rule = (value, at) => {
-  matching(/^[^]+$/, 'a name', maxAnnotation)(value, at);
+  matching(/./s, 'a name', maxAnnotation)(value, at);
   const isOurs = (value as string).startsWith(annotationPrefix);
   if (isOurs && !Object.hasOwn(rules, value as string)) {
     throw at.invalid(`one of ringfort's annotations: ${Object.keys(rules).join(', ')}`);

@@ -27,10 +27,14 @@ export const idMappings: Rule = (value, at) => {
   extents(value, at);
   const maps = value as readonly IdMapping[];
   maps.forEach((map, i) => {
-    if (map.hostID === 0) throw at.index(i).key('hostID').invalid('an id other than 0, the host\'s root');
+    if (map.hostID === 0)
+      throw at.index(i).key('hostID').invalid("an id other than 0, the host's root");
     for (const side of ['containerID', 'hostID'] as const) {
       if (map[side] + map.size - 1 > maxId) {
-        throw at.index(i).key('size').invalid(`an extent that ends at id ${maxId} or below`, map.size);
+        throw at
+          .index(i)
+          .key('size')
+          .invalid(`an extent that ends at id ${maxId} or below`, map.size);
       }
     }
   });

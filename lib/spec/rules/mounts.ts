@@ -1,7 +1,7 @@
-import type { SpecMount } from '../types.js';
 import { suggest } from '../suggest.js';
-import type { Place } from './place.js';
+import type { SpecMount } from '../types.js';
 import { idMappings } from './ids.js';
+import type { Place } from './place.js';
 import { list, object, oneOf, type Rule } from './rule.js';
 import { absolutePath, anyPath, text } from './text.js';
 
@@ -75,7 +75,8 @@ export const mount: Rule = (value, at) => {
     throw at.key('type').invalid(`one of ${mountTypes.join(', ')}`, given.type);
   }
   given.options?.forEach((word, i) => {
-    if (propagation.includes(word)) throw at.key('options').index(i).invalid("'private' propagation", word);
+    if (propagation.includes(word))
+      throw at.key('options').index(i).invalid("'private' propagation", word);
   });
   if ((given.uidMappings === undefined) !== (given.gidMappings === undefined)) {
     throw at.invalid('uidMappings and gidMappings together');
@@ -98,7 +99,8 @@ export function isBind(given: SpecMount): boolean {
 
 function checkDestination(given: SpecMount, at: Place): void {
   const parts = given.destination.split('/').filter((part) => part !== '' && part !== '.');
-  if (parts.length === 0) throw at.invalid("a path below '/'; the root is `rootfs`", given.destination);
+  if (parts.length === 0)
+    throw at.invalid("a path below '/'; the root is `rootfs`", given.destination);
   // Below /proc a mount could stand in for the files through which walls are written and read back.
   if (parts[0] === 'proc' && !(parts.length === 1 && given.type === 'proc')) {
     throw at.invalid("a path outside /proc, or type 'proc' at /proc", given.destination);

@@ -21,8 +21,8 @@ import {
   list,
   object,
   oneOf,
-  record,
   type Rule,
+  record,
 } from './rule.js';
 import * as runOption from './runOptions.js';
 import { size } from './runOptions.js';
@@ -45,7 +45,10 @@ const namespaceChoice: Rule = (value, at) => {
     oneOf('new', 'host')(value, at);
     return;
   }
-  object<{ path?: string; pid?: number }>({ path: absolutePath, pid: integer(1, 4194304) })(value, at);
+  object<{ path?: string; pid?: number }>({ path: absolutePath, pid: integer(1, 4194304) })(
+    value,
+    at,
+  );
   if ((value.path === undefined) === (value.pid === undefined)) throw at.invalid('a path or a pid');
 };
 
@@ -95,7 +98,10 @@ const mountOrString: Rule = (value, at) => {
 };
 
 /** A block device. */
-export const device: Rule = matching(/^(\/[^]+|\d+:\d+)$/, "a device's absolute path or 'major:minor'");
+export const device: Rule = matching(
+  /^(\/.+|\d{1,4}:\d{1,7})$/,
+  "a device's absolute path or 'major:minor'",
+);
 
 const ioShape = object<IoLimit>(
   { device, readBps: size(1), writeBps: size(1), readIops: positive, writeIops: positive },
@@ -111,7 +117,8 @@ const io: Rule = (value, at) => {
 };
 
 const cpus: Rule = (value, at) => {
-  if (typeof value !== 'number' || !(value >= 0.01)) throw at.invalid('a number of at least 0.01', value);
+  if (typeof value !== 'number' || !(value >= 0.01))
+    throw at.invalid('a number of at least 0.01', value);
 };
 
 const limitTable = object<Limits>({
@@ -136,7 +143,8 @@ const limits: Rule = (value, at) => {
 const capabilities: Rule = (value, at) => {
   if (Array.isArray(value)) list(capabilityName, 100)(value, at);
   else if (isObject(value)) capabilitySets(capabilityName)(value, at);
-  else if (value !== 'image') throw at.invalid("an array of names, an object of five sets, or 'image'", value);
+  else if (value !== 'image')
+    throw at.invalid("an array of names, an object of five sets, or 'image'", value);
 };
 
 const seccomp: Rule = (value, at) => {
@@ -166,14 +174,16 @@ export const idPool: Rule = (value, at) => {
     { required: ['hostID', 'size'] },
   )(value, at);
   const { hostID, size: ids } = value as NonNullable<ContainerOptions['idPool']>;
-  if (hostID + ids - 1 > maxId) throw at.key('size').invalid(`a range that ends at id ${maxId}`, ids);
+  if (hostID + ids - 1 > maxId)
+    throw at.key('size').invalid(`a range that ends at id ${maxId}`, ids);
 };
 
 /** `name`, `name:group`, `uid:gid`; a number is an id. */
 export const user: Rule = (value, at) => {
   matching(/^[^\s:]+(:[^\s:]+)?$/, "'name', 'name:group' or 'uid:gid'", 1024)(value, at);
   for (const word of (value as string).split(':')) {
-    if (/^\d+$/.test(word) && Number(word) > maxId) throw at.invalid(`ids from 0 to ${maxId}`, value);
+    if (/^\d+$/.test(word) && Number(word) > maxId)
+      throw at.invalid(`ids from 0 to ${maxId}`, value);
   }
 };
 

@@ -1,4 +1,4 @@
-import { InvalidSpecError, UnsupportedError, invalid, show } from '../../errors.js';
+import { InvalidSpecError, invalid, show, UnsupportedError } from '../../errors.js';
 
 /** Where a value that is being checked stands, for the error that names it. */
 export class Place {
@@ -37,11 +37,15 @@ export class Place {
 
   /** The error for an OCI field that ringfort does not carry out. */
   unsupported(): UnsupportedError {
-    return new UnsupportedError('ERR_UNSUPPORTED_SPEC', `${this.path}: not carried out by ringfort`, {
-      option: this.path,
-      phase: this.phase,
-      hint: 'leave the field out',
-    });
+    return new UnsupportedError(
+      'ERR_UNSUPPORTED_SPEC',
+      `${this.path}: not carried out by ringfort`,
+      {
+        option: this.path,
+        phase: this.phase,
+        hint: 'leave the field out',
+      },
+    );
   }
 }
 

@@ -59,7 +59,10 @@ export const rlimitName: Rule = oneOf(...rlimitNames);
 /** One limit: an integer, or `unlimited`. */
 export function checkLimit(value: unknown, unlimited: number, at: Place): void {
   if (value === unlimited || (Number.isSafeInteger(value) && Number(value) >= 0)) return;
-  throw at.invalid(`an integer from 0 to ${Number.MAX_SAFE_INTEGER}, or ${unlimited} for no limit`, value);
+  throw at.invalid(
+    `an integer from 0 to ${Number.MAX_SAFE_INTEGER}, or ${unlimited} for no limit`,
+    value,
+  );
 }
 
 const rlimit = object<SpecRlimit>(

@@ -1,5 +1,5 @@
 import type { SpecDeviceRule, SpecResources, SpecThrottle } from '../types.js';
-import { boolean, integer, list, object, oneOf, record, type Rule } from './rule.js';
+import { boolean, integer, list, object, oneOf, type Rule, record } from './rule.js';
 import { matching, text } from './text.js';
 
 /** Below this a container cannot even start; docker's minimum, too. */
@@ -39,7 +39,11 @@ const deviceRule = object<SpecDeviceRule>(
 
 const throttles = list(
   object<SpecThrottle>(
-    { major: integer(0, 4095), minor: integer(0, 1048575), rate: integer(1, Number.MAX_SAFE_INTEGER) },
+    {
+      major: integer(0, 4095),
+      minor: integer(0, 1048575),
+      rate: integer(1, Number.MAX_SAFE_INTEGER),
+    },
     { required: ['major', 'minor', 'rate'] },
   ),
   1000,
@@ -53,7 +57,11 @@ const fieldOf: Readonly<Record<string, string>> = {
 };
 
 const unifiedName: Rule = (value, at) => {
-  matching(/^[a-z0-9]+(\.[A-Za-z0-9_-]+)+$/, "a cgroup v2 file, such as 'memory.high'", 255)(value, at);
+  matching(
+    /^[a-z0-9]+(\.[A-Za-z0-9_-]+)+$/,
+    "a cgroup v2 file, such as 'memory.high'",
+    255,
+  )(value, at);
   const field = fieldOf[value as string];
   if (field !== undefined) throw at.invalid(`the field ${field} instead`);
   if ((value as string).startsWith('cgroup.')) throw at.invalid('a file of a controller');

@@ -31,7 +31,8 @@ export function oneOf(...words: readonly string[]): Rule {
 
 function oneOfWords(value: unknown, words: readonly string[]): string {
   const meant = typeof value === 'string' ? suggest(value, words) : undefined;
-  if (words.length > 12) return meant === undefined ? 'a known name' : `a known name, perhaps '${meant}'`;
+  if (words.length > 12)
+    return meant === undefined ? 'a known name' : `a known name, perhaps '${meant}'`;
   const list = `one of ${words.map((word) => `'${word}'`).join(', ')}`;
   return meant === undefined ? list : `${list}, perhaps '${meant}'`;
 }

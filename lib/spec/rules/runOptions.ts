@@ -66,7 +66,9 @@ export const stdio: Rule = (value, at) => {
     return;
   }
   if (value.length !== 3) throw at.invalid('three choices: stdin, stdout, stderr', value.length);
-  value.forEach((choice, i) => stdioChoice(choice, i, at.index(i)));
+  value.forEach((choice, i) => {
+    stdioChoice(choice, i, at.index(i));
+  });
 };
 
 const stdioWord = oneOf('pipe', 'inherit', 'ignore');

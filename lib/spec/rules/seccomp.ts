@@ -31,8 +31,10 @@ const operator = oneOf(
 const errno = integer(0, 4095);
 
 const word64: Rule = (value, at) => {
-  const fits = typeof value === 'bigint' ? value >= 0n && value < 2n ** 64n : Number.isSafeInteger(value);
-  if (!fits || Number(value) < 0) throw at.invalid('an integer of 64 bits, a bigint from 2^53 on', value);
+  const fits =
+    typeof value === 'bigint' ? value >= 0n && value < 2n ** 64n : Number.isSafeInteger(value);
+  if (!fits || Number(value) < 0)
+    throw at.invalid('an integer of 64 bits, a bigint from 2^53 on', value);
 };
 
 const argument = object<Argument>(
@@ -56,8 +58,14 @@ export const seccomp: Rule = object<SpecSeccomp>(
   {
     defaultAction: action,
     defaultErrnoRet: errno,
-    architectures: list(matching(/^SCMP_ARCH_[A-Z0-9_]+$/, "a name such as 'SCMP_ARCH_X86_64'"), 50),
-    flags: list(matching(/^SECCOMP_FILTER_FLAG_[A-Z_]+$/, "a name such as 'SECCOMP_FILTER_FLAG_LOG'"), 10),
+    architectures: list(
+      matching(/^SCMP_ARCH_[A-Z0-9_]+$/, "a name such as 'SCMP_ARCH_X86_64'"),
+      50,
+    ),
+    flags: list(
+      matching(/^SECCOMP_FILTER_FLAG_[A-Z_]+$/, "a name such as 'SECCOMP_FILTER_FLAG_LOG'"),
+      10,
+    ),
     syscalls: list(syscall, 5000),
   },
   { required: ['defaultAction'], unsupported: ['listenerPath', 'listenerMetadata'] },

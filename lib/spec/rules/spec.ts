@@ -1,12 +1,5 @@
 import { namespaceTypes } from '../namespaces.js';
-import type {
-  Spec,
-  SpecLinux,
-  SpecNamespace,
-  SpecProcess,
-  SpecRoot,
-  SpecUser,
-} from '../types.js';
+import type { Spec, SpecLinux, SpecNamespace, SpecProcess, SpecRoot, SpecUser } from '../types.js';
 import { annotations } from './annotations.js';
 import { id, idMappings } from './ids.js';
 import { resolvedMount } from './mounts.js';
@@ -45,7 +38,9 @@ const args: Rule = (value, at) => {
 
 const env: Rule = (value, at) => {
   sizeOfArguments(value, at);
-  (value as string[]).forEach((variable, i) => checkVariable(variable, at.index(i)));
+  (value as string[]).forEach((variable, i) => {
+    checkVariable(variable, at.index(i));
+  });
 };
 
 const argumentsFit: Rule = (value, at) => {

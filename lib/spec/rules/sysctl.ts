@@ -1,6 +1,6 @@
 import type { NamespaceType } from '../types.js';
 import type { Place } from './place.js';
-import { record, type Rule } from './rule.js';
+import { type Rule, record } from './rule.js';
 import { checkText } from './text.js';
 
 /**

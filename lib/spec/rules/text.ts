@@ -18,7 +18,8 @@ export function checkText(value: unknown, at: Place): asserts value is string {
 export function text(max = maxPath): Rule {
   return (value, at) => {
     checkText(value, at);
-    if (Buffer.byteLength(value) > max) throw at.invalid(`at most ${max} bytes`, Buffer.byteLength(value));
+    if (Buffer.byteLength(value) > max)
+      throw at.invalid(`at most ${max} bytes`, Buffer.byteLength(value));
   };
 }
 
@@ -32,7 +33,7 @@ export function matching(pattern: RegExp, expected: string, max = maxPath): Rule
 }
 
 /** A file's name, absolute or relative. */
-export const anyPath: Rule = matching(/^[^]+$/, 'a path');
+export const anyPath: Rule = matching(/./s, 'a path');
 
 /** An absolute path without `..`, so that what is checked here is what is meant there. */
 export const absolutePath: Rule = (value, at) => {

@@ -1,0 +1,168 @@
+import { readdirSync, readFileSync, statfsSync, statSync } from 'node:fs';
+import { release } from 'node:os';
+import type { Facts, RootFacts } from '../policy/facts.js';
+import { namespaceMode } from '../spec/namespaces.js';
+import { isWithin, overlayLayers, rootKind } from '../spec/rootKind.js';
+import { isBind } from '../spec/rules/mounts.js';
+import type { Spec, SpecMount } from '../spec/types.js';
+import { hostEntries } from './hostEntries.js';
+import { walkInRoot } from './walk.js';
+
+export { checkSources } from './checkSources.js';
+
+/** What the host must be asked about a spec's mounts. */
+export type SpecFacts = Pick<
+  Facts,
+  'hostEntries' | 'root' | 'fileSources' | 'expandedMasks' | 'notIdmappable' | 'resolvConf'
+>;
+
+/**
+ * Looks up what the mount policy must know of the host for this spec. Reads only; `checkSources`
+ * has found that the sources exist.
+ */
+export function rootFacts(spec: Spec): SpecFacts {
+  const facts: SpecFacts = {
+    hostEntries: rootKind(spec) === 'host' ? hostEntries() : [],
+    root: lookUpPlaces(spec),
+    fileSources: fileSources(spec),
+    expandedMasks: expandMasks(spec.linux.maskedPaths ?? []),
+    notIdmappable: notIdmappable(hostPaths(spec)),
+  };
+  if (namespaceMode(spec.linux.namespaces, 'network') !== 'new') {
+    const resolvConf = read('/etc/resolv.conf');
+    if (resolvConf !== undefined) facts.resolvConf = resolvConf;
+  }
+  return facts;
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+/** Which destinations exist already. Inside what only the kernel knows they are taken to. */
+function lookUpPlaces(spec: Spec): RootFacts {
+  const mounts = spec.mounts ?? [];
+  const existing = new Set<string>();
+  const missing = new Map<string, string>();
+  const layers = rootLayers(spec);
+  for (const [i, { destination }] of mounts.entries()) {
+    const cover = mounts.findLast((other, k) => k < i && isWithin(destination, other.destination));
+    if (cover !== undefined && cover.type === 'tmpfs') continue;
+    if (cover !== undefined && !isBind(cover)) existing.add(destination);
+    else if (cover !== undefined) {
+      const rest = destination.slice(cover.destination.length);
+      if (walkInRoot([cover.source ?? '/'], rest).exists) existing.add(destination);
+    } else {
+      const { exists, path } = walkInRoot(layers, destination);
+      if (exists) existing.add(destination);
+      else missing.set(destination, path);
+    }
+  }
+  return { existing, missing };
+}
+
+/** The directories that the root is made of; the host's own for a host root's entries. */
+function rootLayers(spec: Spec): string[] {
+  const kind = rootKind(spec);
+  if (kind === 'host') return ['/'];
+  if (kind === 'directory') return [spec.root?.path ?? '/'];
+  const { lower, upper } = overlayLayers(spec);
+  return upper === undefined ? [...lower] : [upper, ...lower];
+}
+
+function fileSources(spec: Spec): Set<string> {
+  const sources = (spec.mounts ?? []).filter(isBind).map(({ source = '' }) => source);
+  return new Set(sources.filter((path) => kindOf(path) !== 'directory'));
+}
+
+function kindOf(path: string): 'directory' | 'device' | 'file' {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats?.isDirectory() === true) return 'directory';
+  return stats?.isCharacterDevice() === true || stats?.isBlockDevice() === true ? 'device' : 'file';
+}
+
+/** Host paths that would be idmapped, where that can be. */
+function hostPaths(spec: Spec): string[] {
+  const kind = rootKind(spec);
+  const { lower, upper, work } = kind === 'overlay' ? overlayLayers(spec) : { lower: [] };
+  const paths = [...lower, ...[upper, work].filter((path) => path !== undefined)];
+  if (kind === 'directory') paths.push(spec.root?.path ?? '/');
+  for (const mount of spec.mounts ?? []) paths.push(...pathsOf(mount));
+  return paths;
+}
+
+function pathsOf(mount: SpecMount): string[] {
+  if (isBind(mount)) return [mount.source ?? '/'];
+  if (mount.type !== 'overlay') return [];
+  return (mount.options ?? []).flatMap((word) => {
+    const [, paths] = /^(?:lowerdir|upperdir|workdir)=(.*)$/s.exec(word) ?? [];
+    return paths?.split(':') ?? [];
+  });
+}
+
+/**
+ * File systems that take idmapped mounts, by the magic number of statfs(2), and since which kernel
+ * (the FS_ALLOW_IDMAP flag of each). One that is not listed is not mapped, which shows owners as
+ * nobody and is never more than was asked.
+ */
+const idmappable: Readonly<Record<number, readonly [number, number]>> = {
+  0xef53: [5, 12], // ext2, ext3, ext4
+  0x58465342: [5, 12], // xfs
+  0x4d44: [5, 12], // vfat
+  0x9123683e: [5, 15], // btrfs
+  0x7366746e: [5, 15], // ntfs3
+  0xf2f52010: [5, 18], // f2fs
+  0xe0f5e1e2: [5, 19], // erofs
+  0x73717368: [6, 2], // squashfs
+  0x01021994: [6, 3], // tmpfs
+  0x00c36400: [6, 7], // ceph
+  0xca451a4e: [6, 7], // bcachefs
+};
+
+function notIdmappable(paths: readonly string[]): Set<string> {
+  const [major = 0, minor = 0] = release().split('.').map(Number);
+  return new Set(
+    paths.filter((path) => {
+      // devtmpfs says that it is tmpfs, and refuses; a device's owner does not matter anyway.
+      if (kindOf(path) === 'device') return true;
+      const since = idmappable[statfsSync(path).type];
+      return since === undefined || major < since[0] || (major === since[0] && minor < since[1]);
+    }),
+  );
+}
+
+/**
+ * Masked paths with `*` expanded, which stands for digits in one name, against this host: its sysfs
+ * is the container's. Expansions that do not exist are left out.
+ */
+export function expandMasks(paths: readonly string[]): string[] {
+  return paths.flatMap((path) => {
+    const star = path.indexOf('*');
+    if (star < 0) return [path];
+    const start = path.lastIndexOf('/', star);
+    const end = path.indexOf('/', star);
+    const name = path.slice(start + 1, end < 0 ? undefined : end);
+    const [before = '', after = ''] = name.split('*');
+    const matches = namesIn(path.slice(0, start)).filter(
+      (each) =>
+        each.startsWith(before) &&
+        each.endsWith(after) &&
+        /^\d+$/.test(each.slice(before.length, each.length - after.length)),
+    );
+    const rest = end < 0 ? '' : path.slice(end);
+    const expanded = matches.map((each) => `${path.slice(0, start)}/${each}${rest}`);
+    return expanded.filter((each) => statSync(each, { throwIfNoEntry: false }) !== undefined);
+  });
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory).sort();
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,22 @@
+export type { Usage } from './cgroups/index.js';
+export { moveToLeafCgroup } from './cgroups/index.js';
+export {
+  ContainerError,
+  ContainerGoneError,
+  type ErrorFacts,
+  InvalidSpecError,
+  NotFoundError,
+  PermissionError,
+  type Phase,
+  StateError,
+  UnsupportedError,
+} from './errors.js';
+export { explain } from './explain.js';
+export { formatDoctor } from './host/doctor.js';
+export type { ProbeItem, ProbeReport, ProbeStatus } from './host/probe.js';
+export type { Isolation } from './isolation.js';
+export type * from './options.js';
+export { probe } from './probe.js';
+export { ExitError, type ExitReason, type RunResult } from './result.js';
+export { run } from './run.js';
+export type * from './spec/types.js';

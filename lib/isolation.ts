@@ -1,0 +1,81 @@
+import type { Lateral } from './host/idRanges.js';
+import type { HostFacts } from './host/hostFacts.js';
+import { annotation } from './spec/annotations.js';
+import type { NamespaceType, Spec } from './spec/types.js';
+
+/** What stands between a container and everything else, as it was launched. */
+export interface Isolation {
+  /** Walls that were asked for, by default or by name. */
+  asked: string[];
+  /** Of these, the ones that stand. Everything that was not refused is enforced. */
+  enforced: string[];
+  /** Walls that ringfort has but that were given up by name, or that this host lacks, and why. */
+  missing: { wall: string; why: string }[];
+}
+
+const namespaceTypes: readonly NamespaceType[] = [
+  'user',
+  'pid',
+  'mount',
+  'network',
+  'ipc',
+  'uts',
+  'cgroup',
+];
+
+/** What `describeIsolation` looks at. */
+export interface IsolationInput {
+  spec: Spec;
+  facts: HostFacts;
+  lateral: Lateral;
+  /** Limits the cgroup enforces. */
+  limits: readonly string[];
+}
+
+/**
+ * The report of a container that has been launched. A wall that cannot be enforced stops a launch,
+ * so what was asked for is enforced; the exception is Landlock, whose default is `'auto'`.
+ */
+export function describeIsolation({ spec, facts, lateral, limits }: IsolationInput): Isolation {
+  const asked: string[] = [];
+  const missing: Isolation['missing'] = [];
+  const wall = (name: string, stands: boolean, why: string) => {
+    if (stands) asked.push(name);
+    else missing.push({ wall: name, why });
+  };
+  const listed = new Map(spec.linux.namespaces.map(({ type, path }) => [type, path]));
+  for (const type of namespaceTypes) {
+    const why = listed.has(type) ? 'joined' : "the host's, by name";
+    wall(`namespace:${type}`, listed.has(type) && listed.get(type) === undefined, why);
+  }
+  wall('root:pivot', spec.root !== undefined, 'a joined mount namespace keeps its root');
+  wall('root:read-only', spec.root?.readonly === true, 'a writable root');
+  const bounding = spec.process?.capabilities?.bounding ?? [];
+  wall('capabilities:none', bounding.length === 0, `kept: ${bounding.join(' ')}`);
+  wall('no-new-privileges', spec.process?.noNewPrivileges !== false, 'given up by name');
+  wall('seccomp', spec.linux.seccomp !== undefined, 'given up by name');
+  wall('ids:own-range', lateral === 'own-range', `${lateral} of ids`);
+  const gaveUp = spec.annotations?.[annotation.limits] === 'none';
+  wall('limits', !gaveUp, 'given up by name');
+  const enforced = [...asked, ...limits.map((name) => `limit:${name}`)];
+  asked.push(...limits.map((name) => `limit:${name}`));
+  addLandlock(spec, facts, asked, enforced, missing);
+  return { asked, enforced, missing };
+}
+
+function addLandlock(
+  spec: Spec,
+  facts: HostFacts,
+  asked: string[],
+  enforced: string[],
+  missing: Isolation['missing'],
+): void {
+  const mode = spec.annotations?.[annotation.landlock] ?? 'auto';
+  if (mode === 'off') {
+    missing.push({ wall: 'landlock', why: 'given up by name' });
+    return;
+  }
+  asked.push('landlock');
+  if (facts.landlockAbi > 0) enforced.push(`landlock:abi${facts.landlockAbi}`);
+  else missing.push({ wall: 'landlock', why: 'this kernel has none' });
+}

@@ -1,0 +1,96 @@
+import {
+  ContainerError,
+  type ErrorFacts,
+  errnoName,
+  NotFoundError,
+  PermissionError,
+  UnsupportedError,
+} from './errors.js';
+import { launcherSection, type Report } from './launcher/messages.js';
+import { describeStep, phaseOf, syscallOf } from './plan/describe.js';
+import { type Plan, type Step, sections } from './plan/steps.js';
+import { signalName } from './result.js';
+
+function failedStep(plan: Plan, report: Report): Step | undefined {
+  const section = sections[report.section];
+  return section === undefined ? undefined : plan[section][report.step];
+}
+
+function pathOf(step: Step): string | undefined {
+  if ('path' in step) return step.path;
+  if (step.op === 'exec') return step.argv[0];
+  return step.op === 'procWrite' ? `/proc/${step.file}` : undefined;
+}
+
+type Maker = (message: string, facts: ErrorFacts) => ContainerError;
+
+const make: Record<'notFound' | 'permission' | 'unsupported' | 'other', (code: string) => Maker> = {
+  notFound: (code) => (message, facts) => new NotFoundError(code, message, facts),
+  permission: (code) => (message, facts) => new PermissionError(code, message, facts),
+  unsupported: (code) => (message, facts) => new UnsupportedError(code, message, facts),
+  other: (code) => (message, facts) => new ContainerError(code, message, facts),
+};
+
+interface Reading {
+  maker: Maker;
+  hint?: string;
+}
+
+/** What a failed step means to a person. */
+function reading(step: Step, errno: string): Reading {
+  if (step.op === 'exec') {
+    if (errno === 'ENOENT' || errno === 'ENOTDIR')
+      return {
+        maker: make.notFound('ERR_PROGRAM_NOT_FOUND'),
+        hint: 'the program, its interpreter or its loader is not in the container',
+      };
+    if (errno === 'EACCES' || errno === 'ENOEXEC')
+      return {
+        maker: make.permission('ERR_PROGRAM_NOT_EXECUTABLE'),
+        hint: 'it must be executable by the uid it runs as, on a mount without noexec',
+      };
+  }
+  if (step.op === 'chdir')
+    return { maker: make.notFound('ERR_CWD'), hint: 'cwd must be a directory of the container' };
+  if (step.op === 'assert') return { maker: make.other('ERR_WALL_MISSING') };
+  if (errno === 'ENOSYS') return { maker: make.unsupported('ERR_UNSUPPORTED_KERNEL') };
+  if (errno === 'ENOENT' && (step.op === 'attach' || step.op === 'openTree'))
+    return { maker: make.notFound('ERR_MOUNT_NOT_FOUND') };
+  if ((errno === 'ELOOP' || errno === 'EXDEV') && step.op === 'attach')
+    return {
+      maker: make.permission('ERR_UNSAFE_PATH'),
+      hint: 'the mount point is or crosses a symbolic link in a root that may be hostile',
+    };
+  if (errno === 'EPERM' || errno === 'EACCES')
+    return {
+      maker: make.permission('ERR_LAUNCH_DENIED'),
+      hint: 'ringfort doctor says what this user may do here',
+    };
+  return { maker: make.other('ERR_LAUNCH_FAILED') };
+}
+
+/** The error for a launch that the launcher gave up. */
+export function launchError(plan: Plan, report: Report): ContainerError {
+  const errno = report.error === 0 ? undefined : errnoName(report.error);
+  const step = failedStep(plan, report);
+  if (report.section === launcherSection || step === undefined) {
+    return new ContainerError(
+      'ERR_LAUNCH_FAILED',
+      `the launcher could not start the container: ${errno ?? 'no reason given'}`,
+      { phase: 'launcher', errno: -report.error },
+    );
+  }
+  const words = describeStep(step);
+  const facts: ErrorFacts = { phase: phaseOf(step), step: words, syscall: syscallOf(step) };
+  const path = pathOf(step);
+  if (path !== undefined) facts.path = path;
+  const where = `${sections[report.section]} step ${report.step}: ${words}`;
+  if (errno === undefined) {
+    const signal = report.status > 0 ? ` (${signalName(report.status & 0x7f)})` : '';
+    return new ContainerError('ERR_LAUNCH_DIED', `${where}: the process died${signal}`, facts);
+  }
+  facts.errno = -report.error;
+  const { maker, hint } = reading(step, errno);
+  if (hint !== undefined) facts.hint = hint;
+  return maker(`${where}: ${errno}`, facts);
+}

@@ -1,0 +1,70 @@
+import { constants } from 'node:os';
+import type { Usage } from './cgroups/usage.js';
+import { ContainerError, type ErrorFacts } from './errors.js';
+import type { Isolation } from './isolation.js';
+
+/** Why a program ended. */
+export type ExitReason =
+  | 'exit'
+  | 'signal'
+  | 'timeout'
+  | 'abort'
+  | 'oom'
+  | 'cpu-time'
+  | 'pids'
+  | 'output';
+
+/** What a finished program left. */
+export interface RunResult<Output extends string | Buffer = string> {
+  /** The program and its arguments. */
+  command: string[];
+  /** `null` when a signal ended it. */
+  exitCode: number | null;
+  /** Such as `'SIGKILL'`; `null` when it exited. */
+  signal: NodeJS.Signals | null;
+  /** What ended it: itself, a signal, or one of its limits. */
+  reason: ExitReason;
+  stdout: Output;
+  stderr: Output;
+  /** Whether output beyond `maxBuffer` was dropped. */
+  truncated: { stdout: boolean; stderr: boolean };
+  /** Not exit code 0. */
+  failed: boolean;
+  timedOut: boolean;
+  isCanceled: boolean;
+  isMaxBuffer: boolean;
+  /** Wall-clock time from the call to the end of the program, ms. */
+  durationMs: number;
+  usage: Usage;
+  /** Which walls stood. */
+  isolation: Isolation;
+}
+
+/** A program that did not exit with 0, with `reject: true`. */
+export class ExitError extends ContainerError {
+  override readonly name = 'ExitError';
+  readonly result: RunResult<string | Buffer>;
+
+  constructor(result: RunResult<string | Buffer>, facts: ErrorFacts = {}) {
+    const how =
+      result.reason === 'exit'
+        ? `exited with code ${result.exitCode}`
+        : `ended by ${result.reason}${result.signal === null ? '' : ` (${result.signal})`}`;
+    super('ERR_EXIT', `${result.command[0]} ${how}`, facts);
+    this.result = result;
+  }
+}
+
+const signalNames = new Map<number, NodeJS.Signals>(
+  Object.entries(constants.signals).map(([name, number]) => [number, name as NodeJS.Signals]),
+);
+
+/** `'SIGTERM'` for 15; real-time signals as `SIGRTMIN+n`. */
+export function signalName(number: number): NodeJS.Signals {
+  return signalNames.get(number) ?? (`SIGRTMIN+${number - 34}` as NodeJS.Signals);
+}
+
+/** The number of a signal given by name or number. */
+export function signalNumber(signal: NodeJS.Signals | number): number {
+  return typeof signal === 'number' ? signal : constants.signals[signal];
+}

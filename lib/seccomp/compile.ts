@@ -1,0 +1,173 @@
+import { invalid } from '../errors.js';
+import type { SpecSeccomp } from '../spec/types.js';
+import { type Abi, abis, isKnownCall, type Machine } from './abis.js';
+import { type Label, offset, Program } from './bpf.js';
+import { type OciSeccomp, parseSeccomp, type SeccompArgument } from './profile.js';
+import { notThere, type Outcome, type Range, toRanges } from './ranges.js';
+import { flags } from './words.js';
+
+/** A filter that is ready for seccomp(2). */
+export interface CompiledSeccomp {
+  /** An array of `struct sock_filter`, little endian. Shared by equal calls: do not write to it. */
+  filter: Uint8Array;
+  /** Length of the array. */
+  instructions: number;
+  /** `SECCOMP_FILTER_FLAG_*` bits. */
+  flags: number;
+  /** Names in the profile that no architecture known to us has; rules about them had no effect. */
+  unknownNames: string[];
+}
+
+/** BPF_MAXINSNS, the most that the kernel takes. */
+const maxInstructions = 4096;
+
+/**
+ * Compiles an OCI seccomp object to a BPF filter.
+ *
+ * Calls through an ABI that `architectures` does not name get ENOSYS whatever the default action, so
+ * that a program which tries 32-bit code falls back instead of being killed; the machine's own ABI
+ * is always there. Numbers that our tables lack get ENOSYS where the default action denies, else the
+ * default action. Which of several rules counts: lib/seccomp/ranges.ts.
+ *
+ * Each architecture is a binary search over ranges of numbers: the kernel runs the filter once for
+ * every number when it is loaded, so its depth is most of the cost.
+ * @throws InvalidSpecError for a wrong field, or a profile that takes more than 4096 instructions
+ * @throws UnsupportedError for `SCMP_ACT_NOTIFY` and what belongs to it
+ */
+export function compileSeccomp(
+  seccomp: SpecSeccomp,
+  { arch }: { arch: Machine },
+): CompiledSeccomp {
+  const profile = parseSeccomp(seccomp);
+  const program = new Program();
+  const filter = program.encode(addArchitectures(program, profile, abis[arch]));
+  const instructions = filter.length / 8;
+  if (instructions > maxInstructions) {
+    throw invalid('seccomp', `a profile of at most ${maxInstructions} instructions`, instructions);
+  }
+  const names = new Set(profile.syscalls?.flatMap((rule) => rule.names));
+  return {
+    filter,
+    instructions,
+    flags: (profile.flags ?? []).reduce((bits, name) => bits | flags[name], 0),
+    unknownNames: [...names].filter((name) => !isKnownCall(name)),
+  };
+}
+
+/** The whole filter: the architecture first, because a number means nothing without it. */
+function addArchitectures(
+  program: Program,
+  profile: OciSeccomp,
+  [native, ...others]: readonly [Abi, ...Abi[]],
+): Label {
+  const all = [native, ...others];
+  const allowed = (abi: Abi) =>
+    abi === native || (profile.architectures ?? []).includes(abi.name);
+  const audits = [...new Set(all.filter(allowed).map(({ audit }) => audit))].reverse();
+  const branches = audits.map((audit) => {
+    const ranges = toRanges(
+      profile,
+      all.filter((abi) => abi.audit === audit),
+      allowed,
+    );
+    return { audit, label: program.load(offset.nr, addSearch(program, ranges)) };
+  });
+  let next = program.result(notThere);
+  for (const { audit, label } of branches) next = program.jump('jeq', audit, label, next);
+  return program.load(offset.arch, next);
+}
+
+/** A balanced binary search for the range that the loaded number lies in. */
+function addSearch(program: Program, ranges: readonly Range[]): Label {
+  const [range, next] = ranges;
+  if (range === undefined) throw new RangeError('no ranges to search');
+  if (next === undefined) return addOutcome(program, range.outcome);
+  const middle = ranges[ranges.length >> 1] ?? next;
+  const above = addSearch(program, ranges.slice(ranges.length >> 1));
+  const below = addSearch(program, ranges.slice(0, ranges.length >> 1));
+  return program.jump('jge', middle.first, above, below);
+}
+
+function addOutcome(program: Program, { checks, otherwise, key }: Outcome): Label {
+  if (checks.length === 0) return program.result(otherwise);
+  return program.share(key, () => {
+    let next = program.result(otherwise);
+    for (const { conditions, result } of [...checks].reverse()) {
+      let then = program.result(result);
+      for (const condition of [...conditions].reverse()) {
+        then = addCondition(program, condition, then, next);
+      }
+      next = then;
+    }
+    return next;
+  });
+}
+
+/** Goes on at `yes` if the condition holds, else at `no`. */
+function addCondition(
+  program: Program,
+  { index, value, valueTwo = 0, op }: SeccompArgument,
+  yes: Label,
+  no: Label,
+): Label {
+  const word = BigInt(value);
+  switch (op) {
+    case 'SCMP_CMP_EQ':
+      return addMasked(program, index, 2n ** 64n - 1n, word, yes, no);
+    case 'SCMP_CMP_NE':
+      return addMasked(program, index, 2n ** 64n - 1n, word, no, yes);
+    case 'SCMP_CMP_MASKED_EQ':
+      return addMasked(program, index, word, BigInt(valueTwo), yes, no);
+    case 'SCMP_CMP_GT':
+      return addOrder(program, 'jgt', index, word, yes, no);
+    case 'SCMP_CMP_GE':
+      return addOrder(program, 'jge', index, word, yes, no);
+    case 'SCMP_CMP_LE':
+      return addOrder(program, 'jgt', index, word, no, yes);
+    case 'SCMP_CMP_LT':
+      return addOrder(program, 'jge', index, word, no, yes);
+  }
+}
+
+function halves(word: bigint): { high: number; low: number } {
+  return { high: Number(word >> 32n), low: Number(word & 0xffffffffn) };
+}
+
+/** Whether the argument under `mask` is `word`; a half that the mask leaves out is not looked at. */
+function addMasked(
+  program: Program,
+  index: number,
+  mask: bigint,
+  word: bigint,
+  yes: Label,
+  no: Label,
+): Label {
+  if ((word & ~mask) !== 0n) return no;
+  const wanted = halves(word);
+  const masks = halves(mask);
+  const at = offset.argument(index);
+  let next = yes;
+  if (masks.low !== 0) {
+    next = program.load(at, program.jump('jeq', wanted.low, next, no), masks.low);
+  }
+  if (masks.high !== 0) {
+    next = program.load(at + 4, program.jump('jeq', wanted.high, next, no), masks.high);
+  }
+  return next;
+}
+
+/** Whether the argument is above (`jgt`) or at least (`jge`) `word`. */
+function addOrder(
+  program: Program,
+  test: 'jgt' | 'jge',
+  index: number,
+  word: bigint,
+  yes: Label,
+  no: Label,
+): Label {
+  const { high, low } = halves(word);
+  const at = offset.argument(index);
+  const lowHalf = program.load(at, program.jump(test, low, yes, no));
+  const highEqual = program.jump('jeq', high, lowHalf, no);
+  return program.load(at + 4, program.jump('jgt', high, yes, highEqual));
+}

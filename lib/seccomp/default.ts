@@ -1,0 +1,99 @@
+import { allowed, gated } from './calls.js';
+import type { OciSeccomp, SeccompArgument, SeccompSyscall } from './profile.js';
+
+/** CLONE_NEWNS, -CGROUP, -UTS, -IPC, -USER, -PID, -NET; clone(2) has no bit for the time namespace. */
+const newNamespaces = 0x7e020000;
+
+/** asm-generic/ioctls.h: what types into a terminal, and what loads a line discipline. */
+const refusedIoctls = { TIOCSTI: 0x5412, TIOCLINUX: 0x541c, TIOCSETD: 0x5423 };
+
+/** Domains of socket(2). */
+const family = { unix: 1, inet: 2, inet6: 10, netlink: 16, packet: 17 };
+
+/** The values that tools such as setarch use: Linux, 32-bit Linux, UNAME26 with each, a query. */
+const personalities = [0x0, 0x8, 0x20000, 0x20008, 0xffffffff];
+
+const netlinkRoute = 0;
+const rlimitCore = 4;
+const errno = { ENOSYS: 38, EAFNOSUPPORT: 97 };
+
+/** Condition on an `int`: the kernel ignores the high word, so a filter that compares it is passed by. */
+function int(index: number, value: number): SeccompArgument {
+  return { index, value: 0xffffffff, valueTwo: value, op: 'SCMP_CMP_MASKED_EQ' };
+}
+
+function allow(names: readonly string[], args?: SeccompArgument[]): SeccompSyscall {
+  return { names: [...names], action: 'SCMP_ACT_ALLOW', ...(args && { args }) };
+}
+
+function deny(name: string, errnoRet: number, args?: SeccompArgument[]): SeccompSyscall {
+  return { names: [name], action: 'SCMP_ACT_ERRNO', errnoRet, ...(args && { args }) };
+}
+
+function words(text: string): string[] {
+  return text.split(/\s+/);
+}
+
+/** Sockets of the own network and between programs; the rest seems not to be built in. */
+function socketRules(capabilities: ReadonlySet<string>): SeccompSyscall[] {
+  const families = [family.unix, family.inet, family.inet6];
+  if (capabilities.has('CAP_NET_RAW')) families.push(family.packet);
+  if (capabilities.has('CAP_NET_ADMIN')) families.push(family.netlink);
+  return [
+    ...families.map((domain) => allow(['socket'], [int(0, domain)])),
+    allow(['socket'], [int(0, family.netlink), int(2, netlinkRoute)]),
+    deny('socket', errno.EAFNOSUPPORT),
+    // Not only AF_UNIX has pairs: AF_TIPC, too.
+    allow(['socketpair'], [int(0, family.unix)]),
+    deny('socketpair', errno.EAFNOSUPPORT),
+  ];
+}
+
+/** No new namespaces, where CAP_SYS_ADMIN does not open all of clone. */
+function cloneRules(): SeccompSyscall[] {
+  const flags: SeccompArgument = {
+    index: 0,
+    value: newNamespaces,
+    valueTwo: 0,
+    op: 'SCMP_CMP_MASKED_EQ',
+  };
+  // Its flags are behind a pointer; C libraries fall back to clone on ENOSYS.
+  return [allow(['clone'], [flags]), deny('clone3', errno.ENOSYS)];
+}
+
+/** RLIMIT_CORE stays 1, which alone keeps the host's core handler from being started (core(5)). */
+function coreRules(): SeccompSyscall[] {
+  const setsLimit: SeccompArgument = { index: 2, value: 0, op: 'SCMP_CMP_NE' };
+  return [
+    deny('setrlimit', 1, [int(0, rlimitCore)]),
+    deny('prlimit64', 1, [int(1, rlimitCore), setsLimit]),
+    allow(['setrlimit', 'prlimit64']),
+  ];
+}
+
+/**
+ * Our own default profile: an allow list, EPERM for the rest of the known calls, ENOSYS for unknown
+ * ones, the machine's own ABI only. Its rules with conditions are meant as `compileSeccomp` reads
+ * them, before those without; libseccomp would drop the denials of ioctl and prlimit64.
+ * @param capabilities bounding set, full names: each opens the calls that are of no use without it
+ */
+export function defaultProfile({
+  capabilities = [],
+}: { capabilities?: readonly string[] } = {}): OciSeccomp {
+  const held = new Set(capabilities);
+  const opened = Object.entries(gated).filter(([capability]) => held.has(capability));
+  return {
+    defaultAction: 'SCMP_ACT_ERRNO',
+    defaultErrnoRet: 1,
+    syscalls: [
+      ...allowed.map(([, names]) => allow(words(names))),
+      ...opened.map(([, names]) => allow(words(names))),
+      ...socketRules(held),
+      ...(held.has('CAP_SYS_ADMIN') ? [] : cloneRules()),
+      ...coreRules(),
+      ...Object.values(refusedIoctls).map((request) => deny('ioctl', 1, [int(1, request)])),
+      allow(['ioctl']),
+      ...personalities.map((persona) => allow(['personality'], [int(0, persona)])),
+    ],
+  };
+}

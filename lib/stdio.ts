@@ -1,0 +1,116 @@
+import { closeSync, openSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { PassThrough, type Readable, type Writable } from 'node:stream';
+import { ReadStream } from 'node:tty';
+import { invalid } from './errors.js';
+import type { StdioChoice } from './options.js';
+import { pipe2 } from './sys/files.js';
+
+/** One standard stream: the guest's end as a descriptor, ours as a stream when there is one. */
+interface End {
+  guest: number;
+  /** The descriptor was opened here and is closed once the plan has left. */
+  owned: boolean;
+  stream?: Socket;
+}
+
+/** The three streams of a program. */
+export interface Stdio {
+  /** Guest ends of stdin, stdout and stderr, for the plan; none with a terminal. */
+  fds: number[];
+  stdin?: Writable;
+  stdout?: Readable;
+  stderr?: Readable;
+  /** With a terminal: takes its master side as soon as the guest has made it. */
+  terminal?: (fd: number) => void;
+  /** Closes the guest ends on our side: after this, end of file means that the guest has closed. */
+  sent(): void;
+  /** Closes everything, for a launch that did not happen. */
+  destroy(): void;
+}
+
+function openPipe(index: number): End {
+  const [read, write] = pipe2(0);
+  const [guest, ours] = index === 0 ? [read, write] : [write, read];
+  const stream = new Socket({ fd: ours, readable: index !== 0, writable: index === 0 });
+  return { guest, owned: true, stream };
+}
+
+function streamFd(stream: Readable | Writable): number | undefined {
+  const { fd, _handle: handle } = stream as { fd?: unknown; _handle?: { fd?: unknown } | null };
+  const found = typeof fd === 'number' ? fd : handle?.fd;
+  return typeof found === 'number' && found >= 0 ? found : undefined;
+}
+
+function openEnd(choice: StdioChoice, index: number): End {
+  if (choice === 'pipe') return openPipe(index);
+  if (choice === 'inherit') return { guest: index, owned: false };
+  if (choice === 'ignore')
+    return { guest: openSync('/dev/null', index === 0 ? 'r' : 'w'), owned: true };
+  if (typeof choice === 'number') return { guest: choice, owned: false };
+  const fd = streamFd(choice);
+  if (fd === undefined)
+    throw invalid(`stdio[${index}]`, 'a stream with a file descriptor, or pipe it yourself');
+  return { guest: fd, owned: false };
+}
+
+/**
+ * Opens the three streams.
+ * @throws InvalidSpecError for a stream without a descriptor
+ */
+export function openStdio(choices: readonly [StdioChoice, StdioChoice, StdioChoice]): Stdio {
+  const ends: End[] = [];
+  const closeGuests = () => {
+    for (const end of ends) {
+      if (end.owned) closeSync(end.guest);
+      end.owned = false;
+    }
+  };
+  const destroy = () => {
+    closeGuests();
+    for (const { stream } of ends) stream?.destroy();
+  };
+  try {
+    for (const [index, choice] of choices.entries()) ends.push(openEnd(choice, index));
+  } catch (error) {
+    destroy();
+    throw error;
+  }
+  const [stdin, stdout, stderr] = ends as [End, End, End];
+  return {
+    fds: [stdin.guest, stdout.guest, stderr.guest],
+    ...(stdin.stream === undefined ? {} : { stdin: stdin.stream }),
+    ...(stdout.stream === undefined ? {} : { stdout: stdout.stream }),
+    ...(stderr.stream === undefined ? {} : { stderr: stderr.stream }),
+    sent: closeGuests,
+    destroy,
+  };
+}
+
+/**
+ * A terminal instead of three streams: what the guest prints arrives as stdout. The kernel answers
+ * a read of the master side with EIO once the guest has closed the other (pty(7)); that is its end.
+ */
+export function openTerminal(): Stdio {
+  const stdin = new PassThrough();
+  const stdout = new PassThrough();
+  let master: ReadStream | undefined;
+  return {
+    fds: [],
+    stdin,
+    stdout,
+    terminal(fd) {
+      master = new ReadStream(fd);
+      master.on('error', () => stdout.end());
+      master.on('close', () => stdout.end());
+      master.pipe(stdout);
+      stdin.on('data', (chunk) => master?.write(chunk));
+    },
+    sent() {},
+    destroy() {
+      master?.destroy();
+      stdin.destroy();
+      stdout.destroy();
+    },
+  };
+}

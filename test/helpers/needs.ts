@@ -1,0 +1,184 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { delimiter, join, relative } from 'node:path';
+import { describe, test } from '@jest/globals';
+import { ownedBy, readSubids } from '../../lib/host/subids.js';
+
+/** Something of the machine that a suite cannot do without. */
+export interface Requirement {
+  name: string;
+  /** Why it is missing, or undefined when it is there. */
+  check(): string | undefined;
+}
+
+const results = new Map<Requirement, string | undefined>();
+
+/** Asks each requirement once a test file. */
+function missing(requirement: Requirement): string | undefined {
+  if (!results.has(requirement)) results.set(requirement, requirement.check());
+  return results.get(requirement);
+}
+
+/**
+ * A `describe` that runs where its requirements are met. Elsewhere it is skipped and the reason
+ * printed; with RINGFORT_MUST_RUN=1 it is a failing test that says the reason.
+ */
+export function suite(name: string, requirements: Requirement[], body: () => void): void {
+  const reasons = requirements.flatMap((requirement) => {
+    const reason = missing(requirement);
+    return reason === undefined ? [] : [`${requirement.name}: ${reason}`];
+  });
+  if (reasons.length === 0) {
+    describe(name, body);
+    return;
+  }
+  const why = `needs ${reasons.join('; ')}`;
+  if (process.env.RINGFORT_MUST_RUN === '1') {
+    describe(name, () => {
+      test('runs here', () => {
+        throw new Error(why);
+      });
+    });
+    return;
+  }
+  process.stderr.write(`skipped: ${name}: ${why}\n`);
+  describe.skip(name, body);
+}
+
+/** Linux, of any version. */
+export const linux: Requirement = {
+  name: 'linux',
+  check: () => (process.platform === 'linux' ? undefined : `this is ${process.platform}`),
+};
+
+/** User id 0. It may still lack capabilities. */
+export const root: Requirement = {
+  name: 'root',
+  check: () => (process.getuid?.() === 0 ? undefined : `this is user ${process.getuid?.()}`),
+};
+
+/** An ordinary user id. */
+export const notRoot: Requirement = {
+  name: 'an ordinary user',
+  check: () => (process.getuid?.() === 0 ? 'this is root' : undefined),
+};
+
+/** A program in PATH. */
+export function command(name: string): Requirement {
+  const directories = (process.env.PATH ?? '').split(delimiter);
+  return {
+    name: `command ${name}`,
+    check: () =>
+      directories.some((dir) => existsSync(join(dir, name))) ? undefined : 'not in PATH',
+  };
+}
+
+/**
+ * An unprivileged user namespace in which something can be mounted: found by doing it, because
+ * some security modules let the one succeed and the other fail.
+ */
+export const userns: Requirement = {
+  name: 'userns',
+  check() {
+    const { status, error, stderr } = spawnSync(
+      'unshare',
+      ['-U', '-r', '-m', 'mount', '-t', 'tmpfs', 'none', '/tmp'],
+      { encoding: 'utf8' },
+    );
+    return status === 0 ? undefined : (error?.message ?? stderr.trim());
+  },
+};
+
+/** A cgroup with memory and pids limits can be made below our own. */
+export const cgroups: Requirement = {
+  name: 'cgroups',
+  check: () => cgroupReason('memory') ?? cgroupReason('pids'),
+};
+
+/** Tries it: makes a cgroup, looks for the controller's limit file, removes it. */
+function cgroupReason(controller: 'memory' | 'pids'): string | undefined {
+  const own = ownCgroup(controller);
+  if (own === undefined) return `no cgroup file system has the ${controller} controller`;
+  const child = join(own, `ringfort-needs-${process.pid}`);
+  try {
+    mkdirSync(child);
+  } catch (error) {
+    return (error as Error).message;
+  }
+  try {
+    const limits = { memory: ['memory.max', 'memory.limit_in_bytes'], pids: ['pids.max'] };
+    const limited = limits[controller].some((file) => existsSync(join(child, file)));
+    return limited ? undefined : `${own} does not give ${controller} to its children`;
+  } finally {
+    rmdirSync(child);
+  }
+}
+
+/** Directory of this process's cgroup with the controller: its own v1 hierarchy, else v2. */
+function ownCgroup(controller: string): string | undefined {
+  if (!existsSync('/proc/self/cgroup')) return undefined;
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
+  let unified: string | undefined;
+  for (const line of readFileSync('/proc/self/cgroup', 'utf8').split('\n')) {
+    const [, names = '', path = ''] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+    if (names.split(',').includes(controller)) {
+      return cgroupDirectory(mounts, ` - cgroup `, controller, path);
+    }
+    if (line.startsWith('0::')) unified = cgroupDirectory(mounts, ' - cgroup2 ', undefined, path);
+  }
+  return unified;
+}
+
+function cgroupDirectory(
+  mounts: string[],
+  type: string,
+  option: string | undefined,
+  path: string,
+): string | undefined {
+  const mount = mounts.find(
+    (line) =>
+      line.includes(type) &&
+      (option === undefined || line.split(' ').at(-1)?.split(',').includes(option)),
+  );
+  const [, , , mountRoot, mountPoint] = mount?.split(' ') ?? [];
+  if (mountRoot === undefined || mountPoint === undefined) return undefined;
+  return join(mountPoint, relative(mountRoot, path));
+}
+
+/** An account whose subordinate ids can be used. */
+export interface TestUser {
+  name: string;
+  uid: number;
+  gid: number;
+}
+
+/**
+ * The ordinary user that tests of id maps run as: ourselves, or for root the first account that
+ * has ranges in /etc/subuid and /etc/subgid.
+ */
+export function subidUser(): TestUser | undefined {
+  const subuids = readSubids('/etc/subuid');
+  const subgids = readSubids('/etc/subgid');
+  const self = process.getuid?.();
+  for (const line of readFileSync('/etc/passwd', 'utf8').split('\n')) {
+    const [name, , uid, gid] = line.split(':');
+    const user = { name: name ?? '', uid: Number(uid), gid: Number(gid) };
+    const usable = self === 0 ? user.uid !== 0 : user.uid === self;
+    const owned = [subuids, subgids].every((list) => list.some((entry) => ownedBy(entry, user)));
+    if (usable && owned) return user;
+  }
+  return undefined;
+}
+
+/** newuidmap, newgidmap and an ordinary user with subordinate ids: `subidUser()`. */
+export const subids: Requirement = {
+  name: 'subids',
+  check() {
+    const helpers = ['newuidmap', 'newgidmap'].map((name) => command(name).check());
+    if (helpers.some((reason) => reason !== undefined))
+      return 'newuidmap and newgidmap (package uidmap) not in PATH';
+    return subidUser() === undefined
+      ? 'no ordinary user has ranges in /etc/subuid and /etc/subgid'
+      : undefined;
+  },
+};
