@@ -36,7 +36,10 @@ function verdictOf(result: RunResult, expected: string): Verdict {
       return { verdict: 'OLE', detail };
   }
   if (result.failed)
-    return { verdict: 'RE', detail: `${result.signal ?? `exit code ${result.exitCode}`}; ${detail}` };
+    return {
+      verdict: 'RE',
+      detail: `${result.signal ?? `exit code ${result.exitCode}`}; ${detail}`,
+    };
   return { verdict: result.stdout === expected ? 'OK' : 'WA', detail };
 }
 
@@ -82,7 +85,13 @@ const submissions: Record<string, string> = {
   'does not compile': 'int main({',
 };
 
-const task: Task = { input: '1 2\n', expected: '3\n', cpuTime: 500, wallTime: 1500, memory: '64MiB' };
+const task: Task = {
+  input: '1 2\n',
+  expected: '3\n',
+  cpuTime: 500,
+  wallTime: 1500,
+  memory: '64MiB',
+};
 
 for (const [name, source] of Object.entries(submissions)) {
   const { verdict, detail } = await judge(source, task);

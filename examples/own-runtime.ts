@@ -1,12 +1,22 @@
 // A container runtime of your own on `ringfort/sys`: you write the plan, the launcher checks it,
 // carries it out and undoes it. This one shows /usr of the host and nothing else.
 //   node dist/examples/own-runtime.js
-import { bytes, CloneFlags, clone, describePlan, MountAttr, OpenTree, PlanBuilder, slot } from 'ringfort/sys';
+import {
+  bytes,
+  CloneFlags,
+  clone,
+  describePlan,
+  MountAttr,
+  OpenTree,
+  PlanBuilder,
+  slot,
+} from 'ringfort/sys';
 
 const AT_RECURSIVE = 0x8000;
 const RESOLVE_IN_ROOT = 0x10n;
 const privateMount = 1n << 18n;
-const readOnly = MountAttr.MOUNT_ATTR_RDONLY | MountAttr.MOUNT_ATTR_NOSUID | MountAttr.MOUNT_ATTR_NODEV;
+const readOnly =
+  MountAttr.MOUNT_ATTR_RDONLY | MountAttr.MOUNT_ATTR_NOSUID | MountAttr.MOUNT_ATTR_NODEV;
 
 const plan = new PlanBuilder([0, 1, 2]); // slots 0, 1, 2 are our own stdio
 plan.cloneFlags = BigInt(
@@ -23,8 +33,22 @@ plan.waived = 8; // no seccomp filter: a wall that is given up must be named
 const usr = plan.newSlot();
 plan.add(
   'prepare',
-  { op: 'openTree', slot: usr, dir: slot.host, path: '/usr', flags: OpenTree.OPEN_TREE_CLONE | AT_RECURSIVE },
-  { op: 'mountSetattr', slot: usr, flags: AT_RECURSIVE, set: BigInt(readOnly), clear: 0n, propagation: privateMount, userns: slot.none },
+  {
+    op: 'openTree',
+    slot: usr,
+    dir: slot.host,
+    path: '/usr',
+    flags: OpenTree.OPEN_TREE_CLONE | AT_RECURSIVE,
+  },
+  {
+    op: 'mountSetattr',
+    slot: usr,
+    flags: AT_RECURSIVE,
+    set: BigInt(readOnly),
+    clear: 0n,
+    propagation: privateMount,
+    userns: slot.none,
+  },
 );
 
 // In the launcher, while the child waits: container root is host id 600000, which is nobody.
@@ -63,7 +87,12 @@ plan.add(
   { op: 'noNewPrivs' },
   { op: 'cloexec' },
   { op: 'assert', status, lines: ['CapEff:\t0000000000000000', 'NoNewPrivs:\t1'] },
-  { op: 'exec', candidates: ['/usr/bin/sh'], argv: ['sh', '-c', 'hostname; ls /; echo pid $$'], env: ['PATH=/usr/bin'] },
+  {
+    op: 'exec',
+    candidates: ['/usr/bin/sh'],
+    argv: ['sh', '-c', 'hostname; ls /; echo pid $$'],
+    env: ['PATH=/usr/bin'],
+  },
 );
 
 const built = plan.build();

@@ -1,5 +1,5 @@
-import type { Lateral } from './host/idRanges.js';
 import type { HostFacts } from './host/hostFacts.js';
+import type { Lateral } from './host/idRanges.js';
 import { annotation } from './spec/annotations.js';
 import type { NamespaceType, Spec } from './spec/types.js';
 

@@ -1,17 +1,24 @@
 import { closeSync, openSync } from 'node:fs';
-import { type CgroupPlan, currentCgroups, parseUsage, planCgroup, type Usage, verdict } from './cgroups/index.js';
+import {
+  type CgroupPlan,
+  currentCgroups,
+  parseUsage,
+  planCgroup,
+  type Usage,
+  verdict,
+} from './cgroups/index.js';
 import { debugLaunch } from './debug.js';
 import { type ContainerGoneError, NotFoundError } from './errors.js';
 import type { IdLease } from './host/idRanges.js';
 import { checkSources, rootFacts } from './host/rootFacts.js';
 import { lookUpUser } from './host/userLookup.js';
 import { describeIsolation, type Isolation } from './isolation.js';
-import { decodeStatus, type Report } from './launcher/messages.js';
 import { launchError } from './launchError.js';
+import { decodeStatus, type Report } from './launcher/messages.js';
 import { encodePlan } from './plan/encode.js';
 import type { Plan } from './plan/steps.js';
-import { compilePlan } from './policy/order.js';
 import type { Facts } from './policy/facts.js';
+import { compilePlan } from './policy/order.js';
 import { signalName } from './result.js';
 import { compileSeccomp } from './seccomp/compile.js';
 import { annotation } from './spec/annotations.js';
@@ -71,8 +78,12 @@ interface Prepared {
 /** Whether the container is shown directories of the host whose owners should look right. */
 function sharesHostDirs(spec: Spec): boolean {
   const host = spec.annotations?.[annotation.rootfs] === 'host';
-  return !host || (spec.mounts ?? []).some(({ type, options = [] }) =>
-    type === 'bind' || options.includes('bind') || options.includes('rbind'),
+  return (
+    !host ||
+    (spec.mounts ?? []).some(
+      ({ type, options = [] }) =>
+        type === 'bind' || options.includes('bind') || options.includes('rbind'),
+    )
   );
 }
 
@@ -84,11 +95,15 @@ function openNamespaces(spec: Spec): Map<string, number> {
       opened.set(path, openSync(path, 'r'));
     } catch (cause) {
       for (const fd of opened.values()) closeSync(fd);
-      throw new NotFoundError('ERR_NAMESPACE_NOT_FOUND', `namespaces.${type}: cannot open ${path}`, {
-        option: `namespaces.${type}`,
-        path,
-        cause,
-      });
+      throw new NotFoundError(
+        'ERR_NAMESPACE_NOT_FOUND',
+        `namespaces.${type}: cannot open ${path}`,
+        {
+          option: `namespaces.${type}`,
+          path,
+          cause,
+        },
+      );
     }
   }
   return opened;
@@ -233,4 +248,3 @@ export async function planOf(input: Omit<LaunchInput, 'fds'>): Promise<Plan> {
   prepared.lease.release();
   return prepared.plan;
 }
-

@@ -78,9 +78,7 @@ export type Rootfs = 'host' | string | OverlayRoot;
 /** Capabilities: a list for every set but ambient and inheritable, or each set by itself. */
 export type Capabilities =
   | string[]
-  | Partial<
-      Record<'bounding' | 'effective' | 'permitted' | 'inheritable' | 'ambient', string[]>
-    >;
+  | Partial<Record<'bounding' | 'effective' | 'permitted' | 'inheritable' | 'ambient', string[]>>;
 
 /** How a container is built. Everything has a default; `{}` is the safest container there is. */
 export interface ContainerOptions {
@@ -191,6 +189,9 @@ export interface RunOptions extends ContainerOptions, ProcessOptions {
   encoding?: BufferEncoding | 'buffer';
   /** Throw an `ExitError` when the program does not exit with 0. Default `false`. */
   reject?: boolean;
-  /** Give the program a terminal as stdio. */
+  /**
+   * Give the program a terminal as stdio. With `stdio: 'inherit'` it is this process's own, in raw
+   * mode; with `['ignore', 'inherit', 'inherit']` only what the program prints is relayed.
+   */
   pty?: { cols: number; rows: number };
 }

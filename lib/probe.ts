@@ -1,4 +1,4 @@
-import { probe as probeHost, type ProbeReport } from './host/probe.js';
+import { type ProbeReport, probe as probeHost } from './host/probe.js';
 import { run } from './run.js';
 
 /**

@@ -7,7 +7,7 @@ import { ContainerError } from './errors.js';
 import { type Ended, type Launched, launch, type RunnableSpec } from './launch.js';
 import type { RunOptions, StdioChoice } from './options.js';
 import { type Captured, capture } from './output.js';
-import { type ExitReason, ExitError, type RunResult, signalNumber } from './result.js';
+import { ExitError, type ExitReason, type RunResult, signalNumber } from './result.js';
 import { seccompOption } from './seccomp/option.js';
 import { annotation } from './spec/annotations.js';
 import { checkCommand, checkOptions } from './spec/checks.js';
@@ -15,6 +15,7 @@ import { specFromOptions } from './spec/fromOptions.js';
 import { parseSize } from './spec/size.js';
 import { applyOciOption } from './spec/validate.js';
 import { openStdio, openTerminal, type Stdio } from './stdio.js';
+import { relayTerminal } from './terminal.js';
 
 const defaultMaxBuffer = 10 << 20;
 const defaultForceKillAfterDelay = 5000;
@@ -52,6 +53,13 @@ function stdioChoices(options: RunOptions): [StdioChoice, StdioChoice, StdioChoi
   // Nobody could ever write to a pipe that no input was given for: the guest would wait for ever.
   const unfed = stdin === 'pipe' && options.input === undefined;
   return [unfed ? 'ignore' : stdin, stdout, stderr];
+}
+
+function stdioOf(options: RunOptions): Stdio {
+  const choices = stdioChoices(options);
+  if (options.pty === undefined) return openStdio(choices);
+  const [stdin, stdout] = choices;
+  return stdout === 'inherit' ? relayTerminal(stdin === 'inherit') : openTerminal();
 }
 
 function feed(stdio: Stdio, input: RunOptions['input']): void {
@@ -168,14 +176,14 @@ function resultOf(outcome: Outcome, options: RunOptions): RunResult<string | Buf
   };
 }
 
-function abortError(signal: AbortSignal): Error {
+function abortError(signal: AbortSignal, result?: RunResult<string | Buffer>): Error {
   const error = new Error('the run was aborted', { cause: signal.reason });
   error.name = 'AbortError';
-  return Object.assign(error, { code: 'ABORT_ERR' });
+  return Object.assign(error, { code: 'ABORT_ERR', ...(result && { result }) });
 }
 
 function throwIfAsked(result: RunResult<string | Buffer>, options: RunOptions): void {
-  if (result.isCanceled && options.signal !== undefined) throw abortError(options.signal);
+  if (result.isCanceled && options.signal !== undefined) throw abortError(options.signal, result);
   if (options.maxBufferAction === 'error' && result.isMaxBuffer) {
     throw new ContainerError(
       'ERR_MAX_BUFFER',
@@ -198,7 +206,8 @@ function throwIfAsked(result: RunResult<string | Buffer>, options: RunOptions): 
  * @throws InvalidSpecError for a wrong option, before anything is created
  * @throws NotFoundError `ERR_PROGRAM_NOT_FOUND`, `ERR_MOUNT_NOT_FOUND`, `ERR_USER_NOT_FOUND`, …
  * @throws UnsupportedError, PermissionError for a wall or limit that cannot be had here
- * @throws AbortError when `signal` was aborted; the program is gone then
+ * @throws AbortError when `signal` was aborted; the program is gone then, and `result`, if it had
+ *   started, is what it left
  * @throws ExitError with `reject: true`
  */
 export function run(
@@ -221,7 +230,7 @@ export async function run(
   const spec = specOf(id, file, args, options);
   if (options.signal?.aborted === true) throw abortError(options.signal);
   const limit = parseSize('maxBuffer', options.maxBuffer ?? defaultMaxBuffer);
-  const stdio = options.pty === undefined ? openStdio(stdioChoices(options)) : openTerminal();
+  const stdio = stdioOf(options);
   const overflow = { early: false, stop: () => {} };
   const onLimit = () => {
     overflow.early = true;
@@ -254,6 +263,7 @@ export async function run(
     const durationMs = performance.now() - started;
     ending.done();
     const [out, err] = (await Promise.all(outputs)) as [Captured, Captured];
+    await stdio.drained;
     const command = [file, ...args];
     const outcome = { command, ended, launched, out, err, cause: ending.cause, durationMs };
     const result = resultOf(outcome, options);

@@ -23,6 +23,8 @@ export interface Stdio {
   stderr?: Readable;
   /** With a terminal: takes its master side as soon as the guest has made it. */
   terminal?: (fd: number) => void;
+  /** With a terminal that is relayed: resolves when all that the guest printed has been. */
+  drained?: Promise<void>;
   /** Closes the guest ends on our side: after this, end of file means that the guest has closed. */
   sent(): void;
   /** Closes everything, for a launch that did not happen. */

@@ -1,8 +1,8 @@
-import { ContainerError, errnoName, PermissionError, UnsupportedError } from './errors.js';
+import { type ContainerError, errnoName, PermissionError, UnsupportedError } from './errors.js';
 import { type HostFacts, hostFacts } from './host/hostFacts.js';
-import { applyLauncherMap, launcherMap } from './host/idmaps.js';
 import { idFacts } from './host/idFacts.js';
 import { idLockFd } from './host/idLock.js';
+import { applyLauncherMap, launcherMap } from './host/idmaps.js';
 import { IdRanges } from './host/idRanges.js';
 import { LauncherClient } from './launcher/launcher.js';
 

@@ -108,6 +108,14 @@ struct ReportHeader {
 };
 static_assert(sizeof(ReportHeader) == 64, "the reader takes these 64 bytes");
 
+// The data of an exited report: one of these for each read step, then `size` bytes, padded to four.
+struct Found {
+  uint32_t step;   // index in the teardown
+  uint32_t error;  // errno, 0 when the file was read
+  uint32_t size;
+};
+static_assert(sizeof(Found) == 12, "the reader takes these 12 bytes");
+
 constexpr uint32_t kMaxReportData = 64u << 10;
 
 }  // namespace ringfort

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # npm run fuzz -- --minutes N: builds the fuzzers under ASan and UBSan and runs each for its share
 # of the time (default 1 minute together): libFuzzer where clang is installed, else random inputs.
+# CXX chooses another compiler.
 # What libFuzzer finds worth keeping is kept in build-fuzz/corpus, a crashing input in build-fuzz.
 # Last line: `fuzzers: N passed, N failed`.
 set -uo pipefail
@@ -11,7 +12,7 @@ if [ "${1-}" = --minutes ]; then minutes=${2:?--minutes expects a number}; fi
 
 out=build-fuzz
 options=(--CDSANITIZE=address,undefined -O "$out" -p 2 -l error)
-for compiler in clang++-14 clang++; do
+for compiler in ${CXX-clang++-14 clang++}; do
   if command -v "$compiler" >/dev/null; then
     options+=("--CDCMAKE_CXX_COMPILER=$(command -v "$compiler")")
     break

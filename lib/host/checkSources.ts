@@ -1,7 +1,7 @@
 import { type Stats, statSync } from 'node:fs';
 import { InvalidSpecError, NotFoundError } from '../errors.js';
-import { overlayLayers, rootKind } from '../spec/rootKind.js';
 import { type DangerousSource, dangerousSources } from '../spec/dangerousSources.js';
+import { overlayLayers, rootKind } from '../spec/rootKind.js';
 import { isBind } from '../spec/rules/mounts.js';
 import type { Spec, SpecMount } from '../spec/types.js';
 
@@ -43,8 +43,8 @@ function dangerous(option: string, path: string, danger: DangerousSource, hint: 
   );
 }
 
-function checkBind(mount: SpecMount, at: string): void {
-  const option = `${at}.source`;
+function checkBind(mount: SpecMount): void {
+  const option = `mounts[${mount.destination}].source`;
   const path = mount.source ?? '';
   const stats = statOf(path);
   if (stats === undefined) throw missing(option, path, 'an existing path');
@@ -81,13 +81,14 @@ function checkRoot(spec: Spec): void {
  */
 export function checkSources(spec: Spec): void {
   checkRoot(spec);
-  for (const [i, mount] of (spec.mounts ?? []).entries()) {
-    if (isBind(mount)) checkBind(mount, `mounts[${i}]`);
-    else if (mount.type === 'overlay') checkLayers(mount, `mounts[${i}].options`);
+  for (const mount of spec.mounts ?? []) {
+    if (isBind(mount)) checkBind(mount);
+    else if (mount.type === 'overlay') checkLayers(mount);
   }
 }
 
-function checkLayers({ options = [] }: SpecMount, option: string): void {
+function checkLayers({ destination, options = [] }: SpecMount): void {
+  const option = `mounts[${destination}].options`;
   for (const word of options) {
     const [, name, paths] = /^(lowerdir|upperdir|workdir)=(.*)$/s.exec(word) ?? [];
     for (const path of paths?.split(':') ?? []) checkLayer(option, path, name === 'lowerdir');

@@ -49,6 +49,7 @@ function lookUpPlaces(spec: Spec): RootFacts {
   const existing = new Set<string>();
   const missing = new Map<string, string>();
   const layers = rootLayers(spec);
+  const shown = rootKind(spec) === 'host' ? hostEntries().map(({ path }) => path) : ['/'];
   for (const [i, { destination }] of mounts.entries()) {
     const cover = mounts.findLast((other, k) => k < i && isWithin(destination, other.destination));
     if (cover !== undefined && cover.type === 'tmpfs') continue;
@@ -56,7 +57,7 @@ function lookUpPlaces(spec: Spec): RootFacts {
     else if (cover !== undefined) {
       const rest = destination.slice(cover.destination.length);
       if (walkInRoot([cover.source ?? '/'], rest).exists) existing.add(destination);
-    } else {
+    } else if (shown.some((path) => isWithin(destination, path))) {
       const { exists, path } = walkInRoot(layers, destination);
       if (exists) existing.add(destination);
       else missing.set(destination, path);
@@ -110,17 +111,17 @@ function pathsOf(mount: SpecMount): string[] {
  * nobody and is never more than was asked.
  */
 const idmappable: Readonly<Record<number, readonly [number, number]>> = {
-  0xef53: [5, 12], // ext2, ext3, ext4
-  0x58465342: [5, 12], // xfs
-  0x4d44: [5, 12], // vfat
-  0x9123683e: [5, 15], // btrfs
-  0x7366746e: [5, 15], // ntfs3
-  0xf2f52010: [5, 18], // f2fs
-  0xe0f5e1e2: [5, 19], // erofs
-  0x73717368: [6, 2], // squashfs
-  0x01021994: [6, 3], // tmpfs
-  0x00c36400: [6, 7], // ceph
-  0xca451a4e: [6, 7], // bcachefs
+  61267: [5, 12], // ext2, ext3, ext4
+  1481003842: [5, 12], // xfs
+  19780: [5, 12], // vfat
+  2435016766: [5, 15], // btrfs
+  1936094318: [5, 15], // ntfs3
+  4076150800: [5, 18], // f2fs
+  3774210530: [5, 19], // erofs
+  1936814952: [6, 2], // squashfs
+  16914836: [6, 3], // tmpfs
+  12805120: [6, 7], // ceph
+  3393526350: [6, 7], // bcachefs
 };
 
 function notIdmappable(paths: readonly string[]): Set<string> {

@@ -1,7 +1,7 @@
-import { closeSync, fstatSync, openSync, readSync, constants } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { NotFoundError } from '../errors.js';
-import { annotation } from '../spec/annotations.js';
 import type { OverlayRoot } from '../options.js';
+import { annotation } from '../spec/annotations.js';
 import type { Spec, SpecUser } from '../spec/types.js';
 import { Resolve } from '../sys/constants.js';
 import { openat2 } from '../sys/files.js';
@@ -102,6 +102,7 @@ export function lookUpUser(spec: Spec): SpecUser | undefined {
   const gid = group === undefined ? ownGroup : (id(group) ?? groupId(spec, group));
   const name = entry?.[0];
   const additionalGids =
-    user.additionalGids ?? (group === undefined && name !== undefined ? memberships(spec, name) : []);
+    user.additionalGids ??
+    (group === undefined && name !== undefined ? memberships(spec, name) : []);
   return { ...user, uid, gid, additionalGids };
 }

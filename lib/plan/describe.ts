@@ -102,7 +102,8 @@ const words: Words = {
   setgid: (s) => String(s.gid),
   setuid: (s) => String(s.uid),
   capBounding: (s) => hex(s.keep),
-  capset: (s) => `${hex(s.effective)} permitted ${hex(s.permitted)} inheritable ${hex(s.inheritable)}`,
+  capset: (s) =>
+    `${hex(s.effective)} permitted ${hex(s.permitted)} inheritable ${hex(s.inheritable)}`,
   capAmbient: (s) => hex(s.mask),
   noNewPrivs: () => '',
   landlockRuleset: (s) => `fs ${hex(s.fs)} net ${hex(s.net)} scoped ${hex(s.scoped)}`,

@@ -63,4 +63,3 @@ export function planExec(builder: PlanBuilder, process: SpecProcess): void {
   const file = process.args[0] as string;
   builder.add('child', { op: 'exec', candidates: candidates(file, env), argv: process.args, env });
 }
-

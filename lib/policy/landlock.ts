@@ -3,11 +3,12 @@ import type { PlanBuilder } from '../plan/builder.js';
 import { LandlockFs, LandlockScope } from '../plan/flags.js';
 import type { Slot } from '../plan/steps.js';
 import { annotation } from '../spec/annotations.js';
+import { rootKind } from '../spec/rootKind.js';
 import { isBind } from '../spec/rules/mounts.js';
 import type { Spec, SpecMount } from '../spec/types.js';
 import { MountAttr } from '../sys/constants.js';
 import type { Facts } from './facts.js';
-import { rootKind } from '../spec/rootKind.js';
+import { mountName } from './mounts/places.js';
 import { readWords } from './mounts/words.js';
 
 const { EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, TRUNCATE, IOCTL_DEV } = LandlockFs;
@@ -55,7 +56,11 @@ export function planLandlock(builder: PlanBuilder, spec: Spec, facts: Facts): vo
  * our own)
  * @throws UnsupportedError as `planLandlock`
  */
-export function planLandlockRules(builder: PlanBuilder, spec: Spec, facts: Facts): Slot | undefined {
+export function planLandlockRules(
+  builder: PlanBuilder,
+  spec: Spec,
+  facts: Facts,
+): Slot | undefined {
   const choice = spec.annotations?.[annotation.landlock] ?? 'auto';
   const abi = facts.landlockAbi;
   if (choice === 'off' || (choice === 'auto' && abi < 2)) return undefined;
@@ -93,17 +98,17 @@ function rules(spec: Spec, facts: Facts): Rule[] {
   const writable = kind === 'joined' || (kind !== 'host' && spec.root?.readonly !== true);
   const list: Rule[] = [{ path: '/', rights: writable ? look | change : look }];
   if (kind === 'joined') list.push({ path: '/dev', rights: use | IOCTL_DEV });
-  for (const [i, mount] of (spec.mounts ?? []).entries()) {
-    const rights = rightsOn(mount, facts, `mounts[${i}].options`);
+  for (const mount of spec.mounts ?? []) {
+    const rights = rightsOn(mount, facts);
     if (rights !== 0n) list.push({ path: mount.destination, rights });
   }
   return list;
 }
 
 /** What a mount allows beyond looking; 0 for one that is read-only. */
-function rightsOn(mount: SpecMount, facts: Facts, option: string): bigint {
+function rightsOn(mount: SpecMount, facts: Facts): bigint {
   const type = isBind(mount) ? 'bind' : (mount.type ?? 'none');
-  const { set } = readWords(mount, option, type);
+  const { set } = readWords(mount, `${mountName(mount)}.options`, type);
   const readonly = (set & MountAttr.MOUNT_ATTR_RDONLY) !== 0;
   if (mount.destination === '/dev') return (readonly ? use : change | use) | IOCTL_DEV;
   if (readonly || type === 'sysfs' || type === 'cgroup' || type === 'cgroup2') return 0n;

@@ -1,6 +1,6 @@
+import { invalid } from '../errors.js';
 import type { PlanBuilder } from '../plan/builder.js';
 import { bytes, type Slot } from '../plan/steps.js';
-import { invalid } from '../errors.js';
 import type { NamespaceType, Spec, SpecNamespace } from '../spec/types.js';
 
 /** `CLONE_NEW*` of each namespace type (namespaces(7)). */
@@ -113,4 +113,3 @@ export function planNames(builder: PlanBuilder, spec: Spec, plan: NamespacePlan)
     builder.add('child', { op: 'procWrite', file, data: bytes(value), readBack: 1 });
   }
 }
-

@@ -102,4 +102,3 @@ export function compilePlan(input: PlanInput): CompiledPlan {
   planExec(b, process);
   return { plan: b.build(), cgroup };
 }
-

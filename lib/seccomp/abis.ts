@@ -20,18 +20,29 @@ export interface Abi {
   numbers: ReadonlyMap<string, number>;
 }
 
-function abi(
-  name: SeccompArchitecture,
-  audit: number,
-  table: string,
-  base = 0,
-): Abi {
+function abi(name: SeccompArchitecture, audit: number, table: string, base = 0): Abi {
+  let numbers: Map<string, number> | undefined;
+  return {
+    name,
+    audit,
+    base,
+    // Read on first use: a program that starts one container needs one table.
+    get numbers() {
+      numbers ??= readTable(table + common, base);
+      return numbers;
+    },
+  };
+}
+
+function readTable(table: string, base: number): Map<string, number> {
   const numbers = new Map<string, number>();
-  for (const line of `${table}${common}`.split('\n')) {
+  for (const line of table.split('\n')) {
     const [first, ...names] = line.split(' ');
-    names.forEach((call, i) => numbers.set(call, base + Number(first) + i));
+    names.forEach((name, i) => {
+      numbers.set(name, base + Number(first) + i);
+    });
   }
-  return { name, audit, base, numbers };
+  return numbers;
 }
 
 /** The ABIs of each machine: its own first, those with the same `audit` by rising `base`. */
@@ -41,10 +52,7 @@ export const abis: Readonly<Record<Machine, readonly [Abi, ...Abi[]]>> = {
     abi('SCMP_ARCH_X32', 0xc000003e, x32, 0x40000000),
     abi('SCMP_ARCH_X86', 0x40000003, x86),
   ],
-  arm64: [
-    abi('SCMP_ARCH_AARCH64', 0xc00000b7, aarch64),
-    abi('SCMP_ARCH_ARM', 0x40000028, arm),
-  ],
+  arm64: [abi('SCMP_ARCH_AARCH64', 0xc00000b7, aarch64), abi('SCMP_ARCH_ARM', 0x40000028, arm)],
 };
 
 /** Whether any ABI of any machine has a call of that name. */

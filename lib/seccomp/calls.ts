@@ -63,10 +63,7 @@ export const allowed: readonly (readonly [reason: string, names: string])[] = [
     `getxattr lgetxattr fgetxattr getxattrat setxattr lsetxattr fsetxattr setxattrat listxattr
     llistxattr flistxattr listxattrat removexattr lremovexattr fremovexattr removexattrat`,
   ],
-  [
-    'the mounts one has, which /proc/self/mountinfo shows as well',
-    'statmount listmount',
-  ],
+  ['the mounts one has, which /proc/self/mountinfo shows as well', 'statmount listmount'],
   [
     'wait for events',
     `select pselect6 poll ppoll epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait

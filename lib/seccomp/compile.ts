@@ -34,10 +34,7 @@ const maxInstructions = 4096;
  * @throws InvalidSpecError for a wrong field, or a profile that takes more than 4096 instructions
  * @throws UnsupportedError for `SCMP_ACT_NOTIFY` and what belongs to it
  */
-export function compileSeccomp(
-  seccomp: SpecSeccomp,
-  { arch }: { arch: Machine },
-): CompiledSeccomp {
+export function compileSeccomp(seccomp: SpecSeccomp, { arch }: { arch: Machine }): CompiledSeccomp {
   const profile = parseSeccomp(seccomp);
   const program = new Program();
   const filter = program.encode(addArchitectures(program, profile, abis[arch]));
@@ -61,8 +58,7 @@ function addArchitectures(
   [native, ...others]: readonly [Abi, ...Abi[]],
 ): Label {
   const all = [native, ...others];
-  const allowed = (abi: Abi) =>
-    abi === native || (profile.architectures ?? []).includes(abi.name);
+  const allowed = (abi: Abi) => abi === native || (profile.architectures ?? []).includes(abi.name);
   const audits = [...new Set(all.filter(allowed).map(({ audit }) => audit))].reverse();
   const branches = audits.map((audit) => {
     const ranges = toRanges(

@@ -79,7 +79,9 @@ function coreRules(): SeccompSyscall[] {
  */
 export function defaultProfile({
   capabilities = [],
-}: { capabilities?: readonly string[] } = {}): OciSeccomp {
+}: {
+  capabilities?: readonly string[];
+} = {}): OciSeccomp {
   const held = new Set(capabilities);
   const opened = Object.entries(gated).filter(([capability]) => held.has(capability));
   return {

@@ -2,12 +2,7 @@ import { invalid } from '../errors.js';
 import { Place } from '../spec/rules/place.js';
 import { abis, type Machine } from './abis.js';
 import { dockerProfile, ociSeccomp } from './rules.js';
-import type {
-  SeccompAction,
-  SeccompArchitecture,
-  SeccompFlag,
-  SeccompOperator,
-} from './words.js';
+import type { SeccompAction, SeccompArchitecture, SeccompFlag, SeccompOperator } from './words.js';
 
 /** A condition on one argument of a call. */
 export interface SeccompArgument {

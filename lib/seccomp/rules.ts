@@ -44,7 +44,10 @@ const word: Rule = (value, at) => {
   const whole = typeof value === 'bigint' || Number.isSafeInteger(value);
   const number = digits || whole ? BigInt(value as string | number | bigint) : -1n;
   if (number < 0n || number >= 2n ** 64n) {
-    throw at.invalid('an integer of 64 bits, as a bigint or a string of digits from 2^53 on', value);
+    throw at.invalid(
+      'an integer of 64 bits, as a bigint or a string of digits from 2^53 on',
+      value,
+    );
   }
 };
 
@@ -77,10 +80,7 @@ const syscallFields = {
 };
 
 const syscall = all(
-  object<SeccompSyscall>(
-    { ...syscallFields, names: callNames },
-    { required: ['names', 'action'] },
-  ),
+  object<SeccompSyscall>({ ...syscallFields, names: callNames }, { required: ['names', 'action'] }),
   errnoFits('action', 'errnoRet'),
 );
 

@@ -168,9 +168,12 @@ const mountsAreDistinct: Check = ({ mounts = [] }) => {
 const terminalIsAllThree: Check = ({ pty, input, stdio }) => {
   if (pty === undefined) return;
   if (input !== undefined) throw invalid('input', 'nothing beside `pty`; write to the terminal');
-  const choices = Array.isArray(stdio) ? stdio : [stdio ?? 'pipe'];
-  if (choices.some((choice) => choice !== 'pipe')) {
-    throw invalid('stdio', "nothing but 'pipe' beside `pty`, which is all three");
+  const [stdin, ...outputs] = Array.isArray(stdio) ? stdio : Array(3).fill(stdio ?? 'pipe');
+  const all = (words: string[], ...choices: unknown[]) =>
+    choices.every((choice) => words.includes(choice as string));
+  const relayed = all(['inherit'], ...outputs) && all(['inherit', 'ignore'], stdin);
+  if (!all(['pipe'], stdin, ...outputs) && !relayed) {
+    throw invalid('stdio', "'pipe' or 'inherit' for all three beside `pty`; stdin may be 'ignore'");
   }
 };
 

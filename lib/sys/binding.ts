@@ -69,4 +69,5 @@ export interface SysBinding {
   socketpair(type: number, ends: Int32Array): number;
   statfs(path: string): number;
   fstatfs(fd: number): number;
+  setWindowSize(fd: number, rows: number, cols: number): number;
 }

@@ -156,6 +156,21 @@ export function fstatfsMagic(file: string | number): number {
 }
 
 /**
+ * Tells a terminal its size in characters: TIOCSWINSZ, ioctl_tty(2). Where it changes, the
+ * processes in the terminal's foreground get SIGWINCH.
+ * @param fd either side of the terminal
+ * @throws SyscallError ENOTTY when it is none
+ */
+export function setWindowSize(fd: number, rows: number, cols: number): void {
+  const rc = native().setWindowSize(
+    descriptor('setWindowSize.fd', fd),
+    integer('setWindowSize.rows', rows, 0, 0xffff),
+    integer('setWindowSize.cols', cols, 0, 0xffff),
+  );
+  returned(rc, 'ioctl', { about: `TIOCSWINSZ ${rows}x${cols}` });
+}
+
+/**
  * Closes a descriptor: close(2). It is closed also when this throws.
  * @throws SyscallError EBADF when it was not open
  */

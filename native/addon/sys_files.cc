@@ -1,5 +1,6 @@
 // Descriptors and files.
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -70,6 +71,11 @@ int64_t Fstatfs(int32_t fd) {
   return Magic(fstatfs(fd, &fs), fs);
 }
 
+int64_t SetWindowSize(int32_t fd, uint16_t rows, uint16_t cols) {
+  struct winsize size = {rows, cols, 0, 0};
+  return Result(ioctl(fd, TIOCSWINSZ, &size));
+}
+
 }  // namespace
 
 void AddFileCalls(Napi::Object sys) {
@@ -85,6 +91,7 @@ void AddFileCalls(Napi::Object sys) {
   Add<Socketpair>(sys, "socketpair");
   Add<Statfs>(sys, "statfs");
   Add<Fstatfs>(sys, "fstatfs");
+  Add<SetWindowSize>(sys, "setWindowSize");
 }
 
 }  // namespace ringfort

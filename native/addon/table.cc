@@ -1,5 +1,7 @@
 // The step table and the protocol's numbers as data, so that a contract test can compare them with
 // what lib/ writes.
+#include <stddef.h>
+
 #include "addon/parts.h"
 #include "protocol.h"
 
@@ -18,6 +20,65 @@ constexpr Row kRows[] = {
 #undef STEP
 };
 
+struct Number {
+  const char* name;
+  uint32_t value;
+};
+
+constexpr Number kNumbers[] = {
+    {"planMagic", kPlanMagic},
+    {"planVersion", kPlanVersion},
+    {"planHeaderSize", sizeof(PlanHeader)},
+    {"maxPlanBytes", kMaxPlanBytes},
+    {"maxSteps", kMaxSteps},
+    {"maxSlots", kMaxSlots},
+    {"maxFds", kMaxFds},
+    {"inlinePlanBytes", kInlinePlanBytes},
+    {"slotHost", kSlotHost},
+    {"slotProc", kSlotProc},
+    {"slotHome", kSlotHome},
+    {"slotNone", kSlotNone},
+    {"wallPivot", WALL_PIVOT},
+    {"wallCaps", WALL_CAPS},
+    {"wallNoNewPrivs", WALL_NNP},
+    {"wallSeccomp", WALL_SECCOMP},
+    {"wallFds", WALL_FDS},
+    {"wallAssert", WALL_ASSERT},
+    {"forkInit", FORK_INIT},
+    {"forkMiddle", FORK_MIDDLE},
+    {"requestUnshareUser", static_cast<uint32_t>(Request::unshareUser)},
+    {"requestMakeHome", static_cast<uint32_t>(Request::makeHome)},
+    {"requestLaunch", static_cast<uint32_t>(Request::launch)},
+    {"requestSignal", static_cast<uint32_t>(Request::signal)},
+    {"requestKill", static_cast<uint32_t>(Request::kill)},
+    {"reportReady", static_cast<uint32_t>(Report::ready)},
+    {"reportRunning", static_cast<uint32_t>(Report::running)},
+    {"reportFailed", static_cast<uint32_t>(Report::failed)},
+    {"reportExited", static_cast<uint32_t>(Report::exited)},
+    {"reportGone", static_cast<uint32_t>(Report::gone)},
+    {"reportPty", static_cast<uint32_t>(Report::pty)},
+    {"sectionLauncher", static_cast<uint32_t>(Section::launcher)},
+    {"reportHeaderSize", sizeof(ReportHeader)},
+    {"reportTypeAt", offsetof(ReportHeader, type)},
+    {"reportIdAt", offsetof(ReportHeader, id)},
+    {"reportSectionAt", offsetof(ReportHeader, section)},
+    {"reportStepAt", offsetof(ReportHeader, step)},
+    {"reportErrorAt", offsetof(ReportHeader, error)},
+    {"reportPidAt", offsetof(ReportHeader, pid)},
+    {"reportStatusAt", offsetof(ReportHeader, status)},
+    {"reportOomAt", offsetof(ReportHeader, oom)},
+    {"reportUserUsAt", offsetof(ReportHeader, userUs)},
+    {"reportSystemUsAt", offsetof(ReportHeader, systemUs)},
+    {"reportMaxRssBytesAt", offsetof(ReportHeader, maxRssBytes)},
+    {"reportDataSizeAt", offsetof(ReportHeader, dataSize)},
+    {"reportLeftAt", offsetof(ReportHeader, left)},
+    {"maxReportData", kMaxReportData},
+    {"foundSize", sizeof(Found)},
+    {"foundStepAt", offsetof(Found, step)},
+    {"foundErrorAt", offsetof(Found, error)},
+    {"foundSizeAt", offsetof(Found, size)},
+};
+
 }  // namespace
 
 void InitTable(Napi::Env env, Napi::Object exports) {
@@ -32,26 +93,7 @@ void InitTable(Napi::Env env, Napi::Object exports) {
     steps.Set(steps.Length(), step);
   }
   Napi::Object numbers = Napi::Object::New(env);
-  numbers.Set("planMagic", kPlanMagic);
-  numbers.Set("planVersion", kPlanVersion);
-  numbers.Set("planHeaderSize", static_cast<uint32_t>(sizeof(PlanHeader)));
-  numbers.Set("reportHeaderSize", static_cast<uint32_t>(sizeof(ReportHeader)));
-  numbers.Set("maxPlanBytes", kMaxPlanBytes);
-  numbers.Set("maxSteps", kMaxSteps);
-  numbers.Set("maxSlots", kMaxSlots);
-  numbers.Set("maxFds", kMaxFds);
-  numbers.Set("slotHost", kSlotHost);
-  numbers.Set("slotProc", kSlotProc);
-  numbers.Set("slotHome", kSlotHome);
-  numbers.Set("slotNone", kSlotNone);
-  numbers.Set("wallPivot", static_cast<uint32_t>(WALL_PIVOT));
-  numbers.Set("wallCaps", static_cast<uint32_t>(WALL_CAPS));
-  numbers.Set("wallNoNewPrivs", static_cast<uint32_t>(WALL_NNP));
-  numbers.Set("wallSeccomp", static_cast<uint32_t>(WALL_SECCOMP));
-  numbers.Set("wallFds", static_cast<uint32_t>(WALL_FDS));
-  numbers.Set("wallAssert", static_cast<uint32_t>(WALL_ASSERT));
-  numbers.Set("forkInit", static_cast<uint32_t>(FORK_INIT));
-  numbers.Set("forkMiddle", static_cast<uint32_t>(FORK_MIDDLE));
+  for (const Number& number : kNumbers) numbers.Set(number.name, number.value);
   exports.Set("steps", steps);
   exports.Set("protocol", numbers);
 }

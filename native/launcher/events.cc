@@ -82,7 +82,8 @@ void OnExit(Launcher& l, Container& c) {
 
 void OnOom(Launcher& l, Container& c) {
   uint64_t count;
-  Read(c.oomEvent, &count, sizeof count);
+  // Nothing to read: the event was for the container that had this place in the table before.
+  if (Read(c.oomEvent, &count, sizeof count) != sizeof count) return;
   // The kernel also signals when the cgroup is removed; then there is nobody left to kill.
   if (c.pidfd < 0) return;
   c.oom = true;

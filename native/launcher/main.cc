@@ -19,6 +19,16 @@ void Ready(Launcher& l, const Received& request, int error) {
   Send(l.socket, report);
 }
 
+// At the end of the socket, and after a malformed request: then the other side is not the one we
+// know.
+void Stop(Launcher& l) {
+  if (l.stopping) return;
+  l.stopping = true;
+  Unwatch(l, &l.socket);
+  for (uint32_t i = 0; i < l.capacity; i++)
+    if (l.table[i].state != State::unused) Kill(l, l.table[i]);
+}
+
 void OnRequest(Launcher& l, Received& request) {
   Container* c;
   switch (static_cast<Request>(request.header.type)) {
@@ -41,22 +51,15 @@ void OnRequest(Launcher& l, Received& request) {
       c = FindContainer(l, request.header.id);
       if (c != nullptr) Kill(l, *c);
       break;
+    default:
+      Stop(l);
   }
   CloseFds(&request);
-}
-
-void Stop(Launcher& l) {
-  if (l.stopping) return;
-  l.stopping = true;
-  Unwatch(l, &l.socket);
-  for (uint32_t i = 0; i < l.capacity; i++)
-    if (l.table[i].state != State::unused) Kill(l, l.table[i]);
 }
 
 void OnSocket(Launcher& l) {
   Received request;
   int result = Receive(l.socket, &request);
-  // A malformed message means that the other side is not the one we know.
   if (result == 1) OnRequest(l, request);
   else if (result != -kEagain) Stop(l);
 }

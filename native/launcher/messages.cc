@@ -10,7 +10,7 @@ alignas(16) uint8_t buffer[sizeof(RequestHeader) + kInlinePlanBytes];
 size_t Aligned(size_t size) { return (size + 7) & ~size_t{7}; }
 
 void TakeFds(const MsgHeader& message, Received* out) {
-  auto* at = static_cast<uint8_t*>(message.control);
+  auto* at = static_cast<const uint8_t*>(message.control);
   size_t left = message.controllen;
   while (left >= sizeof(CmsgHeader)) {
     CmsgHeader head;
@@ -18,12 +18,8 @@ void TakeFds(const MsgHeader& message, Received* out) {
     if (head.len < sizeof head || head.len > left) return;
     if (head.level == kSolSocket && head.type == kScmRights) {
       size_t count = (head.len - sizeof head) / sizeof(int);
-      for (size_t i = 0; i < count; i++) {
-        int fd;
-        __builtin_memcpy(&fd, at + sizeof head + i * sizeof fd, sizeof fd);
-        if (out->fdCount < kMaxFds) out->fds[out->fdCount++] = fd;
-        else Close(fd);
-      }
+      for (size_t i = 0; i < count && out->fdCount <= kMaxFds; i++)
+        __builtin_memcpy(&out->fds[out->fdCount++], at + sizeof head + i * sizeof(int), sizeof(int));
     }
     size_t step = Aligned(head.len);
     if (step > left) return;
@@ -34,6 +30,17 @@ void TakeFds(const MsgHeader& message, Received* out) {
 
 }  // namespace
 
+bool ParseMessage(uint8_t* bytes, size_t size, const MsgHeader& message, Received* out) {
+  *out = Received{};
+  TakeFds(message, out);
+  if ((message.flags & (kMsgTrunc | kMsgCtrunc)) != 0 || out->fdCount > kMaxFds) return false;
+  if (size < sizeof(RequestHeader)) return false;
+  __builtin_memcpy(&out->header, bytes, sizeof out->header);
+  out->body = bytes + sizeof out->header;
+  out->bodySize = static_cast<uint32_t>(size - sizeof out->header);
+  return true;
+}
+
 int Receive(int socket, Received* out) {
   constexpr long kCmsgCloexec = 0x40000000;
   alignas(8) uint8_t control[sizeof(CmsgHeader) + sizeof(int) * (kMaxFds + 1)];
@@ -43,16 +50,10 @@ int Receive(int socket, Received* out) {
   do n = Sys(__NR_recvmsg, socket, P(&message), kCmsgCloexec);
   while (n == -kEintr);
   if (n <= 0) return static_cast<int>(n);
-  out->fdCount = 0;
-  TakeFds(message, out);
-  bool cut = (message.flags & (kMsgTrunc | kMsgCtrunc)) != 0;
-  if (cut || n < static_cast<long>(sizeof(RequestHeader))) {
+  if (!ParseMessage(buffer, static_cast<size_t>(n), message, out)) {
     CloseFds(out);
     return -kEproto;
   }
-  __builtin_memcpy(&out->header, buffer, sizeof out->header);
-  out->body = buffer + sizeof out->header;
-  out->bodySize = static_cast<uint32_t>(n) - static_cast<uint32_t>(sizeof out->header);
   return 1;
 }
 

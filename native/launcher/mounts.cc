@@ -45,6 +45,8 @@ int MakeFs(int fs, const Arg& options, uint32_t attributes) {
 
 int EnterHostMounts(Context& c) {
   if (c.inHostMounts) return 0;
+  // From there the child would be born outside the mount namespace that it was to join.
+  if ((c.joined & kCloneNewns) != 0) return -kEinval;
   long error = Sys(__NR_setns, c.home->hostMounts, static_cast<long>(kCloneNewns));
   if (error == 0) c.inHostMounts = true;
   return static_cast<int>(error);

@@ -143,8 +143,12 @@ struct OrderCheck {
 };
 
 bool SetnsAllowed(const StepView& step, uint32_t side) {
-  // The launcher could never come back from another user namespace.
-  return step.op != Op::setns || side != SIDE_P || step.arg[1].number != kCloneNewuser;
+  if (step.op != Op::setns || side != SIDE_P) return true;
+  // The launcher could never come back from another user namespace, nor from one whose type it was
+  // not told: setns(2) takes 0 for any type, and for a pidfd several at once.
+  constexpr uint64_t kJoinable = kCloneNewns | kCloneNewcgroup | kCloneNewuts | kCloneNewipc |
+                                 kCloneNewpid | kCloneNewnet | kCloneNewtime;
+  return step.arg[1].number != 0 && (step.arg[1].number & ~kJoinable) == 0;
 }
 
 int CheckSection(PlanView* view, uint32_t index, Slots* slots, PlanFault* fault) {

@@ -7,11 +7,6 @@ namespace {
 
 uint8_t data[kMaxReportData];
 
-// What a read step found: step index, errno or 0, size, bytes, padded to four.
-struct Found {
-  uint32_t step, error, size;
-};
-
 uint32_t ReadInto(Context& c, const StepView& step, uint32_t index, uint32_t at) {
   if (sizeof(Found) > kMaxReportData - at) return at;
   uint32_t room = kMaxReportData - at - static_cast<uint32_t>(sizeof(Found));

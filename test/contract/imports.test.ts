@@ -102,12 +102,11 @@ describe('imports point one way', () => {
     expect(offenders('lib/policy/', allowed)).toEqual([]);
   });
 
-  test('spec, host, cgroups, launcher, native and sys do not import what stands above them', () => {
+  test('spec, host, cgroups, launcher, native and sys load nothing that stands above them', () => {
     const above = below('lib/run.ts', 'lib/launch.ts', 'lib/index.ts', 'lib/policy/');
+    const allowed = (found: Import) => found.typeOnly || !above(found);
     const lower = ['spec', 'host', 'cgroups', 'launcher', 'native', 'sys'];
-    expect(lower.flatMap((name) => offenders(`lib/${name}/`, (found) => !above(found)))).toEqual(
-      [],
-    );
+    expect(lower.flatMap((name) => offenders(`lib/${name}/`, allowed))).toEqual([]);
   });
 
   test('nothing but the command line imports the command line', () => {

@@ -64,6 +64,8 @@ describe('accepted', () => {
     [{ input: new PassThrough() }],
     [{ stdio: [new PassThrough(), new PassThrough(), 'ignore'] }],
     [{ pty: { cols: 80, rows: 24 }, stdio: 'pipe' }],
+    [{ pty: { cols: 80, rows: 24 }, stdio: 'inherit' }],
+    [{ pty: { cols: 80, rows: 24 }, stdio: ['ignore', 'inherit', 'inherit'] }],
   ])('case %#', (options) => {
     expect(() => checkOptions(options, machine)).not.toThrow();
   });

@@ -142,7 +142,7 @@ describe('contradictions', () => {
       'a subset of inheritable',
     ],
     [{ pty: { cols: 1, rows: 1 }, input: '' }, 'input', 'nothing beside `pty`'],
-    [{ pty: { cols: 1, rows: 1 }, stdio: 'inherit' }, 'stdio', "nothing but 'pipe'"],
+    [{ pty: { cols: 1, rows: 1 }, stdio: 'ignore' }, 'stdio', "'pipe' or 'inherit'"],
     [{ input: 'a', stdio: 'ignore' }, 'stdio', "'pipe' for stdin"],
     [{ input: 'a', stdio: ['inherit', 'pipe', 'pipe'] }, 'stdio[0]', "'pipe' for stdin"],
   ]);

@@ -1,7 +1,6 @@
-import { isPrivate } from '../../plan/flags.js';
-import { type Slot, slot } from '../../plan/steps.js';
-import { cloneMount } from '../../plan/flags.js';
 import type { PlanBuilder } from '../../plan/builder.js';
+import { cloneMount, isPrivate } from '../../plan/flags.js';
+import { type Slot, slot } from '../../plan/steps.js';
 import { AT_EMPTY_PATH, AT_RECURSIVE, MountAttr } from '../../sys/constants.js';
 import { attach } from './fromHost.js';
 import type { TmpfsTree } from './tmpfsTree.js';

@@ -2,9 +2,9 @@ import { UnsupportedError } from '../../errors.js';
 import type { PlanBuilder } from '../../plan/builder.js';
 import { cloneMount, cloneTree, inRoot, inRootStrict, isPrivate } from '../../plan/flags.js';
 import { type Slot, slot } from '../../plan/steps.js';
-import { AT_EMPTY_PATH, AT_RECURSIVE } from '../../sys/constants.js';
 import { namespaceMode } from '../../spec/namespaces.js';
 import type { Spec } from '../../spec/types.js';
+import { AT_EMPTY_PATH, AT_RECURSIVE } from '../../sys/constants.js';
 import type { Facts } from '../facts.js';
 
 /** What every part of the mount policy is made from. */

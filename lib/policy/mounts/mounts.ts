@@ -8,7 +8,8 @@ import type { Facts } from '../facts.js';
 import { planDevices } from './devices.js';
 import { attach, canIdmap, cloneFromHost, type PolicyInput, requireIdmap } from './fromHost.js';
 import { planOverlay } from './overlay.js';
-import { exists, missingPlace, places } from './places.js';
+import { exists, missingPlace, mountName, places } from './places.js';
+import { checkStaysReadonly } from './remount.js';
 import { TmpfsTree } from './tmpfsTree.js';
 import { type MountWords, readWords } from './words.js';
 
@@ -54,14 +55,14 @@ export function planMounts(
   const sealed: Slot[] = [];
   for (const [i, { mount, needs, on }] of places(spec, facts).entries()) {
     const { destination } = mount;
-    const words = readWords(mount, `mounts[${i}].options`, typeOf(mount));
+    const words = readWords(mount, `${mountName(mount)}.options`, typeOf(mount));
     if (on === 'inside' && !exists(facts, destination))
       throw missingPlace(destination, 'what is mounted there', 'create it in the source');
     if (typeof on === 'number') {
       if (needs === 'file') trees.get(on)?.file(within(spec, on, destination));
       else trees.get(on)?.directory(within(spec, on, destination));
     }
-    const made = makeMount({ builder, spec, facts }, mount, words, `mounts[${i}]`);
+    const made = makeMount({ builder, spec, facts }, mount, words);
     attach(builder, made, root, destination);
     if (mount.type === 'tmpfs') {
       const tree = new TmpfsTree(builder, made);
@@ -88,8 +89,9 @@ interface Context extends PolicyInput {
   builder: PlanBuilder;
 }
 
-function makeMount(context: Context, mount: SpecMount, words: MountWords, option: string): Slot {
+function makeMount(context: Context, mount: SpecMount, words: MountWords): Slot {
   const { builder } = context;
+  const option = mountName(mount);
   const type = typeOf(mount);
   if (type === 'bind') return bind(context, mount, words, option);
   if (type === 'overlay') return overlay(context, words, option);
@@ -124,6 +126,7 @@ function makeMount(context: Context, mount: SpecMount, words: MountWords, option
 function bind(context: Context, mount: SpecMount, words: MountWords, option: string): Slot {
   const { builder, facts } = context;
   const path = mount.source ?? '';
+  if ((words.set & MountAttr.MOUNT_ATTR_RDONLY) !== 0) checkStaysReadonly(context.spec, mount);
   if (mount.uidMappings !== undefined) checkMaps(facts, mount, option);
   const asked = words.idmap || mount.uidMappings !== undefined;
   return cloneFromHost(builder, {
@@ -162,24 +165,12 @@ function overlay({ builder, spec, facts }: Context, words: MountWords, option: s
   if ((upper === undefined) !== (work === undefined)) {
     throw invalid(`${option}.options`, "'upperdir=…' and 'workdir=…' together");
   }
-  const attributes = words.set;
-  const [only] = lower;
-  if (upper === undefined && lower.length === 1 && only !== undefined) {
-    // The kernel makes no overlay of one layer; a read-only view of it is the same.
-    const set = attributes | MountAttr.MOUNT_ATTR_RDONLY;
-    return cloneFromHost(builder, {
-      path: only,
-      recursive: false,
-      set,
-      idmap: canIdmap({ spec, facts }, only),
-    });
-  }
   return planOverlay(builder, spec, facts, {
     layers: upper === undefined || work === undefined ? { lower } : { lower, upper, work },
     readonly: upper === undefined,
     missing: [],
     option,
-    attributes,
+    attributes: words.set,
   });
 }
 

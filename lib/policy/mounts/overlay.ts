@@ -4,11 +4,11 @@ import type { PlanBuilder } from '../../plan/builder.js';
 import { inRootStrict } from '../../plan/flags.js';
 import { type Slot, slot } from '../../plan/steps.js';
 import { namespaceMode } from '../../spec/namespaces.js';
+import type { OverlayLayers } from '../../spec/rootKind.js';
 import type { Spec } from '../../spec/types.js';
 import { MountAttr } from '../../sys/constants.js';
 import type { Facts } from '../facts.js';
 import { canIdmap, cloneFromHost, type PolicyInput, requireIdmap } from './fromHost.js';
-import type { OverlayLayers } from '../../spec/rootKind.js';
 import type { MountPlace } from './places.js';
 import { TmpfsTree } from './tmpfsTree.js';
 
@@ -71,7 +71,8 @@ export function planOverlay(
     return place(scratch, layer, String(i));
   });
   // Lowest, so that a directory that the layers do have keeps its owner and mode.
-  if (request.missing.length > 0) lower.push(stubs(scratch, facts, request.missing));
+  // An overlay of one layer and nothing above it the kernel does not make.
+  if (request.missing.length > 0 || (request.readonly && lower.length === 1)) lower.push(stubs(scratch, facts, request.missing));
   const options = lowerOptions(lower, facts, request.option);
   if (!request.readonly) options.push(...upperOptions(scratch, { spec, facts }, request));
   // In a user namespace the marks of deleted and replaced files must be user.* attributes.
@@ -92,6 +93,7 @@ function place(scratch: TmpfsTree, mount: Slot, path: string): string {
 }
 
 function stubs(scratch: TmpfsTree, facts: Facts, missing: readonly MountPlace[]): string {
+  scratch.directory('/stubs');
   for (const { mount, needs } of missing) {
     const path = `/stubs${facts.root?.missing?.get(mount.destination) ?? mount.destination}`;
     if (needs === 'file') scratch.file(path);

@@ -1,8 +1,8 @@
 import { NotFoundError } from '../../errors.js';
+import { isWithin, rootKind } from '../../spec/rootKind.js';
 import { isBind } from '../../spec/rules/mounts.js';
 import type { Spec, SpecMount } from '../../spec/types.js';
 import type { Facts } from '../facts.js';
-import { isWithin, rootKind } from '../../spec/rootKind.js';
 
 /** What a mount of the spec is mounted on. */
 export interface MountPlace {
@@ -35,6 +35,11 @@ export function places(spec: Spec, facts: Facts): MountPlace[] {
     if (cover >= 0) return mounts[cover]?.type === 'tmpfs' ? cover : 'inside';
     return shown.some((path) => isWithin(mount.destination, path)) ? 'inside' : 'root';
   }
+}
+
+/** A mount's name in errors. Its index would mislead: the default mounts come before a person's. */
+export function mountName(mount: SpecMount): string {
+  return `mounts[${mount.destination}]`;
 }
 
 /** Whether something to mount on exists already; what facts do not know of, the kernel will tell. */

@@ -1,14 +1,15 @@
 import type { PlanBuilder } from '../../plan/builder.js';
 import { readonlyAttributes } from '../../plan/flags.js';
 import type { Slot } from '../../plan/steps.js';
+import { overlayLayers, rootKind } from '../../spec/rootKind.js';
 import type { Spec } from '../../spec/types.js';
 import { MountAttr } from '../../sys/constants.js';
 import type { Facts } from '../facts.js';
 import { attachRoot, canIdmap, cloneFromHost } from './fromHost.js';
 import { planHostRoot } from './hostRoot.js';
-import { overlayLayers, rootKind } from '../../spec/rootKind.js';
 import { planOverlay } from './overlay.js';
-import { exists, missingPlace, type MountPlace, places } from './places.js';
+import { exists, type MountPlace, missingPlace, places } from './places.js';
+import { mayRemount } from './remount.js';
 
 /** What a container must never get from a root on disk: set-id programs and devices. */
 const safe = MountAttr.MOUNT_ATTR_NOSUID | MountAttr.MOUNT_ATTR_NODEV;
@@ -57,12 +58,14 @@ function directoryRoot(
   missing: readonly MountPlace[],
 ): Slot {
   const [first] = missing;
-  if (first === undefined) {
+  // Read-only by its file system, where the container could change what is so by its mount.
+  const overlay = first !== undefined || (readonly && mayRemount(spec));
+  if (!overlay) {
     const set = readonly ? readonlyAttributes : safe;
     const idmap = canIdmap({ spec, facts }, path);
     return cloneFromHost(builder, { path, recursive: true, set, idmap });
   }
-  if (!readonly) {
+  if (!readonly && first !== undefined) {
     const hint = 'create it, or use an overlay as root';
     throw missingPlace(first.mount.destination, path, hint);
   }

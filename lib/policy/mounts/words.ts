@@ -63,7 +63,15 @@ const attributeWords: Readonly<Record<string, AttributeWord>> = {
 };
 
 /** Said, and true anyway: every mount of a container is private. */
-const idleWords = new Set(['defaults', 'bind', 'rbind', 'none', 'private', 'rprivate', 'dangerous']);
+const idleWords = new Set([
+  'defaults',
+  'bind',
+  'rbind',
+  'none',
+  'private',
+  'rprivate',
+  'dangerous',
+]);
 
 /** What each file system may be told; everything else is refused, so that nothing is dropped. */
 const dataKeys: Readonly<Record<string, readonly string[]>> = {
@@ -112,7 +120,8 @@ function bounded(data: readonly string[], option: string): string[] {
       throw invalid(option, `a bound above 0, such as ${key}=16k`, word);
     }
   }
-  const has = (...keys: string[]) => data.some((word) => keys.includes(word.split('=', 1)[0] ?? ''));
+  const has = (...keys: string[]) =>
+    data.some((word) => keys.includes(word.split('=', 1)[0] ?? ''));
   const [size, inodes] = tmpfsBounds;
   return [
     ...data,

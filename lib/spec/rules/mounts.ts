@@ -48,6 +48,8 @@ const bindOptions = [
   'rprivate',
   'idmap',
   'ridmap',
+  // The host side refuses sources that hand the host over, unless this word is there.
+  'dangerous',
 ] as const;
 
 /** Words that would let mounts travel between container and host. */
