@@ -98,8 +98,12 @@ export class ContainerGoneError extends ContainerError {
  * @param expected what would have been right
  * @param got the offending value; shown shortened
  */
-export function invalid(option: string, expected: string, got?: unknown): InvalidSpecError {
-  const shown = arguments.length < 3 ? '' : `, got ${show(got)}`;
+export function invalid(
+  option: string,
+  expected: string,
+  ...got: [value?: unknown]
+): InvalidSpecError {
+  const shown = got.length === 0 ? '' : `, got ${show(got[0])}`;
   return new InvalidSpecError('ERR_INVALID_OPTION', `${option}: expected ${expected}${shown}`, {
     option,
     phase: 'options',

@@ -19,4 +19,6 @@ export type * from './options.js';
 export { probe } from './probe.js';
 export { ExitError, type ExitReason, type RunResult } from './result.js';
 export { run } from './run.js';
+export { defaultPath } from './spec/defaults.js';
+export { parseSize } from './spec/size.js';
 export type * from './spec/types.js';

@@ -1,6 +1,8 @@
 import type { HostFacts } from './host/hostFacts.js';
 import type { Lateral } from './host/idRanges.js';
+import { hasLandlock } from './policy/landlock.js';
 import { annotation } from './spec/annotations.js';
+import { namespaceMode } from './spec/namespaces.js';
 import type { NamespaceType, Spec } from './spec/types.js';
 
 /** What stands between a container and everything else, as it was launched. */
@@ -54,7 +56,9 @@ export function describeIsolation({ spec, facts, lateral, limits }: IsolationInp
   wall('capabilities:none', bounding.length === 0, `kept: ${bounding.join(' ')}`);
   wall('no-new-privileges', spec.process?.noNewPrivileges !== false, 'given up by name');
   wall('seccomp', spec.linux.seccomp !== undefined, 'given up by name');
-  wall('ids:own-range', lateral === 'own-range', `${lateral} of ids`);
+  const mapped = namespaceMode(spec.linux.namespaces, 'user') === 'new';
+  const ids = mapped ? `${lateral} of ids` : 'ids of a user namespace that is not its own';
+  wall('ids:own-range', mapped && lateral === 'own-range', ids);
   const gaveUp = spec.annotations?.[annotation.limits] === 'none';
   wall('limits', !gaveUp, 'given up by name');
   const enforced = [...asked, ...limits.map((name) => `limit:${name}`)];
@@ -70,12 +74,14 @@ function addLandlock(
   enforced: string[],
   missing: Isolation['missing'],
 ): void {
-  const mode = spec.annotations?.[annotation.landlock] ?? 'auto';
-  if (mode === 'off') {
-    missing.push({ wall: 'landlock', why: 'given up by name' });
-    return;
-  }
-  asked.push('landlock');
-  if (facts.landlockAbi > 0) enforced.push(`landlock:abi${facts.landlockAbi}`);
-  else missing.push({ wall: 'landlock', why: 'this kernel has none' });
+  const given = spec.annotations?.[annotation.landlock] !== 'off';
+  if (given) asked.push('landlock');
+  if (hasLandlock(spec, facts.landlockAbi)) enforced.push(`landlock:abi${facts.landlockAbi}`);
+  else missing.push({ wall: 'landlock', why: given ? whyNoLandlock(spec) : 'given up by name' });
+}
+
+function whyNoLandlock(spec: Spec): string {
+  return spec.process?.noNewPrivileges === false
+    ? 'it stands on no_new_privs'
+    : 'this kernel has none, or too old a one';
 }

@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import {
   type CgroupPlan,
   currentCgroups,
@@ -8,8 +8,9 @@ import {
   verdict,
 } from './cgroups/index.js';
 import { debugLaunch } from './debug.js';
-import { type ContainerGoneError, NotFoundError } from './errors.js';
+import { checkIds } from './host/checkIds.js';
 import type { IdLease } from './host/idRanges.js';
+import { openNamespaces } from './host/openNamespaces.js';
 import { checkSources, rootFacts } from './host/rootFacts.js';
 import { lookUpUser } from './host/userLookup.js';
 import { describeIsolation, type Isolation } from './isolation.js';
@@ -22,6 +23,7 @@ import { compilePlan } from './policy/order.js';
 import { signalName } from './result.js';
 import { compileSeccomp } from './seccomp/compile.js';
 import { annotation } from './spec/annotations.js';
+import { namespaceMode } from './spec/namespaces.js';
 import type { Spec, SpecProcess } from './spec/types.js';
 import { type Supervisor, supervisor } from './supervisor.js';
 
@@ -68,6 +70,7 @@ export interface LaunchInput {
 /** A compiled launch: everything decided, nothing created but the id lease. */
 interface Prepared {
   plan: Plan;
+  bytes: Uint8Array;
   cgroup: CgroupPlan;
   isolation: Isolation;
   lease: IdLease;
@@ -87,28 +90,6 @@ function sharesHostDirs(spec: Spec): boolean {
   );
 }
 
-function openNamespaces(spec: Spec): Map<string, number> {
-  const opened = new Map<string, number>();
-  for (const { type, path } of spec.linux.namespaces) {
-    if (path === undefined || opened.has(path)) continue;
-    try {
-      opened.set(path, openSync(path, 'r'));
-    } catch (cause) {
-      for (const fd of opened.values()) closeSync(fd);
-      throw new NotFoundError(
-        'ERR_NAMESPACE_NOT_FOUND',
-        `namespaces.${type}: cannot open ${path}`,
-        {
-          option: `namespaces.${type}`,
-          path,
-          cause,
-        },
-      );
-    }
-  }
-  return opened;
-}
-
 /** Decides everything about a launch. Throws before anything is created. */
 function prepare(shared: Supervisor, input: LaunchInput): Prepared {
   const user = lookUpUser(input.spec);
@@ -125,6 +106,7 @@ function prepare(shared: Supervisor, input: LaunchInput): Prepared {
   let opened = new Map<string, number>();
   try {
     opened = openNamespaces(spec);
+    if (namespaceMode(spec.linux.namespaces, 'user') === 'new') checkIds(spec.process.user, lease);
     const facts: Facts = {
       ...shared.facts,
       ...rootFacts(spec),
@@ -151,7 +133,8 @@ function prepare(shared: Supervisor, input: LaunchInput): Prepared {
       lateral: lease.lateral,
       limits: cgroup.enforced,
     });
-    return { plan, cgroup, isolation, lease, opened: [...opened.values()] };
+    const bytes = encodePlan(plan);
+    return { plan, bytes, cgroup, isolation, lease, opened: [...opened.values()] };
   } catch (error) {
     for (const fd of opened.values()) closeSync(fd);
     lease.release();
@@ -173,8 +156,7 @@ function endOf(prepared: Prepared, report: Report): Ended {
 
 /** Sends the plan and turns the launcher's reports into one promise for the start, one for the end. */
 function start(shared: Supervisor, prepared: Prepared, input: LaunchInput): Promise<Launched> {
-  const { plan, lease } = prepared;
-  const bytes = encodePlan(plan);
+  const { plan, bytes, lease } = prepared;
   return new Promise((resolve, reject) => {
     let settleEnd: { resolve: (ended: Ended) => void; reject: (error: Error) => void };
     const ended = new Promise<Ended>((done, fail) => {
@@ -215,7 +197,7 @@ function start(shared: Supervisor, prepared: Prepared, input: LaunchInput): Prom
         if (report.left === 0) lease.release();
       },
       pty: (fd) => (input.onPty === undefined ? closeSync(fd) : input.onPty(fd)),
-      lost(error: ContainerGoneError) {
+      lost(error) {
         lease.release();
         reject(error);
         settleEnd.reject(error);
@@ -233,9 +215,8 @@ export async function launch(input: LaunchInput): Promise<Launched> {
   const prepared = prepare(shared, input);
   try {
     return await start(shared, prepared, input);
-  } catch (error) {
+  } finally {
     for (const fd of prepared.opened.splice(0)) closeSync(fd);
-    throw error;
   }
 }
 

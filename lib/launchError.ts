@@ -7,7 +7,7 @@ import {
   UnsupportedError,
 } from './errors.js';
 import { launcherSection, type Report } from './launcher/messages.js';
-import { describeStep, phaseOf, syscallOf } from './plan/describe.js';
+import { describeStep, phaseOf, slotNames, syscallOf } from './plan/describe.js';
 import { type Plan, type Step, sections } from './plan/steps.js';
 import { signalName } from './result.js';
 
@@ -80,7 +80,7 @@ export function launchError(plan: Plan, report: Report): ContainerError {
       { phase: 'launcher', errno: -report.error },
     );
   }
-  const words = describeStep(step);
+  const words = describeStep(step, slotNames(plan));
   const facts: ErrorFacts = { phase: phaseOf(step), step: words, syscall: syscallOf(step) };
   const path = pathOf(step);
   if (path !== undefined) facts.path = path;

@@ -55,8 +55,11 @@ export class ExitError extends ContainerError {
   }
 }
 
+/** Backwards, so that of two names for one number the first stays: SIGABRT, not SIGIOT. */
 const signalNames = new Map<number, NodeJS.Signals>(
-  Object.entries(constants.signals).map(([name, number]) => [number, name as NodeJS.Signals]),
+  Object.entries(constants.signals)
+    .reverse()
+    .map(([name, number]) => [number, name as NodeJS.Signals]),
 );
 
 /** `'SIGTERM'` for 15; real-time signals as `SIGRTMIN+n`. */

@@ -4,7 +4,7 @@ import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { ReadStream } from 'node:tty';
 import { invalid } from './errors.js';
 import type { StdioChoice } from './options.js';
-import { pipe2 } from './sys/files.js';
+import { pipe2, setBlocking } from './sys/files.js';
 
 /** One standard stream: the guest's end as a descriptor, ours as a stream when there is one. */
 interface End {
@@ -44,21 +44,33 @@ function streamFd(stream: Readable | Writable): number | undefined {
   return typeof found === 'number' && found >= 0 ? found : undefined;
 }
 
+/**
+ * A descriptor of ours, for the guest. Node has made its own non-blocking, which most programs take
+ * for an error; child_process takes that back in the same way.
+ */
+function openDescriptor(fd: number, index: number): number {
+  try {
+    setBlocking(fd);
+    return fd;
+  } catch {
+    throw invalid(`stdio[${index}]`, 'a descriptor that is open', fd);
+  }
+}
+
 function openEnd(choice: StdioChoice, index: number): End {
   if (choice === 'pipe') return openPipe(index);
-  if (choice === 'inherit') return { guest: index, owned: false };
+  if (choice === 'inherit') return { guest: openDescriptor(index, index), owned: false };
   if (choice === 'ignore')
     return { guest: openSync('/dev/null', index === 0 ? 'r' : 'w'), owned: true };
-  if (typeof choice === 'number') return { guest: choice, owned: false };
-  const fd = streamFd(choice);
+  const fd = typeof choice === 'number' ? choice : streamFd(choice);
   if (fd === undefined)
     throw invalid(`stdio[${index}]`, 'a stream with a file descriptor, or pipe it yourself');
-  return { guest: fd, owned: false };
+  return { guest: openDescriptor(fd, index), owned: false };
 }
 
 /**
  * Opens the three streams.
- * @throws InvalidSpecError for a stream without a descriptor
+ * @throws InvalidSpecError for a stream without a descriptor, or a descriptor that is closed
  */
 export function openStdio(choices: readonly [StdioChoice, StdioChoice, StdioChoice]): Stdio {
   const ends: End[] = [];

@@ -1,6 +1,6 @@
 import { ReadStream } from 'node:tty';
 import type { Stdio } from './stdio.js';
-import { setWindowSize } from './sys/index.js';
+import { setWindowSize } from './sys/files.js';
 
 /**
  * The guest's terminal joined to this process's own: what the guest prints goes to our stdout, and
@@ -9,7 +9,9 @@ import { setWindowSize } from './sys/index.js';
  * process without an `exit` event, Node itself does it.
  */
 export function relayTerminal(input: boolean): Stdio {
-  const { stdin, stdout } = process;
+  const { stdout } = process;
+  // Merely looking at process.stdin opens it.
+  const stdin = input ? process.stdin : undefined;
   let master: ReadStream | undefined;
   let end = () => {};
   const drained = new Promise<void>((resolve) => {
@@ -17,7 +19,7 @@ export function relayTerminal(input: boolean): Stdio {
   });
   let resize = () => {};
   const restore = () => {
-    if (stdin.isTTY) stdin.setRawMode(false);
+    if (stdin?.isTTY) stdin.setRawMode(false);
   };
   return {
     fds: [],
@@ -33,7 +35,7 @@ export function relayTerminal(input: boolean): Stdio {
         if (!stream.destroyed) setWindowSize(fd, stdout.rows, stdout.columns);
       };
       if (stdout.isTTY) stdout.on('resize', resize);
-      if (!input) return;
+      if (stdin === undefined) return;
       process.on('exit', restore);
       if (stdin.isTTY) stdin.setRawMode(true);
       stdin.pipe(stream, { end: false });
@@ -41,7 +43,7 @@ export function relayTerminal(input: boolean): Stdio {
     sent() {},
     destroy() {
       stdout.removeListener('resize', resize);
-      if (input && master !== undefined) {
+      if (stdin !== undefined && master !== undefined) {
         stdin.unpipe(master);
         // A stream that is being read would keep this process alive.
         stdin.pause();

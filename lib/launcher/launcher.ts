@@ -1,5 +1,5 @@
 import { closeSync } from 'node:fs';
-import { ContainerGoneError } from '../errors.js';
+import { ContainerError, ContainerGoneError } from '../errors.js';
 import type { Channel } from '../native/binding.js';
 import { launcherPath, loadBinding } from '../native/load.js';
 import { decodeReport, type Report, reportType, request } from './messages.js';
@@ -18,8 +18,8 @@ export interface LaunchEvents {
   gone(report: Report): void;
   /** The master side of the program's terminal, the caller's to close. */
   pty(fd: number): void;
-  /** The launcher is gone, and the container with it. */
-  lost(error: ContainerGoneError): void;
+  /** The launcher is gone and the container with it, or the plan could not be sent. */
+  lost(error: ContainerError): void;
 }
 
 interface Queued {
@@ -28,7 +28,7 @@ interface Queued {
   arg: number;
   plan?: Uint8Array;
   fds?: readonly number[];
-  sent?: () => void;
+  events?: LaunchEvents;
 }
 
 /** How the launcher is set up once it runs; ordinary users need ids mapped meanwhile. */
@@ -115,12 +115,7 @@ export class LauncherClient {
     const id = this.#nextId++;
     this.#launches.set(id, events);
     if (this.#launches.size === 1) this.#channel.ref();
-    try {
-      this.#post({ type: request.launch, id, arg: 0, plan, fds, sent: () => events.sent() });
-    } catch (error) {
-      this.#forget(id);
-      throw error;
-    }
+    this.#post({ type: request.launch, id, arg: 0, plan, fds, events });
     return id;
   }
 
@@ -165,9 +160,20 @@ export class LauncherClient {
     }
   }
 
-  #send({ type, id, arg, plan, fds = [], sent }: Queued): boolean {
-    if (!this.#channel.send(type, id, arg, plan, fds)) return false;
-    sent?.();
+  /** @returns false when there is no room just now. */
+  #send({ type, id, arg, plan, fds = [], events }: Queued): boolean {
+    try {
+      if (!this.#channel.send(type, id, arg, plan, fds)) return false;
+    } catch (cause) {
+      // A descriptor that was closed meanwhile, or none left for a large plan. Without `events` the
+      // socket itself is broken, and #onExit says so.
+      if (events === undefined) return true;
+      this.#forget(id);
+      const facts = { phase: 'launcher', cause } as const;
+      events.lost(new ContainerError('ERR_LAUNCH_FAILED', 'the plan could not be sent', facts));
+      return true;
+    }
+    events?.sent();
     return true;
   }
 

@@ -49,7 +49,7 @@ function decodeFound(data: Buffer): Found[] {
       error: data.readUInt32LE(at + 4),
       data: data.subarray(at + 12, at + 12 + size),
     });
-    at += 12 + ((size + 3) & ~3);
+    at += 12 + size + (-size & 3);
   }
   return found;
 }

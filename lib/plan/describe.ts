@@ -1,4 +1,5 @@
 import type { Phase } from '../errors.js';
+import { MountAttr } from '../sys/constants.js';
 import { type Op, type Plan, type Slot, type Step, type StepOf, sections, slot } from './steps.js';
 import {
   attributeNames,
@@ -42,7 +43,9 @@ function hex(mask: bigint): string {
 
 function setattr(step: StepOf<'mountSetattr'>, name: Name): string {
   const words = [...treeNames(step.flags), ...attributeNames(step.set)];
-  words.push(...attributeNames(step.clear & ~step.set).map((word) => `not ${word}`));
+  // The access-time mode is cleared as a whole before one is set; the one that is set says it.
+  const cleared = step.clear & ~step.set & ~BigInt(MountAttr.MOUNT_ATTR__ATIME);
+  words.push(...attributeNames(cleared).map((word) => `not ${word}`));
   if (step.propagation !== 0n) words.push('private');
   return `${name(step.slot)}${inParentheses(words)}`;
 }

@@ -38,43 +38,42 @@ interface Rule {
 }
 
 /**
- * Landlock as a second wall behind the mounts: what the container may do with a file is said once
- * more, by path, and holds where a mount would fail to. The whole root may be read and executed;
- * only what is mounted writable may be changed.
- *
- * `'auto'` leaves it out below ABI 2, where every rename into another directory would fail.
- * @throws UnsupportedError `ERR_LANDLOCK_UNAVAILABLE` when it is required and the kernel has none
+ * Whether the plan will have Landlock. `'auto'` leaves it out below ABI 2, where every rename into
+ * another directory would fail, and without no_new_privs, which it stands on (landlock(7)).
+ * @throws UnsupportedError `ERR_LANDLOCK_UNAVAILABLE` when it is required and cannot be
  */
-export function planLandlock(builder: PlanBuilder, spec: Spec, facts: Facts): void {
-  const ruleset = planLandlockRules(builder, spec, facts);
-  if (ruleset !== undefined) planLandlockRestrict(builder, ruleset);
+export function hasLandlock(spec: Spec, abi: number): boolean {
+  const choice = spec.annotations?.[annotation.landlock] ?? 'auto';
+  const privileged = spec.process?.noNewPrivileges === false;
+  if (choice !== 'require') return choice === 'auto' && abi >= 2 && !privileged;
+  if (abi >= 1 && !privileged) return true;
+  throw new UnsupportedError(
+    'ERR_LANDLOCK_UNAVAILABLE',
+    `landlock: expected ${privileged ? 'noNewPrivileges' : 'a kernel with Landlock'} for 'require'`,
+    {
+      phase: 'process',
+      option: 'landlock',
+      hint: privileged
+        ? 'leave noNewPrivileges on'
+        : "enable CONFIG_SECURITY_LANDLOCK and add landlock to the kernel's lsm= list",
+    },
+  );
 }
 
 /**
- * The rules, which may be made as soon as the root is in place.
- * @returns slot of the ruleset; undefined where Landlock is off, not there or useless (no root of
- * our own)
- * @throws UnsupportedError as `planLandlock`
+ * Landlock as a second wall behind the mounts: what the container may do with a file is said once
+ * more, by path, and holds where a mount would fail to. The whole root may be read and executed;
+ * only what is mounted writable may be changed.
+ * @returns slot of the ruleset; undefined where there is none
+ * @throws UnsupportedError as `hasLandlock`
  */
 export function planLandlockRules(
   builder: PlanBuilder,
   spec: Spec,
   facts: Facts,
 ): Slot | undefined {
-  const choice = spec.annotations?.[annotation.landlock] ?? 'auto';
   const abi = facts.landlockAbi;
-  if (choice === 'off' || (choice === 'auto' && abi < 2)) return undefined;
-  if (abi < 1) {
-    throw new UnsupportedError(
-      'ERR_LANDLOCK_UNAVAILABLE',
-      "landlock: expected a kernel with Landlock for 'require'",
-      {
-        phase: 'process',
-        option: 'landlock',
-        hint: "enable CONFIG_SECURITY_LANDLOCK and add landlock to the kernel's lsm= list",
-      },
-    );
-  }
+  if (!hasLandlock(spec, abi)) return undefined;
   const handled = handledRights(abi);
   const ruleset = builder.newSlot();
   const scoped = abi >= 6 ? LandlockScope.ABSTRACT_UNIX_SOCKET | LandlockScope.SIGNAL : 0n;

@@ -1,6 +1,8 @@
 import { invalid } from '../errors.js';
 import type { PlanBuilder } from '../plan/builder.js';
-import { bytes, type Slot } from '../plan/steps.js';
+import { bytes, type Slot, slot } from '../plan/steps.js';
+import { namespaceMode, namespaceOption } from '../spec/namespaces.js';
+import { rootKind } from '../spec/rootKind.js';
 import type { NamespaceType, Spec, SpecNamespace } from '../spec/types.js';
 
 /** `CLONE_NEW*` of each namespace type (namespaces(7)). */
@@ -40,6 +42,32 @@ export function sortNamespaces(
     throw invalid('namespaces.user', 'at least one new namespace beside a joined user namespace');
   }
   return { fresh, joined };
+}
+
+/** File systems that show a namespace. Whoever mounts one must have rights over that namespace. */
+const shownBy: Readonly<Record<string, NamespaceType>> = {
+  proc: 'pid',
+  sysfs: 'network',
+  mqueue: 'ipc',
+  cgroup: 'cgroup',
+  cgroup2: 'cgroup',
+};
+
+/**
+ * A new user namespace has no rights over namespaces that are older than it is.
+ * @throws InvalidSpecError for a mount that the kernel would refuse
+ */
+export function checkShown(spec: Spec): void {
+  const { namespaces } = spec.linux;
+  if (rootKind(spec) === 'joined' || namespaceMode(namespaces, 'user') !== 'new') return;
+  for (const { type = 'none', destination } of spec.mounts ?? []) {
+    const shown = Object.hasOwn(shownBy, type) ? shownBy[type] : undefined;
+    if (shown === undefined || namespaceMode(namespaces, shown) === 'new') continue;
+    throw invalid(
+      namespaceOption(shown),
+      `'new', or its user namespace joined as well, beside a mount of ${type} on ${destination}`,
+    );
+  }
 }
 
 /**
@@ -87,6 +115,14 @@ export function planTime(builder: PlanBuilder, spec: Spec, plan: NamespacePlan):
     const data = bytes(lines.join(''));
     builder.add('child', { op: 'procWrite', file: 'self/timens_offsets', data, readBack: 0 });
   }
+  // The unshare is for children only; pid 1 enters, too, so that who joins by its pid gets it.
+  const entered = builder.newSlot();
+  const path = 'self/ns/time_for_children';
+  builder.add(
+    'child',
+    { op: 'open', slot: entered, dir: slot.proc, path, flags: 0, resolve: 0n, mode: 0 },
+    { op: 'setns', slot: entered, type: cloneFlag.time },
+  );
 }
 
 /** The cgroup namespace after the child has moved into its v1 cgroups: its root is where it is. */

@@ -5,9 +5,10 @@ import type { Spec, SpecProcess } from '../spec/types.js';
 import { killMask } from './capabilities.js';
 import { planExec, planLimits, planStdio } from './command.js';
 import type { Facts } from './facts.js';
-import { planLandlock } from './landlock.js';
+import { planLandlockRestrict, planLandlockRules } from './landlock.js';
 import { planMasks, planMounts, planRoot } from './mounts/index.js';
 import {
+  checkShown,
   planCgroupNamespace,
   planClone,
   planJoins,
@@ -49,6 +50,7 @@ export function compilePlan(input: PlanInput): CompiledPlan {
   const { spec, facts, init } = input;
   const { process } = spec;
   const b = new PlanBuilder(input.fds);
+  checkShown(spec);
   const namespaces = sortNamespaces(spec.linux.namespaces, input.namespaceSlot);
 
   // In its cgroup before it does anything, so that everything it does is charged and limited.
@@ -73,8 +75,11 @@ export function compilePlan(input: PlanInput): CompiledPlan {
   planMasks(b, spec, facts, root);
   if (root === undefined) b.waived |= wall.pivot;
   else b.add('child', { op: 'pivotRoot', root });
+  // After the mounts, which Landlock forbids to change, and still as the container's root: the
+  // program's own user may not be able to reach every place that is granted to it.
+  const ruleset = planLandlockRules(b, spec, facts);
 
-  if (init || namespaces.fresh.has('time')) {
+  if (init) {
     // Outside a pid namespace of its own, orphans come to our init only if it asks for them.
     if (!namespaces.fresh.has('pid'))
       b.add('child', { op: 'prctl', option: prctl.childSubreaper, arg2: 1n, arg3: 0n });
@@ -82,7 +87,6 @@ export function compilePlan(input: PlanInput): CompiledPlan {
   }
   // From here on only the program's own process.
   b.add('child', { op: 'setsid' });
-  planLimits(b, process, facts);
   const status = planStatus(b);
   planLabel(b, process);
   planIdentity(b, process, facts);
@@ -95,8 +99,9 @@ export function compilePlan(input: PlanInput): CompiledPlan {
   // As the program's own user, so that its terminal and working directory are what it may have.
   planStdio(b, process, devpts);
   b.add('child', { op: 'chdir', path: process.cwd });
-  // After the mounts: Landlock forbids to change them.
-  planLandlock(b, spec, facts);
+  if (ruleset !== undefined) planLandlockRestrict(b, ruleset);
+  // After the last descriptor: RLIMIT_NOFILE may be lower than what the launch itself has open.
+  planLimits(b, process, facts);
   // Last, so that it must allow as little as possible.
   planFilter(b, spec, process, facts, input.filter, status);
   planExec(b, process);

@@ -8,18 +8,15 @@ const code = { load: 0x20, and: 0x54, ja: 0x05, jeq: 0x15, jgt: 0x25, jge: 0x35,
 export const offset = {
   nr: 0,
   arch: 4,
-  /** The low word of an argument; the high word is 4 further on (both machines are little endian). */
+  /** Low word of an argument; the high one is 4 further on, for both machines are little endian. */
   argument: (index: number): number => 16 + 8 * index,
 };
 
 /** An instruction of a `Program`: how many there are from it to the end, itself included. */
 export type Label = number;
 
-/** jt and jf are bytes; one less, for the second of two far targets moves the first. */
-const reach = 254;
-
-/** Results that are nearer than this are shared; the rest of the reach is for the jumps to them. */
-const sharing = 128;
+/** What jt and jf hold is below this: one less than a byte, for a far `no` moves `yes` by one. */
+const reach = 255;
 
 /**
  * A filter, written from its last instruction to its first: jumps only go forward, so each target
@@ -35,14 +32,14 @@ export class Program {
   }
 
   #add(code: number, k: number, jt = 0, jf = 0): Label {
-    this.#reversed.push({ code, jt, jf, k: k >>> 0 });
+    this.#reversed.push({ code, jt, jf, k });
     return this.length;
   }
 
-  /** The label of `key` if it was made not far from here, else what `make` adds. */
+  /** The label of `key` if it was made within reach of here, else what `make` adds. */
   share(key: string, make: () => Label): Label {
     const known = this.#shared.get(key);
-    if (known !== undefined && this.length - known < sharing) return known;
+    if (known !== undefined && this.length - known < reach) return known;
     const label = make();
     this.#shared.set(key, label);
     return label;

@@ -53,10 +53,10 @@ export const allowed: readonly (readonly [reason: string, names: string])[] = [
   ],
   [
     'names and attributes of files; mknod is how FIFOs are made, devices need a capability',
-    `access faccessat faccessat2 stat lstat fstat newfstatat statx statfs fstatfs readlink readlinkat
-    getdents getdents64 getcwd chdir fchdir mkdir mkdirat rmdir mknod mknodat link linkat symlink
-    symlinkat unlink unlinkat rename renameat renameat2 chmod fchmod fchmodat fchmodat2 chown fchown
-    lchown fchownat utime utimes futimesat utimensat file_getattr file_setattr`,
+    `access faccessat faccessat2 stat lstat fstat newfstatat statx statfs fstatfs readlink
+    readlinkat getdents getdents64 getcwd chdir fchdir mkdir mkdirat rmdir mknod mknodat link linkat
+    symlink symlinkat unlink unlinkat rename renameat renameat2 chmod fchmod fchmodat fchmodat2
+    chown fchown lchown fchownat utime utimes futimesat utimensat file_getattr file_setattr`,
   ],
   [
     'extended attributes; those with power over others need a capability',
@@ -75,14 +75,14 @@ export const allowed: readonly (readonly [reason: string, names: string])[] = [
   ],
   [
     'read clocks, sleep, timers',
-    `time gettimeofday clock_gettime clock_getres clock_nanosleep nanosleep alarm getitimer setitimer
-    timer_create timer_settime timer_gettime timer_getoverrun timer_delete timerfd_create
-    timerfd_settime timerfd_gettime`,
+    `time gettimeofday clock_gettime clock_getres clock_nanosleep nanosleep alarm getitimer
+    setitimer timer_create timer_settime timer_gettime timer_getoverrun timer_delete
+    timerfd_create timerfd_settime timerfd_gettime`,
   ],
   [
     'sockets that exist; which can be made is in the rules',
-    `bind connect listen accept accept4 shutdown getsockname getpeername getsockopt setsockopt sendto
-    recvfrom sendmsg recvmsg sendmmsg recvmmsg`,
+    `bind connect listen accept accept4 shutdown getsockname getpeername getsockopt setsockopt
+    sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg`,
   ],
   [
     'System V IPC and message queues, in the own ipc namespace',

@@ -8,7 +8,7 @@ import { flags } from './words.js';
 
 /** A filter that is ready for seccomp(2). */
 export interface CompiledSeccomp {
-  /** An array of `struct sock_filter`, little endian. Shared by equal calls: do not write to it. */
+  /** An array of `struct sock_filter`, little endian. Equal calls share it: do not write to it. */
   filter: Uint8Array;
   /** Length of the array. */
   instructions: number;
@@ -18,16 +18,19 @@ export interface CompiledSeccomp {
   unknownNames: string[];
 }
 
+/** Filters that are kept for the next equal call. */
+const maxRecent = 16;
+
 /** BPF_MAXINSNS, the most that the kernel takes. */
 const maxInstructions = 4096;
 
 /**
  * Compiles an OCI seccomp object to a BPF filter.
  *
- * Calls through an ABI that `architectures` does not name get ENOSYS whatever the default action, so
- * that a program which tries 32-bit code falls back instead of being killed; the machine's own ABI
- * is always there. Numbers that our tables lack get ENOSYS where the default action denies, else the
- * default action. Which of several rules counts: lib/seccomp/ranges.ts.
+ * Calls through an ABI that `architectures` does not name get ENOSYS whatever the default action,
+ * so that a program which tries 32-bit code falls back instead of being killed; the machine's own
+ * ABI is always there. Numbers that our tables lack get ENOSYS where the default action denies,
+ * else the default action. Which of several rules counts: lib/seccomp/ranges.ts.
  *
  * Each architecture is a binary search over ranges of numbers: the kernel runs the filter once for
  * every number when it is loaded, so its depth is most of the cost.
@@ -36,6 +39,24 @@ const maxInstructions = 4096;
  */
 export function compileSeccomp(seccomp: SpecSeccomp, { arch }: { arch: Machine }): CompiledSeccomp {
   const profile = parseSeccomp(seccomp);
+  const key = `${arch} ${JSON.stringify(profile, withDigits)}`;
+  const compiled = recent.get(key) ?? compileProfile(profile, arch);
+  // Most recently used last, so that the first is the one to forget.
+  recent.delete(key);
+  recent.set(key, compiled);
+  const [oldest] = recent.keys();
+  if (recent.size > maxRecent && oldest !== undefined) recent.delete(oldest);
+  return compiled;
+}
+
+/** The last filters by machine and profile: containers are mostly started alike. */
+const recent = new Map<string, CompiledSeccomp>();
+
+function withDigits(_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? String(value) : value;
+}
+
+function compileProfile(profile: OciSeccomp, arch: Machine): CompiledSeccomp {
   const program = new Program();
   const filter = program.encode(addArchitectures(program, profile, abis[arch]));
   const instructions = filter.length / 8;
@@ -75,12 +96,12 @@ function addArchitectures(
 
 /** A balanced binary search for the range that the loaded number lies in. */
 function addSearch(program: Program, ranges: readonly Range[]): Label {
-  const [range, next] = ranges;
-  if (range === undefined) throw new RangeError('no ranges to search');
-  if (next === undefined) return addOutcome(program, range.outcome);
-  const middle = ranges[ranges.length >> 1] ?? next;
-  const above = addSearch(program, ranges.slice(ranges.length >> 1));
-  const below = addSearch(program, ranges.slice(0, ranges.length >> 1));
+  const half = ranges.length >> 1;
+  const middle = ranges[half];
+  if (middle === undefined) throw new RangeError('no ranges to search');
+  if (half === 0) return addOutcome(program, middle.outcome);
+  const above = addSearch(program, ranges.slice(half));
+  const below = addSearch(program, ranges.slice(0, half));
   return program.jump('jge', middle.first, above, below);
 }
 
@@ -129,7 +150,7 @@ function halves(word: bigint): { high: number; low: number } {
   return { high: Number(word >> 32n), low: Number(word & 0xffffffffn) };
 }
 
-/** Whether the argument under `mask` is `word`; a half that the mask leaves out is not looked at. */
+/** Whether the argument under `mask` is `word`; a half that the mask leaves out is not loaded. */
 function addMasked(
   program: Program,
   index: number,

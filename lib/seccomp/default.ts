@@ -1,7 +1,7 @@
 import { allowed, gated } from './calls.js';
 import type { OciSeccomp, SeccompArgument, SeccompSyscall } from './profile.js';
 
-/** CLONE_NEWNS, -CGROUP, -UTS, -IPC, -USER, -PID, -NET; clone(2) has no bit for the time namespace. */
+/** CLONE_NEWNS, -CGROUP, -UTS, -IPC, -USER, -PID, -NET; clone(2) cannot make time namespaces. */
 const newNamespaces = 0x7e020000;
 
 /** asm-generic/ioctls.h: what types into a terminal, and what loads a line discipline. */
@@ -15,9 +15,9 @@ const personalities = [0x0, 0x8, 0x20000, 0x20008, 0xffffffff];
 
 const netlinkRoute = 0;
 const rlimitCore = 4;
-const errno = { ENOSYS: 38, EAFNOSUPPORT: 97 };
+const errno = { EPERM: 1, ENOSYS: 38, EAFNOSUPPORT: 97 };
 
-/** Condition on an `int`: the kernel ignores the high word, so a filter that compares it is passed by. */
+/** Condition on an `int`; the kernel ignores its high word, so a filter must not look at it. */
 function int(index: number, value: number): SeccompArgument {
   return { index, value: 0xffffffff, valueTwo: value, op: 'SCMP_CMP_MASKED_EQ' };
 }
@@ -65,8 +65,8 @@ function cloneRules(): SeccompSyscall[] {
 function coreRules(): SeccompSyscall[] {
   const setsLimit: SeccompArgument = { index: 2, value: 0, op: 'SCMP_CMP_NE' };
   return [
-    deny('setrlimit', 1, [int(0, rlimitCore)]),
-    deny('prlimit64', 1, [int(1, rlimitCore), setsLimit]),
+    deny('setrlimit', errno.EPERM, [int(0, rlimitCore)]),
+    deny('prlimit64', errno.EPERM, [int(1, rlimitCore), setsLimit]),
     allow(['setrlimit', 'prlimit64']),
   ];
 }
@@ -86,14 +86,16 @@ export function defaultProfile({
   const opened = Object.entries(gated).filter(([capability]) => held.has(capability));
   return {
     defaultAction: 'SCMP_ACT_ERRNO',
-    defaultErrnoRet: 1,
+    defaultErrnoRet: errno.EPERM,
     syscalls: [
       ...allowed.map(([, names]) => allow(words(names))),
       ...opened.map(([, names]) => allow(words(names))),
       ...socketRules(held),
       ...(held.has('CAP_SYS_ADMIN') ? [] : cloneRules()),
       ...coreRules(),
-      ...Object.values(refusedIoctls).map((request) => deny('ioctl', 1, [int(1, request)])),
+      ...Object.values(refusedIoctls).map((request) =>
+        deny('ioctl', errno.EPERM, [int(1, request)]),
+      ),
       allow(['ioctl']),
       ...personalities.map((persona) => allow(['personality'], [int(0, persona)])),
     ],

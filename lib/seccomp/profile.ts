@@ -22,7 +22,7 @@ export interface SeccompSyscall {
   action: SeccompAction;
   /** Beside `SCMP_ACT_ERRNO` and `SCMP_ACT_TRACE` only; default EPERM. */
   errnoRet?: number;
-  /** All must hold; but two on the same argument make every one of them a rule of its own (runc). */
+  /** All must hold; but if two are on one argument, each is a rule of its own (as in runc). */
   args?: SeccompArgument[];
 }
 

@@ -119,8 +119,8 @@ function toResult(action: SeccompAction, data = errno.EPERM): number {
 }
 
 /**
- * Of numbers that our tables lack. C libraries fall back to older calls on ENOSYS only, so a profile
- * that denies by default must not answer a new call with its own errno.
+ * Of numbers that our tables lack. C libraries fall back to older calls on ENOSYS only, so a
+ * profile that denies by default must not answer a new call with its own errno.
  */
 function unknownResult({ defaultAction, defaultErrnoRet }: OciSeccomp): number {
   const passes = ['SCMP_ACT_ALLOW', 'SCMP_ACT_LOG', 'SCMP_ACT_TRACE'].includes(defaultAction);

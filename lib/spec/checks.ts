@@ -27,6 +27,7 @@ export function checkCommand(
   args: unknown,
   env: Readonly<Record<string, string>> = {},
 ): void {
+  if (file === '') throw optionsPlace.key('file').invalid('the name of a program', file);
   const place = optionsPlace.key('args');
   let total = sizeOfArgument(file, optionsPlace.key('file')) + sizeOfArguments(args, place);
   checkArgumentsFit(total, place);

@@ -165,14 +165,13 @@ const mountsAreDistinct: Check = ({ mounts = [] }) => {
   });
 };
 
-const terminalIsAllThree: Check = ({ pty, input, stdio }) => {
+const terminalIsAllThree: Check = ({ pty, input, stdio = 'pipe' }) => {
   if (pty === undefined) return;
   if (input !== undefined) throw invalid('input', 'nothing beside `pty`; write to the terminal');
-  const [stdin, ...outputs] = Array.isArray(stdio) ? stdio : Array(3).fill(stdio ?? 'pipe');
-  const all = (words: string[], ...choices: unknown[]) =>
-    choices.every((choice) => words.includes(choice as string));
-  const relayed = all(['inherit'], ...outputs) && all(['inherit', 'ignore'], stdin);
-  if (!all(['pipe'], stdin, ...outputs) && !relayed) {
+  const [stdin, stdout, stderr] = Array.isArray(stdio) ? stdio : [stdio, stdio, stdio];
+  const relayed = stdout === 'inherit' && (stdin === 'inherit' || stdin === 'ignore');
+  const piped = stdout === 'pipe' && stdin === 'pipe';
+  if (stderr !== stdout || !(relayed || piped)) {
     throw invalid('stdio', "'pipe' or 'inherit' for all three beside `pty`; stdin may be 'ignore'");
   }
 };

@@ -22,6 +22,20 @@ const kinds: readonly Kind[] = [
 /** Every type, in the order that specs list them. */
 export const namespaceTypes: readonly NamespaceType[] = kinds.map(({ type }) => type);
 
+/** What the options call a namespace type, dotted. */
+export function namespaceOption(type: NamespaceType): string {
+  return `namespaces.${kindOf(type).option}`;
+}
+
+/** What the kernel calls it: its file in /proc/<pid>/ns, and its name in links to one. */
+export function namespaceFile(type: NamespaceType): string {
+  return kindOf(type).file;
+}
+
+function kindOf(type: NamespaceType): Kind {
+  return kinds.find((kind) => kind.type === type) as Kind;
+}
+
 /** The namespaces that the options ask for: all new but time, unless said otherwise. */
 export function namespacesFromOptions(options: ContainerOptions): SpecNamespace[] {
   const choices: NamespaceOptions = options.namespaces ?? {};

@@ -69,5 +69,6 @@ export interface SysBinding {
   socketpair(type: number, ends: Int32Array): number;
   statfs(path: string): number;
   fstatfs(fd: number): number;
+  setBlocking(fd: number): number;
   setWindowSize(fd: number, rows: number, cols: number): number;
 }

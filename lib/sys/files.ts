@@ -156,6 +156,15 @@ export function fstatfsMagic(file: string | number): number {
 }
 
 /**
+ * Takes O_NONBLOCK from an open file: F_GETFL and F_SETFL, fcntl(2). It counts for all copies of
+ * the descriptor, in other processes too.
+ * @throws SyscallError EBADF
+ */
+export function setBlocking(fd: number): void {
+  returned(native().setBlocking(descriptor('setBlocking.fd', fd)), 'fcntl');
+}
+
+/**
  * Tells a terminal its size in characters: TIOCSWINSZ, ioctl_tty(2). Where it changes, the
  * processes in the terminal's foreground get SIGWINCH.
  * @param fd either side of the terminal

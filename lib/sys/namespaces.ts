@@ -6,8 +6,8 @@ import { descriptor, text, u32 } from './check.js';
  *
  * Warning: acts on the calling thread only. CLONE_NEWUSER fails with EINVAL in any process that
  * has threads, so always in Node. After CLONE_NEWPID or CLONE_NEWTIME the thread itself stays
- * where it was, only its children are born in the new namespace, and the process can start no
- * further threads (EINVAL), worker threads included.
+ * where it was and only its children are born in the new namespace. After CLONE_NEWPID (on older
+ * kernels CLONE_NEWTIME too) it can start no further threads, so no worker either.
  * @param flags `CloneFlags.CLONE_NEW*`, CLONE_FS or CLONE_FILES, or-ed
  * @throws SyscallError
  */

@@ -76,6 +76,11 @@ int64_t SetWindowSize(int32_t fd, uint16_t rows, uint16_t cols) {
   return Result(ioctl(fd, TIOCSWINSZ, &size));
 }
 
+int64_t SetBlocking(int32_t fd) {
+  int flags = fcntl(fd, F_GETFL);
+  return flags == -1 ? Result(flags) : Result(fcntl(fd, F_SETFL, flags & ~O_NONBLOCK));
+}
+
 }  // namespace
 
 void AddFileCalls(Napi::Object sys) {
@@ -91,6 +96,7 @@ void AddFileCalls(Napi::Object sys) {
   Add<Socketpair>(sys, "socketpair");
   Add<Statfs>(sys, "statfs");
   Add<Fstatfs>(sys, "fstatfs");
+  Add<SetBlocking>(sys, "setBlocking");
   Add<SetWindowSize>(sys, "setWindowSize");
 }
 

@@ -37,7 +37,7 @@ void OnRequest(Launcher& l, Received& request) {
       break;
     case Request::makeHome: {
       int error = l.homeMade ? -kEproto : MakeHome(&l.home);
-      l.homeMade = error == 0;
+      if (error == 0) l.homeMade = true;
       Ready(l, request, error);
       break;
     }

@@ -11,7 +11,7 @@ import { inChild } from '../helpers/sysChild.js';
 const { AT_FDCWD, AT_EMPTY_PATH, AT_RECURSIVE, FsConfig, MountAttr, OpenTree } = sys;
 const { O_RDONLY, O_WRONLY, O_CREAT } = sys.OpenFlags;
 
-/** A context of tmpfs, created; closed by `fsmount` of the caller or by the caller. */
+/** A context in which a tmpfs has been created; the caller closes it. */
 function tmpfs(parameters: Record<string, string> = {}): number {
   const context = sys.fsopen('tmpfs');
   for (const [key, value] of Object.entries(parameters)) {
@@ -131,6 +131,7 @@ suite('sys: mounts', [linux, root], () => {
     sys.writeFile(undefined, `/proc/${child.pid}/uid_map`, '0 100000 10');
     sys.writeFile(undefined, `/proc/${child.pid}/gid_map`, '0 200000 10');
     const usernsFd = fs.openSync(`/proc/${child.pid}/ns/user`, 'r');
+    const ordinary = sys.memfdCreate('not a namespace');
     const mount = detachedTmpfs();
     sys.mountSetattr(mount, '', AT_EMPTY_PATH, {
       attrSet: MountAttr.MOUNT_ATTR_IDMAP,
@@ -140,10 +141,10 @@ suite('sys: mounts', [linux, root], () => {
     expect(() =>
       sys.mountSetattr(mount, '', AT_EMPTY_PATH, {
         attrSet: MountAttr.MOUNT_ATTR_IDMAP,
-        usernsFd: mount,
+        usernsFd: ordinary,
       }),
     ).toThrow(expect.objectContaining({ code: 'EINVAL', syscall: 'mount_setattr', path: '' }));
-    for (const fd of [mount, usernsFd]) sys.close(fd);
+    for (const fd of [mount, usernsFd, ordinary]) sys.close(fd);
     child.stdin.end();
     expect(await exit).toEqual([0, null]);
   });
@@ -180,9 +181,11 @@ suite('sys: mounts', [linux, root], () => {
     expect(() => sys.openTree(AT_FDCWD, missing, 0)).toThrow(
       expect.objectContaining({ code: 'ENOENT', syscall: 'open_tree', path: missing }),
     );
-    expect(() => sys.fsmount(sys.memfdCreate('not a context'))).toThrow(
+    const ordinary = sys.memfdCreate('not a context');
+    expect(() => sys.fsmount(ordinary)).toThrow(
       expect.objectContaining({ code: 'EINVAL', syscall: 'fsmount' }),
     );
+    sys.close(ordinary);
   });
 
   test('mount, moveMount, umount2 and pivotRoot build a root in a namespace of its own', () => {
@@ -201,6 +204,7 @@ suite('sys: mounts', [linux, root], () => {
       const inner = sys.fsmount(context);
       sys.close(sys.openat2(inner, 'deep', { flags: sys.OpenFlags.O_CREAT, mode: 0o600 }));
       sys.moveMount(inner, '', sys.AT_FDCWD, target + '/inner', sys.MoveMount.MOVE_MOUNT_F_EMPTY_PATH);
+      sys.close(inner);
       const attached = fs.readdirSync(target + '/inner');
       sys.pivotRoot(target, target + '/old');
       process.chdir('/');

@@ -5,7 +5,10 @@ import type { Spec } from '../../spec/types.js';
 import { AT_EMPTY_PATH, AT_RECURSIVE, MountAttr } from '../../sys/constants.js';
 import type { Facts, HostEntry } from '../facts.js';
 import { attach, attachRoot } from './fromHost.js';
+import { planOverlay } from './overlay.js';
+import { nameFiles } from './nameFiles.js';
 import { places } from './places.js';
+import { mayRemount } from './remount.js';
 import { TmpfsTree } from './tmpfsTree.js';
 
 /** Holds mount points, links and three small files. */
@@ -24,7 +27,11 @@ export function planHostRoot(builder: PlanBuilder, spec: Spec, facts: Facts): Sl
   builder.add('child', { op: 'fsMount', slot: root, type: 'tmpfs', options, attributes });
   attachRoot(builder, root);
   const tree = new TmpfsTree(builder, root);
-  for (const entry of facts.hostEntries) showEntry(tree, entry);
+  for (const entry of facts.hostEntries) {
+    // Read-only by its file system, where the container could change what is so by its mount.
+    if (entry.kind === 'directory' && mayRemount(spec)) showOverlay(tree, spec, facts, entry.path);
+    else showEntry(tree, entry);
+  }
   writeNames(tree, spec, facts);
   mountPoints(tree, spec, facts);
   builder.add('child', {
@@ -41,7 +48,10 @@ export function planHostRoot(builder: PlanBuilder, spec: Spec, facts: Facts): Sl
 
 function showEntry(tree: TmpfsTree, { path, kind, target = '' }: HostEntry): void {
   const { builder } = tree;
-  if (kind === 'symlink') return tree.symlink(path, target);
+  if (kind === 'symlink') {
+    tree.symlink(path, target);
+    return;
+  }
   if (kind === 'directory') tree.directory(path);
   else tree.file(path);
   const mount = builder.newSlot();
@@ -50,13 +60,20 @@ function showEntry(tree: TmpfsTree, { path, kind, target = '' }: HostEntry): voi
   attach(builder, mount, tree.slot, path);
 }
 
-/** What the host's own files would say wrongly: they name the host and its name servers. */
+function showOverlay(tree: TmpfsTree, spec: Spec, facts: Facts, path: string): void {
+  tree.directory(path);
+  const overlay = planOverlay(tree.builder, spec, facts, {
+    layers: { lower: [path] },
+    readonly: true,
+    missing: [],
+    option: 'rootfs',
+    unmapped: true,
+  });
+  attach(tree.builder, overlay, tree.slot, path);
+}
+
 function writeNames(tree: TmpfsTree, spec: Spec, facts: Facts): void {
-  const { hostname } = spec;
-  const names = hostname === undefined ? '' : `127.0.1.1\t${hostname}\n`;
-  if (hostname !== undefined) tree.file('/etc/hostname', bytes(`${hostname}\n`));
-  tree.file('/etc/hosts', bytes(`127.0.0.1\tlocalhost\n::1\tlocalhost\n${names}`));
-  tree.file('/etc/resolv.conf', bytes(facts.resolvConf ?? '# no network\n'));
+  for (const { name, data } of nameFiles(spec, facts)) tree.file(`/etc/${name}`, data);
   if (!tree.has('/etc/passwd')) {
     tree.file('/etc/passwd', bytes('root:x:0:0:root:/root:/bin/sh\n'));
   }

@@ -23,6 +23,8 @@ export interface OverlayRequest {
   option: string;
   /** `MOUNT_ATTR_*` beside nosuid and nodev. */
   attributes?: number;
+  /** The lower layers keep their owners on disk, over whose files the container has no power. */
+  unmapped?: boolean;
 }
 
 /** Where the child sees the scratch tmpfs while it builds. */
@@ -66,13 +68,15 @@ export function planOverlay(
   const scratch = scratchTmpfs(builder);
   const lower = request.layers.lower.map((path, i) => {
     const set = MountAttr.MOUNT_ATTR_RDONLY | safe;
-    const idmap = atLeast(facts.kernel, 5, 19) && canIdmap({ spec, facts }, path);
+    const idmap =
+      !request.unmapped && atLeast(facts.kernel, 5, 19) && canIdmap({ spec, facts }, path);
     const layer = cloneFromHost(builder, { path, recursive: false, set, idmap });
     return place(scratch, layer, String(i));
   });
-  // Lowest, so that a directory that the layers do have keeps its owner and mode.
-  // An overlay of one layer and nothing above it the kernel does not make.
-  if (request.missing.length > 0 || (request.readonly && lower.length === 1)) lower.push(stubs(scratch, facts, request.missing));
+  // Lowest, so that a directory that the layers do have keeps its owner and mode. It also makes a
+  // second layer, without which the kernel makes no read-only overlay.
+  if (request.missing.length > 0 || (request.readonly && lower.length === 1))
+    lower.push(stubs(scratch, facts, request.missing));
   const options = lowerOptions(lower, facts, request.option);
   if (!request.readonly) options.push(...upperOptions(scratch, { spec, facts }, request));
   // In a user namespace the marks of deleted and replaced files must be user.* attributes.

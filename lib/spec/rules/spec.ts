@@ -12,7 +12,7 @@ import {
 } from './process.js';
 import { resources } from './resources.js';
 import { all, boolean, integer, list, object, oneOf, type Rule } from './rule.js';
-import { seccomp } from './seccomp.js';
+import { ociSeccomp as seccomp } from '../../seccomp/rules.js';
 import { sysctls } from './sysctl.js';
 import { absolutePath, checkText, hostName, matching } from './text.js';
 

@@ -1,0 +1,18 @@
+import { Command } from 'commander';
+import { explain } from '../index.js';
+import { declareOptions, toRunOptions } from './options.js';
+import { surroundings } from './surroundings.js';
+
+/** `ringfort explain`: takes what `run` takes. */
+export function explainCommand(): Command {
+  const command = new Command('explain')
+    .description('Print what run would ask of the kernel, step by step, and do none of it')
+    .argument('<program>', "the program, looked up in the container's PATH")
+    .argument('[arguments...]', 'its arguments, options and all')
+    .passThroughOptions();
+  const draft = declareOptions(command);
+  return command.action(async (program: string, args: string[]) => {
+    const text = await explain(program, args, toRunOptions(draft, surroundings()));
+    process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+  });
+}

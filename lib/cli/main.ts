@@ -1,0 +1,43 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { doctorCommand } from './doctor.js';
+import { printError } from './errors.js';
+import { codeOfError, ownFailure } from './exitCode.js';
+import { explainCommand } from './explain.js';
+import { runCommand } from './run.js';
+
+/** The package's, two directories above the compiled file's own. */
+function version(): string {
+  const file = new URL('../../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
+function ringfort(): Command {
+  const program = new Command('ringfort')
+    .description('Real Linux containers: no daemon, no root, no image')
+    .version(version(), '--version')
+    .helpOption('--help', 'show this help')
+    .helpCommand(false)
+    .enablePositionalOptions();
+  for (const command of [runCommand(), explainCommand(), doctorCommand()]) {
+    program.addCommand(command.helpOption('--help', 'show this help'));
+  }
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride().configureOutput({
+      outputError: (text, write) => write(text.replace(/^error: /, 'ringfort: ')),
+    });
+  }
+  return program;
+}
+
+try {
+  await ringfort().parseAsync();
+} catch (error) {
+  // What commander threw it has printed: help and version too, which are no failure.
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : ownFailure;
+  else {
+    printError(error);
+    process.exitCode = codeOfError(error);
+  }
+}

@@ -1,0 +1,154 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { detectCgroups, directoryOf, type Hierarchy } from '../../lib/cgroups/detect.js';
+
+/** What could be left behind, a set of names for each kind. */
+interface Traces {
+  /** `fd -> target` of this process and, where we may look, of its descendants. */
+  descriptors: Set<string>;
+  /** Threads of this process. */
+  threads: Set<string>;
+  /** Descendants of this process: launchers, inits, guests. */
+  processes: Set<string>;
+  /** `ringfort-*` directories below our own cgroups, in every tree. */
+  cgroups: Set<string>;
+  /** Lines of our mount table. */
+  mounts: Set<string>;
+  /** `ringfort*` entries where temporary files go. */
+  files: Set<string>;
+}
+
+/** The state of this process and of what it has made, to compare a later one with. */
+export type Snapshot = Readonly<Traces>;
+
+function list(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return []; // gone meanwhile, or another user's
+  }
+}
+
+function text(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** Process ids of all descendants of a process. */
+export function descendants(of = process.pid): number[] {
+  const children = new Map<number, number[]>();
+  for (const pid of list('/proc').filter((name) => /^\d+$/.test(name))) {
+    // The command in parentheses may itself hold any character.
+    const [, parent] = /^\S+ \(.*\) \S (\d+)/s.exec(text(`/proc/${pid}/stat`)) ?? [];
+    if (parent === undefined) continue;
+    children.set(Number(parent), [...(children.get(Number(parent)) ?? []), Number(pid)]);
+  }
+  const found = [...(children.get(of) ?? [])];
+  for (const pid of found) found.push(...(children.get(pid) ?? []));
+  return found;
+}
+
+/** Name of a process, `''` when it is gone. */
+export function processName(pid: number): string {
+  return text(`/proc/${pid}/comm`).trim();
+}
+
+/** Resident memory of a process, bytes; 0 when it is gone. */
+export function residentBytes(pid: number = process.pid): number {
+  const [, kib = '0'] = /^VmRSS:\s*(\d+) kB$/m.exec(text(`/proc/${pid}/status`)) ?? [];
+  return Number(kib) * 1024;
+}
+
+/** The launcher of this process: the one whose children are the containers. */
+export function launcherPid(): number {
+  const pid = descendants().find((each) => processName(each) === 'ringfort');
+  if (pid === undefined) throw new Error('this process has no launcher');
+  return pid;
+}
+
+/** Directories of this process's own cgroups, one for each mounted tree. */
+export function ownCgroups(): string[] {
+  const { unified, v1 } = detectCgroups();
+  const trees = new Set<Hierarchy>(v1.values());
+  if (unified !== undefined) trees.add(unified);
+  return [...trees].flatMap((tree) => directoryOf(tree, tree.own) ?? []);
+}
+
+/** `ringfort-*` cgroups below `directories`. */
+export function containerCgroups(directories = ownCgroups()): string[] {
+  return directories.flatMap((directory) =>
+    list(directory)
+      .filter((name) => name.startsWith('ringfort-'))
+      .map((name) => join(directory, name)),
+  );
+}
+
+function descriptors(pid: number): string[] {
+  return list(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      return [`${pid}: ${fd} -> ${readlinkSync(`/proc/${pid}/fd/${fd}`)}`];
+    } catch {
+      return []; // the one that the listing itself was made with
+    }
+  });
+}
+
+function traces(): Traces {
+  const family = descendants();
+  const places = [...new Set([tmpdir(), '/tmp', '/run', '/dev/shm'])];
+  return {
+    descriptors: new Set([process.pid, ...family].flatMap(descriptors)),
+    threads: new Set(list('/proc/self/task')),
+    processes: new Set(family.map((pid) => `${pid} (${processName(pid)})`)),
+    cgroups: new Set(containerCgroups()),
+    mounts: new Set(text('/proc/self/mountinfo').split('\n')),
+    files: new Set(
+      places.flatMap((place) =>
+        list(place)
+          .filter((name) => name.startsWith('ringfort'))
+          .map((name) => join(place, name)),
+      ),
+    ),
+  };
+}
+
+/** What there is now. Run something first, so that launcher and thread pool are there already. */
+export function snapshot(): Snapshot {
+  return traces();
+}
+
+/** What there is of `now` that was not there `before`. */
+function added(before: Snapshot, now: Traces): Traces {
+  const entries = Object.entries(now).map(([kind, names]) => [
+    kind,
+    new Set([...names].filter((name) => !before[kind as keyof Traces].has(name))),
+  ]);
+  return Object.fromEntries(entries) as Traces;
+}
+
+/**
+ * Waits, at most 5 s, until nothing is left of what came after `before`. Something counts as left
+ * only when every look has seen it: test files that run beside this one share our cgroups and
+ * temporary directories, and what is theirs comes and goes.
+ * @throws Error that lists what stayed
+ */
+export async function expectNoLeaks(before: Snapshot): Promise<void> {
+  const deadline = performance.now() + 5000;
+  let left = added(before, traces());
+  for (;;) {
+    const names = Object.entries(left).flatMap(([kind, set]) =>
+      [...(set as Set<string>)].map((name) => `${kind}: ${name}`),
+    );
+    if (names.length === 0) return;
+    if (performance.now() > deadline) throw new Error(`left behind:\n${names.join('\n')}`);
+    await sleep(20);
+    const next = added(before, traces());
+    for (const kind of Object.keys(left) as (keyof Traces)[])
+      left = { ...left, [kind]: new Set([...left[kind]].filter((name) => next[kind].has(name))) };
+  }
+}
