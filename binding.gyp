@@ -20,7 +20,7 @@
       "dependencies": ["launcher"],
       "sources": ["<!@(ls -1 native/addon/*.cc)", "<(INTERMEDIATE_DIR)/launcher_bytes.cc"],
       "include_dirs": ["native", "<!@(node -p \"require('node-addon-api').include\")"],
-      "defines": ["NAPI_VERSION=9", "NAPI_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],
+      "defines": ["NAPI_VERSION=9", "NAPI_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
       "cflags": ["-Wall", "-Wextra", "-Wno-unused-parameter"],
       "cflags_cc": ["-std=c++17", "-fvisibility=hidden"],
       "ldflags": ["-static-libstdc++", "-static-libgcc"],

@@ -50,7 +50,8 @@ export async function judge(source: string, task: Task): Promise<Verdict> {
     await chmod(dir, 0o755);
     await writeFile(join(dir, 'main.c'), source);
     const compiled = await run('gcc', ['-O1', '-o', 'main', 'main.c'], {
-      // An overlay keeps even the compiler from writing anywhere but here.
+      // The environment is empty unless given, and gcc looks for its linker in PATH.
+      env: { PATH: '/usr/bin' },
       mounts: [{ type: 'bind', source: dir, destination: '/work', options: ['rw', 'rbind'] }],
       cwd: '/work',
       timeout: 30_000,

@@ -12,6 +12,7 @@ import { seccompOption } from './seccomp/option.js';
 import { annotation } from './spec/annotations.js';
 import { checkCommand, checkOptions } from './spec/checks.js';
 import { specFromOptions } from './spec/fromOptions.js';
+import { specPlace } from './spec/rules/place.js';
 import { parseSize } from './spec/size.js';
 import { applyOciOption } from './spec/validate.js';
 import { openStdio, openTerminal, type Stdio } from './stdio.js';
@@ -44,6 +45,9 @@ export function specOf(
     ...(options.pty && { interactive: options.pty }),
   });
   const final = options.oci === undefined ? spec : applyOciOption(spec, options.oci);
+  if (final.process === undefined) {
+    throw specPlace.key('process').invalid('the program that `run` is to run');
+  }
   return final as RunnableSpec;
 }
 

@@ -12,7 +12,9 @@ export function explainCommand(): Command {
     .passThroughOptions();
   const draft = declareOptions(command);
   return command.action(async (program: string, args: string[]) => {
-    const text = await explain(program, args, toRunOptions(draft, surroundings()));
+    // Nothing is connected, so -it needs no terminal here.
+    const options = toRunOptions(draft, { ...surroundings(), stdinIsTerminal: true });
+    const text = await explain(program, args, options);
     process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
   });
 }

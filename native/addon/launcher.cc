@@ -11,6 +11,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "addon/launcher_process.h"
 #include "addon/parts.h"
@@ -85,7 +86,7 @@ class Channel : public Napi::ObjectWrap<Channel> {
     uv_close(reinterpret_cast<uv_handle_t*>(handle), OnHandleClosed);
     if (self->ended_) return;
     Napi::HandleScope scope(self->Env());
-    self->onExit_.MakeCallback(self->Value(), {}, *self->context_);
+    self->Call(self->onExit_, {});
   }
 
   static void OnHandleClosed(uv_handle_t* handle) {
@@ -105,6 +106,21 @@ class Channel : public Napi::ObjectWrap<Channel> {
     self->cleanup_ = handle;
     self->CloseSocket();
     uv_ref(reinterpret_cast<uv_handle_t*>(&self->exitPoll_));
+  }
+
+  // Calls into JavaScript from the event loop. What it throws is an uncaught exception, as from
+  // Node's own handles. False when nothing ran, because a worker is being terminated.
+  bool Call(const Napi::FunctionReference& function, const std::vector<napi_value>& arguments) {
+    napi_env env = Env();
+    napi_value result, error;
+    if (napi_make_callback(env, *context_, Value(), function.Value(), arguments.size(),
+                           arguments.data(), &result) == napi_ok)
+      return true;
+    bool thrown = false;
+    napi_is_exception_pending(env, &thrown);
+    if (thrown && napi_get_and_clear_last_exception(env, &error) == napi_ok)
+      napi_fatal_exception(env, error);
+    return thrown;
   }
 
   void CloseSocket() {
@@ -139,24 +155,27 @@ class Channel : public Napi::ObjectWrap<Channel> {
     Napi::Env env = Env();
     Napi::HandleScope scope(env);
     Napi::Array fds = Napi::Array::New(env);
+    std::vector<int> received;
     for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
       if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
       size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
       for (size_t i = 0; i < count; i++) {
         int fd;
         memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+        received.push_back(fd);
         fds.Set(fds.Length(), fd);
       }
     }
-    onMessage_.MakeCallback(
-        Value(), {Napi::Buffer<char>::Copy(env, buffer, static_cast<size_t>(n)), fds}, *context_);
+    bool taken =
+        Call(onMessage_, {Napi::Buffer<char>::Copy(env, buffer, static_cast<size_t>(n)), fds});
+    for (size_t i = 0; i < received.size() && !taken; i++) close(received[i]);
     return true;
   }
 
   void BecameWritable() {
     uv_poll_start(&socketPoll_, UV_READABLE, OnSocket);
     Napi::HandleScope scope(Env());
-    onWritable_.MakeCallback(Value(), {}, *context_);
+    Call(onWritable_, {});
   }
 
   // send(type, id, arg, plan | undefined, fds): false when the socket is full just now

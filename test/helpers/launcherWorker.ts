@@ -1,7 +1,7 @@
-import { closeSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import { LauncherClient } from '../../lib/launcher/launcher.js';
 import { encodePlan } from '../../lib/plan/encode.js';
+import { close } from '../../lib/sys/index.js';
 import { programPlan } from './plans.js';
 
 /** What a worker says once its guest runs. */
@@ -17,7 +17,7 @@ const launcher = client.pid;
 client.launch(encodePlan(programPlan(['/usr/bin/sleep', '60'])), [0, 1, 2], {
   sent() {},
   running({ pid }, pidfd) {
-    closeSync(pidfd);
+    close(pidfd);
     parentPort?.postMessage({ launcher, guest: pid } satisfies WorkerState);
   },
   failed(report) {

@@ -61,6 +61,12 @@ export const root: Requirement = {
   check: () => (process.getuid?.() === 0 ? undefined : `this is user ${process.getuid?.()}`),
 };
 
+/** An ordinary user id. */
+export const notRoot: Requirement = {
+  name: 'an ordinary user',
+  check: () => (process.getuid?.() === 0 ? 'this is root' : undefined),
+};
+
 /** A program in PATH. */
 export function command(name: string): Requirement {
   const directories = (process.env.PATH ?? '').split(delimiter);

@@ -11,6 +11,7 @@ import type { WorkerState } from '../helpers/launcherWorker.js';
 import { hasEnded, isReaped, launch, startLauncher, until } from '../helpers/launches.js';
 import { linux, root, suite } from '../helpers/needs.js';
 import { programPlan } from '../helpers/plans.js';
+import { inChild } from '../helpers/sysChild.js';
 
 const { protocol: native, Channel } = loadBinding();
 
@@ -173,6 +174,32 @@ suite('the launcher’s socket', [root], () => {
   });
 });
 
+suite('a handler that throws', [root], () => {
+  test('is an uncaught exception, and the reports after it still come', () => {
+    const helpers = new URL('../helpers/', import.meta.url).href;
+    const result = inChild(`
+      const { startLauncher, launch } = await import('${helpers}launches.js');
+      const { programPlan } = await import('${helpers}plans.js');
+      const { encodePlan } = await import('${helpers}../../lib/plan/encode.js');
+      const seen = [];
+      process.on('uncaughtException', ({ message }) => seen.push('uncaught: ' + message));
+      const client = await startLauncher();
+      const fd = fs.openSync('/dev/null', 'r+');
+      await new Promise((resolve) => {
+        client.launch(encodePlan(programPlan(['/usr/bin/true'])), [fd, fd, fd], {
+          sent() {},
+          running() { throw new Error('running'); },
+          exited() { seen.push('exited'); },
+          gone() { resolve(); throw new Error('gone'); },
+        });
+      });
+      const { exitCode } = await launch(client, programPlan(['/usr/bin/true'])).outcome;
+      client.close();
+      report([...seen, exitCode]);`);
+    expect(result).toEqual(['uncaught: running', 'exited', 'uncaught: gone', 0]);
+  });
+});
+
 suite('launchers of worker threads', [root], () => {
   async function startWorker(): Promise<WorkerState & { worker: Worker }> {
     const worker = new Worker(new URL('../helpers/launcherWorker.js', import.meta.url));
@@ -191,8 +218,8 @@ suite('launchers of worker threads', [root], () => {
     await until(() => isReaped(other.guest) && isReaped(other.launcher));
   });
 
-  test('ten workers one after the other leave nothing', async () => {
-    for (let i = 0; i < 10; i++) {
+  test('twenty workers that are ended in the midst of a report leave nothing', async () => {
+    for (let i = 0; i < 20; i++) {
       const { worker, launcher, guest } = await startWorker();
       await worker.terminate();
       await until(() => isReaped(guest) && isReaped(launcher));

@@ -215,6 +215,20 @@ suite('sys: files', [linux], () => {
     for (const fd of [read, write, left, right]) sys.close(fd);
   });
 
+  test('setBlocking takes O_NONBLOCK from an open file', () => {
+    const [read, write] = sys.pipe2(O_NONBLOCK);
+    const flags = () =>
+      /^flags:.*$/m.exec(fs.readFileSync(`/proc/self/fdinfo/${read}`, 'utf8'))?.[0];
+    const before = flags();
+    sys.setBlocking(read);
+    expect(before).toMatch(/4[0-7]{3}$/);
+    expect(flags()).toMatch(/0[0-7]{3}$/);
+    for (const fd of [read, write]) sys.close(fd);
+    expect(() => sys.setBlocking(read)).toThrow(
+      expect.objectContaining({ code: 'EBADF', syscall: 'fcntl' }),
+    );
+  });
+
   test('fstatfsMagic tells file systems apart, by path and by descriptor', () => {
     expect(sys.fstatfsMagic('/proc')).toBe(sys.FsMagic.PROC_SUPER_MAGIC);
     const fd = fs.openSync('/proc/self/ns/uts', 'r');

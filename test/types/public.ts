@@ -1,0 +1,55 @@
+// Checked by tsc, never run: the public types, used right and wrong.
+import { type ContainerOptions, ContainerError, explain, type RunResult, run } from 'ringfort';
+import { type Plan, PlanBuilder, type Step, slot } from 'ringfort/sys';
+
+/** Equal types, or a compile error. */
+type Same<A, B> = [A, B] extends [B, A] ? true : never;
+
+export async function results(): Promise<void> {
+  const text = await run('true');
+  const isText: Same<typeof text, RunResult<string>> = true;
+  const bytes = await run('true', [], { encoding: 'buffer' });
+  const isBytes: Same<typeof bytes.stdout, Buffer> = true;
+  const plan: string = await explain('true', [], { rootfs: { lower: ['/a'] } });
+  const peak: number | undefined = text.usage.peakMemoryBytes;
+  void [isText, isBytes, plan, peak];
+
+  // @ts-expect-error misspelt
+  await run('true', [], { timout: 1 });
+  // @ts-expect-error a string where a number belongs
+  await run('true', [], { timeout: '5s' });
+  // @ts-expect-error no such limit
+  await run('true', [], { limits: { ram: 1 } });
+  // @ts-expect-error not a shell line
+  await run('ls -l', 'x');
+  // @ts-expect-error no such reason
+  if (text.reason === 'killed') throw new Error();
+}
+
+export const options: ContainerOptions[] = [
+  { rootfs: 'host', limits: 'none' },
+  { rootfs: '/srv/root', readonly: false, mounts: ['./a:/b:ro'] },
+  { namespaces: { net: { pid: 1 }, ipc: 'host', uts: { path: '/run/ns' } } },
+  { capabilities: 'image' },
+  { capabilities: { ambient: ['CAP_NET_BIND_SERVICE'] } },
+  // @ts-expect-error neither a choice nor a path
+  { namespaces: { net: 'mine' } },
+];
+
+export function steps(): Plan {
+  const builder = new PlanBuilder([0, 1, 2]);
+  builder.add('child', { op: 'mkdir', dir: slot.home, path: 'a', mode: 0o755, existOk: 0 });
+  // @ts-expect-error an argument is missing
+  const missing: Step = { op: 'mkdir', dir: slot.home, path: 'a', mode: 0o755 };
+  // @ts-expect-error no such step
+  const unknown: Step = { op: 'format', path: '/' };
+  void [missing, unknown];
+  return builder.build();
+}
+
+export function errors(error: unknown): string | undefined {
+  if (!(error instanceof ContainerError)) return undefined;
+  const facts: (string | number | undefined)[] = [error.phase, error.step, error.errno, error.path];
+  void facts;
+  return error.code;
+}
