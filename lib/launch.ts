@@ -26,6 +26,7 @@ import { annotation } from './spec/annotations.js';
 import { namespaceMode } from './spec/namespaces.js';
 import type { Spec, SpecProcess } from './spec/types.js';
 import { type Supervisor, supervisor } from './supervisor.js';
+import { close } from './sys/files.js';
 
 /** A spec that says what to run. */
 export type RunnableSpec = Spec & { process: SpecProcess };
@@ -173,7 +174,7 @@ function start(shared: Supervisor, prepared: Prepared, input: LaunchInput): Prom
       },
       running(report, pidfd) {
         trace('running');
-        if (pidfd >= 0) closeSync(pidfd);
+        if (pidfd >= 0) close(pidfd);
         resolve({
           pid: report.pid,
           isolation: prepared.isolation,
@@ -196,7 +197,7 @@ function start(shared: Supervisor, prepared: Prepared, input: LaunchInput): Prom
         trace(report.left === 0 ? 'gone' : `${report.left} teardown steps are retried`);
         if (report.left === 0) lease.release();
       },
-      pty: (fd) => (input.onPty === undefined ? closeSync(fd) : input.onPty(fd)),
+      pty: (fd) => (input.onPty === undefined ? close(fd) : input.onPty(fd)),
       lost(error) {
         lease.release();
         reject(error);
@@ -215,6 +216,10 @@ export async function launch(input: LaunchInput): Promise<Launched> {
   const prepared = prepare(shared, input);
   try {
     return await start(shared, prepared, input);
+  } catch (error) {
+    // Nothing runs with these ids: either nothing was started, or it has been reaped.
+    prepared.lease.release();
+    throw error;
   } finally {
     for (const fd of prepared.opened.splice(0)) closeSync(fd);
   }

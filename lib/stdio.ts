@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, fchmodSync, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { ReadStream } from 'node:tty';
@@ -34,6 +34,8 @@ export interface Stdio {
 function openPipe(index: number): End {
   const [read, write] = pipe2(0);
   const [guest, ours] = index === 0 ? [read, write] : [write, read];
+  // A pipe is its maker's, whom nobody inside is: without this, /dev/stdout could not be opened.
+  fchmodSync(guest, 0o666);
   const stream = new Socket({ fd: ours, readable: index !== 0, writable: index === 0 });
   return { guest, owned: true, stream };
 }

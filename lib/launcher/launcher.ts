@@ -1,7 +1,7 @@
-import { closeSync } from 'node:fs';
 import { ContainerError, ContainerGoneError } from '../errors.js';
 import type { Channel } from '../native/binding.js';
 import { launcherPath, loadBinding } from '../native/load.js';
+import { close } from '../sys/files.js';
 import { decodeReport, type Report, reportType, request } from './messages.js';
 
 /** What a launch hears of its container; each at most once unless said otherwise. */
@@ -190,7 +190,7 @@ export class LauncherClient {
   #onMessage(message: Buffer, fds: number[]): void {
     const report = decodeReport(message);
     if (report === undefined) {
-      for (const fd of fds) closeSync(fd);
+      for (const fd of fds) close(fd);
       return;
     }
     if (report.type === reportType.ready) {
@@ -200,7 +200,7 @@ export class LauncherClient {
     }
     const events = this.#launches.get(report.id);
     if (events === undefined) {
-      for (const fd of fds) closeSync(fd);
+      for (const fd of fds) close(fd);
       return;
     }
     this.#deliver(events, report, fds);

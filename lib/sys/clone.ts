@@ -1,4 +1,3 @@
-import { closeSync } from 'node:fs';
 import type { ContainerError } from '../errors.js';
 import { launchError } from '../launchError.js';
 import { decodeStatus, type Found, type Report } from '../launcher/messages.js';
@@ -6,6 +5,7 @@ import { encodePlan } from '../plan/encode.js';
 import type { Plan } from '../plan/steps.js';
 import { signalName } from '../result.js';
 import { supervisor } from '../supervisor.js';
+import { close } from './files.js';
 
 /** How a cloned process ended. */
 export interface CloneEnd {
@@ -67,7 +67,7 @@ export async function clone(plan: Plan): Promise<Cloned> {
       failed: (report) => reject(launchError(plan, report)),
       exited: (report) => settle.end(endOf(report)),
       gone() {},
-      pty: (fd) => closeSync(fd),
+      pty: (fd) => close(fd),
       lost(error) {
         reject(error);
         settle.fail(error);

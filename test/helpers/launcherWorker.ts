@@ -2,7 +2,7 @@ import { parentPort } from 'node:worker_threads';
 import { LauncherClient } from '../../lib/launcher/launcher.js';
 import { encodePlan } from '../../lib/plan/encode.js';
 import { close } from '../../lib/sys/index.js';
-import { programPlan } from './plans.js';
+import { sleepPlan } from './plans.js';
 
 /** What a worker says once its guest runs. */
 export interface WorkerState {
@@ -14,7 +14,7 @@ export interface WorkerState {
 const client = await LauncherClient.start({ lockFd: -1 });
 if (!(client instanceof LauncherClient)) throw new Error(`${client.failed}: ${client.errno}`);
 const launcher = client.pid;
-client.launch(encodePlan(programPlan(['/usr/bin/sleep', '60'])), [0, 1, 2], {
+client.launch(encodePlan(sleepPlan()), [0, 1, 2], {
   sent() {},
   running({ pid }, pidfd) {
     close(pidfd);

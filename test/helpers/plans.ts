@@ -1,5 +1,13 @@
 import type { StepRow } from '../../lib/native/binding.js';
-import { bytes, type Kind, type Plan, type Step, slot, wall } from '../../lib/plan/steps.js';
+import {
+  bytes,
+  type Kind,
+  type Plan,
+  type Slot,
+  type Step,
+  slot,
+  wall,
+} from '../../lib/plan/steps.js';
 import { CloneFlags } from '../../lib/sys/index.js';
 
 const noId = new Uint8Array();
@@ -56,8 +64,14 @@ const dropPrivileges: readonly Step[] = [
   { op: 'cloexec' },
 ];
 
-function idMap(file: string): Step {
-  return { op: 'procWrite', file, data: bytes('0 524288 65536'), readBack: 0 };
+/** The step that writes `self/uid_map` or `self/gid_map`. */
+export function idMap(file: string, map = '0 524288 65536'): Step {
+  return { op: 'procWrite', file, data: bytes(map), readBack: 0 };
+}
+
+/** The step that copies a tree of the host's mounts. */
+export function openTree(path: string, into: Slot): Step {
+  return { op: 'openTree', slot: into, dir: slot.host, path, flags: 0x8001 };
 }
 
 /**
@@ -86,7 +100,7 @@ export function programPlan(argv: readonly string[], options: ProgramOptions = {
     slotCount: 7,
     waived: options.waived ?? wall.seccomp,
     prepare: [
-      { op: 'openTree', slot: usr, dir: slot.host, path: '/usr', flags: 0x8001 },
+      openTree('/usr', usr),
       {
         op: 'mountSetattr',
         slot: usr,
@@ -102,6 +116,12 @@ export function programPlan(argv: readonly string[], options: ProgramOptions = {
     teardown: options.teardown ?? [],
   };
 }
+
+/** A program that succeeds at once. */
+export const truePlan = () => programPlan(['/usr/bin/true']);
+
+/** A program that a test has to end. */
+export const sleepPlan = () => programPlan(['/usr/bin/sleep', '60']);
 
 const samples: Readonly<Record<Exclude<Kind, 'f' | 'o'>, unknown>> = {
   u: 0x40000000, // for setns: CLONE_NEWNET

@@ -1,31 +1,23 @@
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { LauncherClient } from '../../lib/launcher/launcher.js';
 import { loadBinding } from '../../lib/native/load.js';
 import { encodePlan, protocol } from '../../lib/plan/encode.js';
-import { bytes, type Plan, type Step, slot, wall } from '../../lib/plan/steps.js';
+import { type Plan, type Step, slot, wall } from '../../lib/plan/steps.js';
 import { memfdCreate } from '../../lib/sys/index.js';
 import { hasEnded, isReaped, launch, startLauncher, until } from '../helpers/launches.js';
 import { root, suite } from '../helpers/needs.js';
-import { type ProgramOptions, programPlan } from '../helpers/plans.js';
+import {
+  idMap,
+  openTree,
+  type ProgramOptions,
+  programPlan,
+  sleepPlan,
+  truePlan,
+} from '../helpers/plans.js';
 
 const EPROTO = 71;
 const sections = { prepare: 0, attend: 1, child: 2, teardown: 3, launcher: 4 };
-const truePlan = () => programPlan(['/usr/bin/true']);
-const sleepPlan = () => programPlan(['/usr/bin/sleep', '60']);
 const stepOf = (plan: Plan, op: Step['op']) => plan.child.findIndex((step) => step.op === op);
 
 suite('the launcher', [root], () => {
@@ -225,8 +217,8 @@ suite('the launcher', [root], () => {
       const plan = truePlan();
       const noSuchLink = programPlan([''], { atFirst: [{ op: 'linkUp', name: 'nope' }] });
       const cases: [Partial<Plan>, keyof typeof sections, number, number][] = [
-        [{ prepare: [openTree('/nowhere')] }, 'prepare', 0, 2],
-        [{ attend: [idMap('nonsense')] }, 'attend', 0, 22],
+        [{ prepare: [openTree('/nowhere', 3)] }, 'prepare', 0, 2],
+        [{ attend: [idMap('self/uid_map', 'nonsense')] }, 'attend', 0, 22],
         [noSuchLink, 'child', 1, 19],
       ];
       for (const [change, section, step, error] of cases) {
@@ -305,11 +297,3 @@ suite('the launcher', [root], () => {
     });
   });
 });
-
-function openTree(path: string, into = 3): Step {
-  return { op: 'openTree', slot: into, dir: slot.host, path, flags: 0x8001 };
-}
-
-function idMap(map: string): Step {
-  return { op: 'procWrite', file: 'self/uid_map', data: bytes(map), readBack: 0 };
-}

@@ -10,7 +10,7 @@ import { SocketType, socketpair } from '../../lib/sys/index.js';
 import type { WorkerState } from '../helpers/launcherWorker.js';
 import { hasEnded, isReaped, launch, startLauncher, until } from '../helpers/launches.js';
 import { linux, root, suite } from '../helpers/needs.js';
-import { programPlan } from '../helpers/plans.js';
+import { sleepPlan, truePlan } from '../helpers/plans.js';
 import { inChild } from '../helpers/sysChild.js';
 
 const { protocol: native, Channel } = loadBinding();
@@ -91,7 +91,7 @@ suite('the launcher’s socket', [root], () => {
 
   test('a launch before the setup, and a second setup, are refused', async () => {
     const launcher = new RawLauncher();
-    const plan = encodePlan(programPlan(['/usr/bin/true']));
+    const plan = encodePlan(truePlan());
     launcher.request(request.launch, 5, 0, plan.length, plan);
     const place = { id: 5, section: 4, step: 0 };
     expect(launcher.report()).toMatchObject({ type: reportType.failed, error: 71, ...place });
@@ -109,7 +109,7 @@ suite('the launcher’s socket', [root], () => {
   test('a plan whose size is not what the request says is refused, and so is no memfd', () => {
     const launcher = new RawLauncher();
     launcher.setUp();
-    const plan = encodePlan(programPlan(['/usr/bin/true']));
+    const plan = encodePlan(truePlan());
     const sizes: [arg: number, size: number][] = [
       [0, plan.length - 4],
       [0, plan.length + 4],
@@ -142,7 +142,7 @@ suite('the launcher’s socket', [root], () => {
   test('through the addon, a request of no known type ends launcher and guests', async () => {
     const beside = await startLauncher();
     const fd = openSync('/dev/null', 'r+');
-    const plan = encodePlan(programPlan(['/usr/bin/sleep', '60']));
+    const plan = encodePlan(sleepPlan());
     const guest = await new Promise<number>((resolve) => {
       let pid = 0;
       const onMessage = (message: Buffer, fds: number[]) => {
@@ -167,7 +167,7 @@ suite('the launcher’s socket', [root], () => {
     expect(guest).toBeGreaterThan(0);
     expect(isReaped(guest)).toBe(true);
     // The launcher beside it knows nothing of that.
-    expect((await launch(beside, programPlan(['/usr/bin/true'])).outcome).exitCode).toBe(0);
+    expect((await launch(beside, truePlan()).outcome).exitCode).toBe(0);
     const { pid } = beside;
     beside.close();
     await until(() => isReaped(pid));
@@ -179,21 +179,21 @@ suite('a handler that throws', [root], () => {
     const helpers = new URL('../helpers/', import.meta.url).href;
     const result = inChild(`
       const { startLauncher, launch } = await import('${helpers}launches.js');
-      const { programPlan } = await import('${helpers}plans.js');
+      const { truePlan } = await import('${helpers}plans.js');
       const { encodePlan } = await import('${helpers}../../lib/plan/encode.js');
       const seen = [];
       process.on('uncaughtException', ({ message }) => seen.push('uncaught: ' + message));
       const client = await startLauncher();
       const fd = fs.openSync('/dev/null', 'r+');
       await new Promise((resolve) => {
-        client.launch(encodePlan(programPlan(['/usr/bin/true'])), [fd, fd, fd], {
+        client.launch(encodePlan(truePlan()), [fd, fd, fd], {
           sent() {},
           running() { throw new Error('running'); },
           exited() { seen.push('exited'); },
           gone() { resolve(); throw new Error('gone'); },
         });
       });
-      const { exitCode } = await launch(client, programPlan(['/usr/bin/true'])).outcome;
+      const { exitCode } = await launch(client, truePlan()).outcome;
       client.close();
       report([...seen, exitCode]);`);
     expect(result).toEqual(['uncaught: running', 'exited', 'uncaught: gone', 0]);

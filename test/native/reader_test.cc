@@ -81,6 +81,11 @@ void TestSections() {
     CHECK(HeaderRefused([i](PlanHeader& h) { h.stepCount[i] = kMaxSteps + 1; }));
   }
   const Bytes good = EveryStep().Encode();
+  Bytes longer = good;
+  Put32(&longer, 0);
+  CHECK(RefusedAt(Check(longer), kLauncher, 0));
+  Set32(&longer, offsetof(PlanHeader, size), static_cast<uint32_t>(longer.size()));
+  CHECK(RefusedAt(Check(longer), kLauncher, 0));
   constexpr size_t kCounts = offsetof(PlanHeader, stepCount),
                    kSizes = offsetof(PlanHeader, sectionSize);
   for (size_t i = 0; i < 4; i++) {
