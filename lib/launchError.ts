@@ -36,6 +36,9 @@ interface Reading {
   hint?: string;
 }
 
+/** Steps that resolve a path inside the new root. */
+const onRoot = new Set<Step['op']>(['attach', 'mask', 'readonlyPath']);
+
 /** What a failed step means to a person. */
 function reading(step: Step, errno: string): Reading {
   if (step.op === 'exec') {
@@ -56,10 +59,10 @@ function reading(step: Step, errno: string): Reading {
   if (errno === 'ENOSYS') return { maker: make.unsupported('ERR_UNSUPPORTED_KERNEL') };
   if (errno === 'ENOENT' && (step.op === 'attach' || step.op === 'openTree'))
     return { maker: make.notFound('ERR_MOUNT_NOT_FOUND') };
-  if ((errno === 'ELOOP' || errno === 'EXDEV') && step.op === 'attach')
+  if ((errno === 'ELOOP' || errno === 'EXDEV') && onRoot.has(step.op))
     return {
       maker: make.permission('ERR_UNSAFE_PATH'),
-      hint: 'the mount point is or crosses a symbolic link in a root that may be hostile',
+      hint: 'the path is or crosses a symbolic link in a root that may be hostile',
     };
   if (errno === 'EPERM' || errno === 'EACCES')
     return {

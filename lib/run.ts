@@ -15,8 +15,8 @@ import { specFromOptions } from './spec/fromOptions.js';
 import { specPlace } from './spec/rules/place.js';
 import { parseSize } from './spec/size.js';
 import { applyOciOption } from './spec/validate.js';
-import { openStdio, openTerminal, type Stdio } from './stdio.js';
-import { relayTerminal } from './terminal.js';
+import { openStdio, type Stdio } from './stdio.js';
+import { openTerminal, relayTerminal } from './terminal.js';
 
 const defaultMaxBuffer = 10 << 20;
 const defaultForceKillAfterDelay = 5000;

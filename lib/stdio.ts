@@ -1,7 +1,6 @@
 import { closeSync, fchmodSync, openSync } from 'node:fs';
 import { Socket } from 'node:net';
-import { PassThrough, type Readable, type Writable } from 'node:stream';
-import { ReadStream } from 'node:tty';
+import type { Readable, Writable } from 'node:stream';
 import { invalid } from './errors.js';
 import type { StdioChoice } from './options.js';
 import { pipe2, setBlocking } from './sys/files.js';
@@ -100,33 +99,5 @@ export function openStdio(choices: readonly [StdioChoice, StdioChoice, StdioChoi
     ...(stderr.stream === undefined ? {} : { stderr: stderr.stream }),
     sent: closeGuests,
     destroy,
-  };
-}
-
-/**
- * A terminal instead of three streams: what the guest prints arrives as stdout. The kernel answers
- * a read of the master side with EIO once the guest has closed the other (pty(7)); that is its end.
- */
-export function openTerminal(): Stdio {
-  const stdin = new PassThrough();
-  const stdout = new PassThrough();
-  let master: ReadStream | undefined;
-  return {
-    fds: [],
-    stdin,
-    stdout,
-    terminal(fd) {
-      master = new ReadStream(fd);
-      master.on('error', () => stdout.end());
-      master.on('close', () => stdout.end());
-      master.pipe(stdout);
-      stdin.on('data', (chunk) => master?.write(chunk));
-    },
-    sent() {},
-    destroy() {
-      master?.destroy();
-      stdin.destroy();
-      stdout.destroy();
-    },
   };
 }

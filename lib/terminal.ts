@@ -1,6 +1,59 @@
+import { readSync } from 'node:fs';
+import { PassThrough, type Writable } from 'node:stream';
 import { ReadStream } from 'node:tty';
 import type { Stdio } from './stdio.js';
 import { setWindowSize } from './sys/files.js';
+
+/** A read of a terminal gives at most this, however much there is: the kernel's N_TTY_BUF_SIZE. */
+const maxRead = 4096;
+
+/**
+ * Reads the master side of a terminal to its end, which is when the guest has closed the other.
+ * @param ended is called once all has been written to `output`
+ */
+function openMaster(fd: number, output: Writable, ended: () => void): ReadStream {
+  const master = new ReadStream(fd);
+  // libuv takes a hang-up after a short read for the end, though there may be more.
+  master.on('end', () => {
+    for (let rest = readRest(fd); rest.length > 0; rest = readRest(fd)) output.write(rest);
+  });
+  // Nothing is left: a read fails with EIO, see pty(7).
+  master.on('error', () => {});
+  master.on('close', ended);
+  master.pipe(output, { end: false });
+  return master;
+}
+
+function readRest(fd: number): Buffer {
+  const buffer = Buffer.alloc(maxRead);
+  try {
+    return buffer.subarray(0, readSync(fd, buffer));
+  } catch {
+    return buffer.subarray(0, 0);
+  }
+}
+
+/** A terminal instead of three streams: what the guest prints arrives as stdout. */
+export function openTerminal(): Stdio {
+  const stdin = new PassThrough();
+  const stdout = new PassThrough();
+  let master: ReadStream | undefined;
+  return {
+    fds: [],
+    stdin,
+    stdout,
+    terminal(fd) {
+      master = openMaster(fd, stdout, () => stdout.end());
+      stdin.on('data', (chunk) => master?.write(chunk));
+    },
+    sent() {},
+    destroy() {
+      master?.destroy();
+      stdin.destroy();
+      stdout.destroy();
+    },
+  };
+}
 
 /**
  * The guest's terminal joined to this process's own: what the guest prints goes to our stdout, and
@@ -25,12 +78,8 @@ export function relayTerminal(input: boolean): Stdio {
     fds: [],
     drained,
     terminal(fd) {
-      const stream = new ReadStream(fd);
+      const stream = openMaster(fd, stdout, end);
       master = stream;
-      // A read fails with EIO once the guest has closed its side (pty(7)): that is the end.
-      stream.on('error', () => {});
-      stream.on('close', end);
-      stream.pipe(stdout, { end: false });
       resize = () => {
         if (!stream.destroyed) setWindowSize(fd, stdout.rows, stdout.columns);
       };

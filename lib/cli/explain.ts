@@ -14,7 +14,6 @@ export function explainCommand(): Command {
   return command.action(async (program: string, args: string[]) => {
     // Nothing is connected, so -it needs no terminal here.
     const options = toRunOptions(draft, { ...surroundings(), stdinIsTerminal: true });
-    const text = await explain(program, args, options);
-    process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+    process.stdout.write(await explain(program, args, options));
   });
 }

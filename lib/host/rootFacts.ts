@@ -60,7 +60,8 @@ function lookUpPlaces(spec: Spec): RootFacts {
     } else if (shown.some((path) => isWithin(destination, path))) {
       const { exists, path } = walkInRoot(layers, destination);
       if (exists) existing.add(destination);
-      else missing.set(destination, path);
+      // Links that go round in circles end at '/': left to the kernel to refuse.
+      else if (path !== '/') missing.set(destination, path);
     }
   }
   return { existing, missing };

@@ -17,7 +17,13 @@ import {
   planUserJoin,
   sortNamespaces,
 } from './namespaces.js';
-import { planFilter, planIdentity, planLabel, planStatus } from './privileges.js';
+import {
+  filterCapabilities,
+  planFilter,
+  planIdentity,
+  planLabel,
+  planStatus,
+} from './privileges.js';
 import { planIdMaps, planRootIdentity, prctl } from './users.js';
 
 /** Everything a plan is made from; the same input gives the same plan. */
@@ -89,7 +95,7 @@ export function compilePlan(input: PlanInput): CompiledPlan {
   b.add('child', { op: 'setsid' });
   const status = planStatus(b);
   planLabel(b, process);
-  planIdentity(b, process, facts);
+  planIdentity(b, process, facts, filterCapabilities(process, input.filter !== undefined));
   // A uid change clears both (prctl(2)).
   b.add(
     'child',

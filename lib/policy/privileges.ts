@@ -30,8 +30,16 @@ function groupBytes(ids: readonly number[]): Uint8Array {
   return new Uint8Array(Uint32Array.from(ids).buffer);
 }
 
-/** Groups, ids, capabilities and no_new_privs, in the one order that works. */
-export function planIdentity(builder: PlanBuilder, process: SpecProcess, facts: Facts): void {
+/**
+ * Groups, ids, capabilities and no_new_privs, in the one order that works.
+ * @param keep capabilities held until `planFilter` gives them up
+ */
+export function planIdentity(
+  builder: PlanBuilder,
+  process: SpecProcess,
+  facts: Facts,
+  keep: bigint,
+): void {
   const masks = capabilityMasks(process);
   const { uid, gid, additionalGids = [] } = process.user;
   // Needs CAP_SETPCAP, so before the others go.
@@ -44,16 +52,31 @@ export function planIdentity(builder: PlanBuilder, process: SpecProcess, facts: 
     // Else leaving uid 0 would empty the permitted set before capset fills it (capabilities(7)).
     { op: 'prctl', option: prctl.keepCaps, arg2: 1n, arg3: 0n },
     { op: 'setuid', uid },
-    {
-      op: 'capset',
-      effective: masks.effective,
-      permitted: masks.permitted,
-      inheritable: masks.inheritable,
-    },
   );
-  if (masks.ambient !== 0n) builder.add('child', { op: 'capAmbient', mask: masks.ambient });
+  planCapabilities(builder, masks, keep);
   if (process.noNewPrivileges === false) builder.waived |= wall.noNewPrivs;
   else builder.add('child', { op: 'noNewPrivs' });
+}
+
+function planCapabilities(builder: PlanBuilder, masks: CapabilityMasks, keep: bigint): void {
+  const { effective, permitted, inheritable, ambient } = masks;
+  builder.add('child', {
+    op: 'capset',
+    effective: effective | keep,
+    permitted: permitted | keep,
+    inheritable,
+  });
+  if (ambient !== 0n) builder.add('child', { op: 'capAmbient', mask: ambient });
+}
+
+/**
+ * What it takes to load a filter: nothing with no_new_privs, else CAP_SYS_ADMIN (seccomp(2)). It is
+ * given up under the filter, which must then allow capset.
+ */
+export function filterCapabilities(process: SpecProcess, hasFilter: boolean): bigint {
+  return hasFilter && process.noNewPrivileges === false
+    ? capabilityMask(['CAP_SYS_ADMIN'], 'capabilities')
+    : 0n;
 }
 
 function hex(mask: bigint): string {
@@ -124,6 +147,8 @@ export function planFilter(
   builder.add('child', { op: 'cloexec' });
   if (filter === undefined) builder.waived |= wall.seccomp;
   else builder.add('child', { op: 'seccomp', flags: filter.flags, filter: filter.program });
+  if (filterCapabilities(process, filter !== undefined) !== 0n)
+    planCapabilities(builder, capabilityMasks(process), 0n);
   builder.add('child', { op: 'assert', status, lines: statusLines(spec, process, facts) });
 }
 

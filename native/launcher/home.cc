@@ -33,8 +33,6 @@ int BringAlong(int root, const char* name, const char* path) {
 }
 
 int EnterNewRoot(int root) {
-  if (long error = Sys(nr::move_mount, root, P(""), kAtFdCwd, P("/"), kMoveFromEmpty))
-    return static_cast<int>(error);
   if (long error = Sys(__NR_fchdir, root)) return static_cast<int>(error);
   if (long error = Sys(__NR_pivot_root, P("."), P("."))) return static_cast<int>(error);
   if (long error = Sys(__NR_umount2, P("."), kMntDetach)) return static_cast<int>(error);
@@ -109,6 +107,10 @@ int MakeHome(Home* home) {
     return static_cast<int>(error);
   int root = MountTmpfs();
   if (root < 0) return root;
+  // Attached before anything is mounted in it: until 6.15 the kernel mounts nothing below a mount
+  // that is not part of a namespace. Our own root stays what it is until the pivot.
+  if (long error = Sys(nr::move_mount, root, P(""), kAtFdCwd, P("/"), kMoveFromEmpty))
+    return static_cast<int>(error);
   // `root` is where a child attaches its new root, `empty` a place for what it needs only by
   // descriptor: the kernel clones no mount that is attached nowhere.
   const char* const names[] = {"root", "empty"};

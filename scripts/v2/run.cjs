@@ -117,11 +117,13 @@ function startGuest(temporary, kernel, image, socket) {
       ['-drive', `if=none,id=disk,format=raw,cache=unsafe,file=${disk}`],
       ['-device', 'virtio-blk-pci,drive=disk'],
       ['-device', 'virtio-serial-pci'],
-      ['-chardev', 'stdio,id=output,signal=off', '-device', 'virtserialport,chardev=output'],
+      ['-add-fd', 'fd=3,set=1', '-chardev', 'file,id=output,append=on,path=/dev/fdset/1'],
+      ['-device', 'virtserialport,chardev=output'],
       ['-chardev', `file,id=status,path=${join(temporary, 'status')}`],
       ['-device', 'virtserialport,chardev=status'],
     ].flat(),
-    { stdio: ['ignore', 'inherit', 'inherit'] },
+    // Not its stdout: a port whose other end has seen the end of a file takes nothing any more.
+    { stdio: ['ignore', 'inherit', 'inherit', 1] },
   );
   return qemu;
 }

@@ -31,11 +31,12 @@ async function settled(): Promise<[node: number, launcher: number]> {
     globalThis.gc?.();
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  return [residentBytes(), residentBytes(launcherPid())];
+  return [residentBytes(), residentBytes(await launcherPid())];
 }
 
 async function main(runs: number, atOnce: number): Promise<LoopReport> {
-  let wrong = await loop(300, atOnce);
+  // Until the heap has found its size.
+  let wrong = await loop(600, atOnce);
   const traces = snapshot();
   const before = await settled();
   wrong += await loop(runs, atOnce);

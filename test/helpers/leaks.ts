@@ -1,8 +1,9 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { detectCgroups, directoryOf, type Hierarchy } from '../../lib/cgroups/detect.js';
+import { detectCgroups, type Hierarchy } from '../../lib/cgroups/detect.js';
+import { parentIn } from '../../lib/cgroups/place.js';
+import { supervisor } from '../../lib/supervisor.js';
 
 /** What could be left behind, a set of names for each kind. */
 interface Traces {
@@ -16,7 +17,7 @@ interface Traces {
   cgroups: Set<string>;
   /** Lines of our mount table. */
   mounts: Set<string>;
-  /** `ringfort*` entries where temporary files go. */
+  /** `ringfort*` entries outside of the temporary directory, which all tests share. */
   files: Set<string>;
 }
 
@@ -64,19 +65,20 @@ export function residentBytes(pid: number = process.pid): number {
   return Number(kib) * 1024;
 }
 
-/** The launcher of this process: the one whose children are the containers. */
-export function launcherPid(): number {
-  const pid = descendants().find((each) => processName(each) === 'ringfort');
-  if (pid === undefined) throw new Error('this process has no launcher');
-  return pid;
+/**
+ * The launcher that this copy of the library uses: Jest loads one for each test file, and all their
+ * launchers are children of one worker process.
+ */
+export async function launcherPid(): Promise<number> {
+  return (await supervisor()).launcher.pid;
 }
 
-/** Directories of this process's own cgroups, one for each mounted tree. */
+/** Directories that containers get their cgroups in, one for each mounted tree. */
 export function ownCgroups(): string[] {
   const { unified, v1 } = detectCgroups();
   const trees = new Set<Hierarchy>(v1.values());
   if (unified !== undefined) trees.add(unified);
-  return [...trees].flatMap((tree) => directoryOf(tree, tree.own) ?? []);
+  return [...trees].flatMap((tree) => parentIn(tree, undefined)?.dir ?? []);
 }
 
 /** `ringfort-*` cgroups below `directories`. */
@@ -86,6 +88,17 @@ export function containerCgroups(directories = ownCgroups()): string[] {
       .filter((name) => name.startsWith('ringfort-'))
       .map((name) => join(directory, name)),
   );
+}
+
+/** Processes that are directly in a cgroup; none when it is gone. */
+export function cgroupMembers(directory: string): number[] {
+  return text(join(directory, 'cgroup.procs')).split('\n').filter(Boolean).map(Number);
+}
+
+/** Whether it is in use, by containers of others: other test files make theirs beside ours. */
+function isOthers(cgroup: string, family: readonly number[]): boolean {
+  const members = cgroupMembers(cgroup);
+  return members.length > 0 && !members.some((pid) => family.includes(pid));
 }
 
 function descriptors(pid: number): string[] {
@@ -100,7 +113,6 @@ function descriptors(pid: number): string[] {
 
 function traces(): Traces {
   const family = descendants();
-  const places = [...new Set([tmpdir(), '/tmp', '/run', '/dev/shm'])];
   return {
     descriptors: new Set([process.pid, ...family].flatMap(descriptors)),
     threads: new Set(list('/proc/self/task')),
@@ -108,7 +120,7 @@ function traces(): Traces {
     cgroups: new Set(containerCgroups()),
     mounts: new Set(text('/proc/self/mountinfo').split('\n')),
     files: new Set(
-      places.flatMap((place) =>
+      ['/run', '/dev/shm'].flatMap((place) =>
         list(place)
           .filter((name) => name.startsWith('ringfort'))
           .map((name) => join(place, name)),
@@ -124,11 +136,14 @@ export function snapshot(): Snapshot {
 
 /** What there is of `now` that was not there `before`. */
 function added(before: Snapshot, now: Traces): Traces {
+  const family = descendants();
   const entries = Object.entries(now).map(([kind, names]) => [
     kind,
     new Set([...names].filter((name) => !before[kind as keyof Traces].has(name))),
   ]);
-  return Object.fromEntries(entries) as Traces;
+  const found = Object.fromEntries(entries) as Traces;
+  found.cgroups = new Set([...found.cgroups].filter((path) => !isOthers(path, family)));
+  return found;
 }
 
 /**

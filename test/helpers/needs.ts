@@ -103,6 +103,7 @@ export const cgroups: Requirement = {
 function cgroupReason(controller: 'memory' | 'pids'): string | undefined {
   const own = ownCgroup(controller);
   if (own === undefined) return `no cgroup file system has the ${controller} controller`;
+  if (canEnable(own, controller)) return undefined;
   const child = join(own, `ringfort-needs-${process.pid}`);
   try {
     mkdirSync(child);
@@ -118,7 +119,20 @@ function cgroupReason(controller: 'memory' | 'pids'): string | undefined {
   }
 }
 
-/** Directory of this process's cgroup with the controller: its own v1 hierarchy, else v2. */
+/** cgroup v2: whether the first launch will enable it there. Only the root may have processes too. */
+function canEnable(directory: string, controller: string): boolean {
+  const text = (file: string) => {
+    const path = join(directory, file);
+    return existsSync(path) ? readFileSync(path, 'utf8') : '';
+  };
+  const free = text('cgroup.type') === '' || text('cgroup.procs') === '';
+  return free && text('cgroup.controllers').split(/\s+/).includes(controller);
+}
+
+/**
+ * Directory of this process's cgroup with the controller: its own v1 hierarchy, else v2, where it
+ * may sit in the leaf of `moveToLeafCgroup`.
+ */
 function ownCgroup(controller: string): string | undefined {
   if (!existsSync('/proc/self/cgroup')) return undefined;
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
@@ -128,7 +142,10 @@ function ownCgroup(controller: string): string | undefined {
     if (names.split(',').includes(controller)) {
       return cgroupDirectory(mounts, ` - cgroup `, controller, path);
     }
-    if (line.startsWith('0::')) unified = cgroupDirectory(mounts, ' - cgroup2 ', undefined, path);
+    if (line.startsWith('0::')) {
+      const parent = path.replace(/\/ringfort-self$/, '') || '/';
+      unified = cgroupDirectory(mounts, ' - cgroup2 ', undefined, parent);
+    }
   }
   return unified;
 }

@@ -43,7 +43,11 @@ suite('bad input', [cgroups], () => {
       ['a unit', { limits: { memory: '64MiBs' } }, 'limits.memory'],
       ['a mount option', { mounts: ['/usr:/opt:readonly'] }, 'mounts[0].options[0]'],
       ['an rlimit', { rlimits: { RLIMIT_NOFILES: 1 } }, 'rlimits.RLIMIT_NOFILES'],
-      ['a sysctl that is the host’s', { sysctl: { 'kernel.panic': '1' } }, 'sysctl["kernel.panic"]'],
+      [
+        'a sysctl that is the host’s',
+        { sysctl: { 'kernel.panic': '1' } },
+        'sysctl["kernel.panic"]',
+      ],
     ]);
   });
 
@@ -88,10 +92,14 @@ suite('bad input', [cgroups], () => {
       ['a timeout', { timeout: 2 ** 31 }, 'timeout'],
       ['a delay', { forceKillAfterDelay: -1 }, 'forceKillAfterDelay'],
       ['a score', { oomScoreAdj: 1001 }, 'oomScoreAdj'],
-      ['the host’s root', {
-        uidMappings: [{ containerID: 0, hostID: 0, size: 1 }],
-        gidMappings: [{ containerID: 0, hostID: 9, size: 1 }],
-      }, 'uidMappings[0].hostID'],
+      [
+        'the host’s root',
+        {
+          uidMappings: [{ containerID: 0, hostID: 0, size: 1 }],
+          gidMappings: [{ containerID: 0, hostID: 9, size: 1 }],
+        },
+        'uidMappings[0].hostID',
+      ],
     ]);
   });
 
@@ -112,10 +120,18 @@ suite('bad input', [cgroups], () => {
     withOptions([
       ['of mounts that is the host’s', { namespaces: { mount: 'host' } }, 'namespaces.mount'],
       ['by path and pid', { namespaces: { net: { path: '/x', pid: 1 } } }, 'namespaces.net'],
-      ['that is not there', { namespaces: { net: { path: '/no/such' } } }, 'namespaces.net',
-        'ERR_NAMESPACE_NOT_FOUND'],
-      ['of a process that is not there', { namespaces: { ipc: { pid: 4194303 } } },
-        'namespaces.ipc', 'ERR_NAMESPACE_NOT_FOUND'],
+      [
+        'that is not there',
+        { namespaces: { net: { path: '/no/such' } } },
+        'namespaces.net',
+        'ERR_NAMESPACE_NOT_FOUND',
+      ],
+      [
+        'of a process that is not there',
+        { namespaces: { ipc: { pid: 4194303 } } },
+        'namespaces.ipc',
+        'ERR_NAMESPACE_NOT_FOUND',
+      ],
       ['that is none', { namespaces: { uts: { path: '/dev/null' } } }, 'namespaces.uts'],
     ]);
   });
@@ -130,10 +146,18 @@ suite('bad input', [cgroups], () => {
     withOptions([
       ['a root', { rootfs: '/no/such/root' }, 'rootfs', 'ERR_SOURCE_NOT_FOUND'],
       ['a root that is a file', { rootfs: '/etc/passwd' }, 'rootfs', 'ERR_SOURCE_NOT_FOUND'],
-      ['a layer', { rootfs: { lower: ['/usr', '/no/such'] } }, 'rootfs.lower[1]',
-        'ERR_SOURCE_NOT_FOUND'],
-      ['a mount source', { mounts: ['/no/such/source:/opt'] }, 'mounts[/opt].source',
-        'ERR_SOURCE_NOT_FOUND'],
+      [
+        'a layer',
+        { rootfs: { lower: ['/usr', '/no/such'] } },
+        'rootfs.lower[1]',
+        'ERR_SOURCE_NOT_FOUND',
+      ],
+      [
+        'a mount source',
+        { mounts: ['/no/such/source:/opt'] },
+        'mounts[/opt].source',
+        'ERR_SOURCE_NOT_FOUND',
+      ],
       ['a user', { user: 'no-such-user' }, 'user', 'ERR_USER_NOT_FOUND'],
     ]);
 
@@ -156,9 +180,19 @@ suite('bad input', [cgroups], () => {
       ['10,001 mounts', ['true', [], { mounts }], 'mounts'],
       ['an argv of 2 MiB', ['true', Array(32).fill('x'.repeat(65_536))], 'args'],
       ['an argument of 2 MiB', ['true', ['x'.repeat(2 << 20)]], 'args[0]'],
-      ['an environment of 2 MiB', ['true', [], {
-        env: Object.fromEntries(Array.from({ length: 32 }, (_, i) => [`V${i}`, 'x'.repeat(65_536)])),
-      }], 'env'],
+      [
+        'an environment of 2 MiB',
+        [
+          'true',
+          [],
+          {
+            env: Object.fromEntries(
+              Array.from({ length: 32 }, (_, i) => [`V${i}`, 'x'.repeat(65_536)]),
+            ),
+          },
+        ],
+        'env',
+      ],
     ]);
 
     test('1,000 mounts and an argv of 1 MiB are not', async () => {
@@ -177,10 +211,13 @@ suite('bad input', [cgroups], () => {
       ['a spec without a program', (spec: object) => ({ ...spec, process: undefined })],
       ['a spec with a relative root', (spec: object) => ({ ...spec, root: { path: 'x' } })],
       ['a spec with a field that nobody knows', (spec: object) => ({ ...spec, hooks: {} })],
-      ['an unknown namespace', (spec: { linux: object }) => ({
-        ...spec,
-        linux: { ...spec.linux, namespaces: [{ type: 'planet' }] },
-      })],
+      [
+        'an unknown namespace',
+        (spec: { linux: object }) => ({
+          ...spec,
+          linux: { ...spec.linux, namespaces: [{ type: 'planet' }] },
+        }),
+      ],
     ])('that returns %s', async (_, oci) => {
       const error = await run('true', [], { oci: oci as never }).catch((thrown) => thrown);
       expect(error).toBeInstanceOf(ContainerError);

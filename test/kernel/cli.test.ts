@@ -44,7 +44,8 @@ const sh = (script: string, ...flags: string[]) =>
 async function inTerminal(script: string): Promise<Finished> {
   const child = spawn('script', ['-qec', script, '/dev/null'], {
     env: { ...process.env, SHELL: '/bin/sh', ringfort: `${process.execPath} ${main}` },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    // An end of stdin would be typed into the terminal.
+    stdio: 'pipe',
   });
   const result = await finished(child);
   return { ...result, stdout: result.stdout.replaceAll('\r', '') };
@@ -64,13 +65,13 @@ async function signalled(script: string, ...signals: NodeJS.Signals[]): Promise<
   return result;
 }
 
-suite('ringfort run', [linux, cgroups], () => {
-  let directory = '';
-  beforeAll(() => {
-    directory = mkdtempSync(join(tmpdir(), 'ringfort-cli-'));
-  });
-  afterAll(() => rmSync(directory, { recursive: true, force: true }));
+let directory = '';
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'ringfort-cli-'));
+});
+afterAll(() => rmSync(directory, { recursive: true }));
 
+suite('ringfort run', [linux, cgroups], () => {
   test('the main job: the inside of a container', async () => {
     const { code, stdout, stderr } = await sh('id; hostname; ls /; echo $$');
     expect(stderr).toBe('');
@@ -119,12 +120,11 @@ suite('ringfort run', [linux, cgroups], () => {
 
   test('a slow reader of stdout gets everything', async () => {
     // More than a pipe holds: a program whose stdout were non-blocking would fail here.
-    const child = spawn(process.execPath, [main, 'run', 'seq', '1', '50000']);
-    child.stdout.pause();
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    const { stdout, code } = await finished(child);
-    expect(code).toBe(0);
-    expect(stdout.trimEnd().split('\n')).toHaveLength(50_000);
+    const pipe = '"$0" "$1" run seq 1 50000 | { sleep 0.5; wc -l; }';
+    const child = spawn('sh', ['-c', pipe, process.execPath, main], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    expect(await finished(child)).toEqual({ code: 0, stdout: '50000\n', stderr: '' });
   });
 
   test('environment, user, directory, host name', async () => {
@@ -218,27 +218,30 @@ suite('ringfort run -t', [linux, cgroups, command('script'), command('stty')], (
   });
 
   test('a change of our window reaches the program', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'ringfort-cli-'));
-    try {
-      const { stdout } = await inTerminal(`
-        stty rows 30 cols 100
-        (until [ -e ${directory}/ready ]; do sleep 0.05; done; stty rows 40 cols 120) &
-        $ringfort run -it -v ${directory}:/d -- sh -c '
-          stty size; touch /d/ready
-          until [ "$(stty size)" = "40 120" ]; do sleep 0.05; done; echo resized'`);
-      expect(stdout).toBe('30 100\nresized\n');
-    } finally {
-      rmSync(directory, { recursive: true });
-    }
+    const { stdout } = await inTerminal(`
+      stty rows 30 cols 100
+      (until [ -e ${directory}/sized ]; do sleep 0.05; done; stty rows 40 cols 120 </dev/tty) &
+      $ringfort run -it -v ${directory}:/d -- sh -c '
+        stty size; touch /d/sized
+        until [ "$(stty size)" = "40 120" ]; do sleep 0.05; done; echo resized'`);
+    expect(stdout).toBe('30 100\nresized\n');
   });
 
-  test('^C is the program’s; a signal to us restores the terminal', async () => {
+  test('a signal to us goes to the program, and the terminal is as before', async () => {
     const { stdout } = await inTerminal(`
       before=$(stty -g)
-      (sleep 1; pkill -TERM -P $$ node) &
-      $ringfort run -it sh -c 'trap "" TERM; trap "exit 4" TERM; while :; do sleep 0.05; done'
+      (until [ -e ${directory}/ready ]; do sleep 0.05; done; kill -TERM $(cat ${directory}/pid)) &
+      sh -c 'echo $$ >${directory}/pid; exec $ringfort "$@"' -- run -it -v ${directory}:/d -- sh -c '
+        trap "exit 4" TERM; touch /d/ready; while :; do sleep 0.05; done'
       echo "exit $?"; [ "$(stty -g)" = "$before" ] && echo same`);
-    expect(stdout).toContain('exit 4\nsame\n');
+    expect(stdout).toBe('exit 4\nsame\n');
+  });
+
+  test('nothing of the output is lost at the end', async () => {
+    for (let i = 0; i < 10; i++) {
+      const { stdout } = await ringfort(['run', '-t', 'seq', '1', '5000']);
+      expect(stdout.slice(-12)).toBe('4999\r\n5000\r\n');
+    }
   });
 
   test('without -i the program is only watched, and stdin may be anything', async () => {

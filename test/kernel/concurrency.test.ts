@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from '@jest/globals';
 import { ContainerGoneError, run } from '../../lib/index.js';
 import {
+  cgroupMembers,
   containerCgroups,
   descendants,
   expectNoLeaks,
@@ -37,7 +38,8 @@ suite('many at once', [cgroups], () => {
   test('64 containers do not mix what they print', async () => {
     const runs = Array.from({ length: 64 }, async (_, i) => {
       const line = `container ${i} `.repeat(100);
-      const script = 'i=0; while [ $i -lt 50 ]; do echo "$1"; echo "$1" >&2; i=$((i+1)); done; exit $2';
+      const script =
+        'i=0; while [ $i -lt 50 ]; do echo "$1"; echo "$1" >&2; i=$((i+1)); done; exit $2';
       const result = await run('sh', ['-c', script, 'sh', line, String(i)]);
       expect(result.stdout).toBe(`${line}\n`.repeat(50));
       expect(result.stderr).toBe(`${line}\n`.repeat(50));
@@ -80,15 +82,14 @@ suite('many at once', [cgroups], () => {
 suite('the launcher is killed', [cgroups], () => {
   test('pending runs reject, guests die, and the next run works', async () => {
     await run('true');
-    const launcher = launcherPid();
+    const launcher = await launcherPid();
     const runs = [sh('sleep 1000'), sh('sleep 1000'), sh('trap "" TERM; sleep 1000')];
     const settled = Promise.allSettled(runs);
     const sleeping = () => descendants(launcher).filter((pid) => processName(pid) === 'sleep');
     await until('three guests', () => sleeping().length === 3);
     const family = descendants(launcher);
     const mine = containerCgroups().filter((path) => {
-      const members = readFileSync(`${path}/cgroup.procs`, 'utf8').split('\n').map(Number);
-      return members.some((pid) => family.includes(pid));
+      return cgroupMembers(path).some((pid) => family.includes(pid));
     });
     process.kill(launcher, 'SIGKILL');
     for (const result of await settled) {
@@ -99,10 +100,9 @@ suite('the launcher is killed', [cgroups], () => {
     }
     await until('guests gone', () => [launcher, ...family].every(isOver));
     expect(await sh('echo again')).toMatchObject({ stdout: 'again\n', exitCode: 0 });
-    expect(launcherPid()).not.toBe(launcher);
+    expect(await launcherPid()).not.toBe(launcher);
     // Whoever would have removed them is dead; they are empty, and all that is left.
     expect(mine.length).toBeGreaterThan(0);
-    const { rmdirSync } = await import('node:fs');
     for (const path of mine) rmdirSync(path);
   });
 });
@@ -115,42 +115,44 @@ const program = `
   ready('echo up; trap "" TERM; sleep 1000');
   ready('echo up; (setsid sleep 1000 &); sleep 1000');
   process.stdin.once('data', () => process.exit(7));
+  process.stdin.once('end', () => process.exit(8));
 `;
 
 suite('Node ends while programs run', [cgroups], () => {
+  let node: ChildProcess;
+  afterEach(() => {
+    node.kill('SIGKILL'); // one that a failed test has left
+  });
+
   const start = async () => {
-    const before = new Set(containerCgroups());
-    const node = spawn(process.execPath, ['--input-type=module', '--eval', program], {
+    node = spawn(process.execPath, ['--input-type=module', '--eval', program], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     let lines = '';
-    node.stdout.on('data', (data) => {
+    node.stdout?.on('data', (data) => {
       lines += data;
     });
     await until('three programs', () => lines.split('up').length === 4);
     const family = descendants(node.pid);
     const made = containerCgroups().filter((path) => {
-      if (before.has(path)) return false;
-      const members = readFileSync(`${path}/cgroup.procs`, 'utf8').split('\n').map(Number);
-      return members.some((pid) => family.includes(pid));
+      return cgroupMembers(path).some((pid) => family.includes(pid));
     });
-    return { node, family, made };
+    return { family, made };
   };
 
-  const ended = (node: ChildProcess) =>
-    new Promise((resolve) => node.once('exit', (code, signal) => resolve(signal ?? code)));
-
   describe.each([
-    ['process.exit()', 7, (node: ChildProcess) => node.stdin?.write('go')],
-    ['SIGKILL', 'SIGKILL', (node: ChildProcess) => node.kill('SIGKILL')],
-    ['SIGTERM', 'SIGTERM', (node: ChildProcess) => node.kill('SIGTERM')],
+    ['process.exit()', 7, () => node.stdin?.write('go')],
+    ['SIGKILL', 'SIGKILL', () => node.kill('SIGKILL')],
+    ['SIGTERM', 'SIGTERM', () => node.kill('SIGTERM')],
   ])('by %s', (_, how, end) => {
     test('no process and no cgroup is left', async () => {
-      const { node, family, made } = await start();
+      const { family, made } = await start();
       expect(family.length).toBeGreaterThanOrEqual(8);
       expect(made.length).toBeGreaterThanOrEqual(3);
-      const over = ended(node);
-      end(node);
+      const over = new Promise((resolve) =>
+        node.once('exit', (code, signal) => resolve(signal ?? code)),
+      );
+      end();
       expect(await over).toBe(how);
       await until('processes gone', () => family.every(isOver));
       await until('cgroups gone', () => !made.some((path) => existsSync(path)));

@@ -10,7 +10,10 @@ const sh = (script: string, options = {}) => run('sh', ['-c', script], options);
 const spin = 'while :; do :; done';
 
 /** Guests and inits of this process; a launch leaves none behind. */
-const guests = () => descendants().map(processName).filter((name) => /^(sh|yes|sleep)$/.test(name));
+const guests = () =>
+  descendants()
+    .map(processName)
+    .filter((name) => /^(sh|yes|sleep)$/.test(name));
 
 suite('time and output limits', [cgroups], () => {
   afterEach(() => expect(guests()).toEqual([]));
@@ -200,7 +203,8 @@ suite('limits of a process', [cgroups], () => {
 
   suite('with python', [command('python3')], () => {
     test('nofile bounds what can be open at once', async () => {
-      const script = 'import os\ntry:\n  while 1: n=os.dup(0)\nexcept OSError as e: print(n, e.errno)';
+      const script =
+        'import os\ntry:\n  while 1: n=os.dup(0)\nexcept OSError as e: print(n, e.errno)';
       const { stdout } = await run('python3', ['-c', script], { limits: { nofile: 50 } });
       expect(stdout).toBe('49 24\n');
     });

@@ -1,6 +1,7 @@
 import { mkdirSync, rmdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { detectCgroups } from '../../lib/cgroups/detect.js';
+import { parentIn } from '../../lib/cgroups/place.js';
 import { run } from '../../lib/index.js';
 import {
   containerCgroups,
@@ -236,7 +237,8 @@ suite('cgroupParent', [cgroups], () => {
 
   suite('a cgroup of ours', [v2], () => {
     test('has the container below it while it runs, and nothing after', async () => {
-      const own = detectCgroups().unified?.own ?? '/';
+      const { unified } = detectCgroups();
+      const own = (unified && parentIn(unified, undefined)?.path) ?? '/';
       const cgroupParent = `${own === '/' ? '' : own}/${name}`;
       const running = sh('sleep 0.5', { cgroupParent, limits: 'none' });
       let seen: string[] = [];

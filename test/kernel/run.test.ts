@@ -1,6 +1,14 @@
-import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, closeSync } from 'node:fs';
-import { createReadStream, createWriteStream } from 'node:fs';
 import { once } from 'node:events';
+import {
+  closeSync,
+  createReadStream,
+  createWriteStream,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -55,16 +63,13 @@ suite('run', [cgroups], () => {
       expect(result.failed).toBe(exitCode !== 0);
     });
 
-    test.each([
-      'SIGSEGV',
-      'SIGKILL',
-      'SIGTERM',
-      'SIGABRT',
-      'SIGUSR1',
-    ])('its own %s', async (signal) => {
-      const result = await sh(`kill -${signal.slice(3)} $$`);
-      expect(result).toMatchObject({ exitCode: null, signal, reason: 'signal', failed: true });
-    });
+    test.each(['SIGSEGV', 'SIGKILL', 'SIGTERM', 'SIGABRT', 'SIGUSR1'])(
+      'its own %s',
+      async (signal) => {
+        const result = await sh(`kill -${signal.slice(3)} $$`);
+        expect(result).toMatchObject({ exitCode: null, signal, reason: 'signal', failed: true });
+      },
+    );
 
     test('with init: false the program is pid 1, and its end is the same', async () => {
       expect(await sh('echo $$; exit 3', { init: false })).toMatchObject({

@@ -14,9 +14,9 @@ const out = async (script: string, options = {}) => {
 suite('the process that run makes', [cgroups], () => {
   describe('environment', () => {
     test('is empty unless given', async () => {
-      process.env['RINGFORT_SECRET'] = 'host';
+      process.env.RINGFORT_SECRET = 'host';
       const names = (await run('env')).stdout;
-      delete process.env['RINGFORT_SECRET'];
+      delete process.env.RINGFORT_SECRET;
       expect(names).toBe('');
     });
 
@@ -57,10 +57,12 @@ suite('the process that run makes', [cgroups], () => {
 
     test('names and ids', async () => {
       expect(await out('hostname')).toMatch(/^[0-9a-f]{12}$/);
-      expect(await out('hostname; cat /proc/sys/kernel/domainname', {
-        hostname: 'box',
-        domainname: 'example.org',
-      })).toBe('box\nexample.org');
+      expect(
+        await out('hostname; cat /proc/sys/kernel/domainname', {
+          hostname: 'box',
+          domainname: 'example.org',
+        }),
+      ).toBe('box\nexample.org');
     });
   });
 
@@ -120,7 +122,11 @@ suite('the process that run makes', [cgroups], () => {
     ])('not executable: %s', async (_, file) => {
       const error = await run(file, [], { mounts: mounts() }).catch((thrown) => thrown);
       expect(error).toBeInstanceOf(PermissionError);
-      expect(error).toMatchObject({ code: 'ERR_PROGRAM_NOT_EXECUTABLE', phase: 'exec', path: file });
+      expect(error).toMatchObject({
+        code: 'ERR_PROGRAM_NOT_EXECUTABLE',
+        phase: 'exec',
+        path: file,
+      });
     });
 
     test('the empty string is no program', async () => {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { WriteStream } from 'node:tty';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as sys from '../../lib/sys/index.js';
 import { linux, suite } from '../helpers/needs.js';
@@ -227,6 +228,20 @@ suite('sys: files', [linux], () => {
     expect(() => sys.setBlocking(read)).toThrow(
       expect.objectContaining({ code: 'EBADF', syscall: 'fcntl' }),
     );
+  });
+
+  test('setWindowSize is seen on the other side of the terminal', () => {
+    // No process has it as its terminal, so that nobody gets SIGWINCH.
+    const master = fs.openSync('/dev/ptmx', fs.constants.O_RDWR | fs.constants.O_NOCTTY);
+    sys.setWindowSize(master, 40, 120);
+    const terminal = new WriteStream(master);
+    expect(terminal.getWindowSize()).toEqual([120, 40]);
+    terminal.destroy();
+    const ordinary = sys.memfdCreate('no terminal');
+    expect(() => sys.setWindowSize(ordinary, 40, 120)).toThrow(
+      expect.objectContaining({ code: 'ENOTTY', syscall: 'ioctl' }),
+    );
+    sys.close(ordinary);
   });
 
   test('fstatfsMagic tells file systems apart, by path and by descriptor', () => {

@@ -132,7 +132,8 @@ suite('sys: mounts', [linux, root], () => {
     sys.writeFile(undefined, `/proc/${child.pid}/gid_map`, '0 200000 10');
     const usernsFd = fs.openSync(`/proc/${child.pid}/ns/user`, 'r');
     const ordinary = sys.memfdCreate('not a namespace');
-    const mount = detachedTmpfs();
+    // Not a tmpfs, which takes owner maps since Linux 6.3 only.
+    const mount = sys.openTree(AT_FDCWD, dir, OpenTree.OPEN_TREE_CLONE);
     sys.mountSetattr(mount, '', AT_EMPTY_PATH, {
       attrSet: MountAttr.MOUNT_ATTR_IDMAP,
       usernsFd,

@@ -259,7 +259,7 @@ describe('commands', () => {
 
   test.each<[string, unknown[], Record<string, string>]>([
     ['sh', [], {}],
-    ['', ['', '-c'], {}],
+    ['-', ['', '-c'], {}],
     ['--bind', ['ä'.repeat(65535)], {}],
     ['sh', [long], { A: 'x'.repeat(131069) }],
     ['sh', fifteen, { A: 'x'.repeat(100_000) }],
@@ -269,6 +269,7 @@ describe('commands', () => {
 
   test.each<[unknown, unknown, Record<string, string>, string, string]>([
     [5, [], {}, 'file', 'a string'],
+    ['', [], {}, 'file', 'the name of a program'],
     ['a\0b', [], {}, 'file', 'without NUL'],
     ['sh', 'x', {}, 'args', 'an array of strings'],
     ['sh', ['a', 5], {}, 'args[1]', 'a string'],

@@ -85,6 +85,8 @@ const refused: [string, () => unknown][] = [
   ['memfdCreate.name', () => sys.memfdCreate('\0')],
   ['lockByte.offset', () => sys.lockByte(0, -1)],
   ['fstatfsMagic.file', () => sys.fstatfsMagic('\0')],
+  ['setBlocking.fd', () => sys.setBlocking(-1)],
+  ['setWindowSize.rows', () => sys.setWindowSize(0, 65536, 80)],
   ['close.fd', () => sys.close(-1)],
 ];
 
