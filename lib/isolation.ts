@@ -2,6 +2,7 @@ import type { HostFacts } from './host/hostFacts.js';
 import type { Lateral } from './host/idRanges.js';
 import { hasLandlock } from './policy/landlock.js';
 import { annotation } from './spec/annotations.js';
+import { defaultMaskedPaths, defaultReadonlyPaths } from './spec/defaults.js';
 import { namespaceMode } from './spec/namespaces.js';
 import type { NamespaceType, Spec } from './spec/types.js';
 
@@ -55,16 +56,31 @@ export function describeIsolation({ spec, facts, lateral, limits }: IsolationInp
   const bounding = spec.process?.capabilities?.bounding ?? [];
   wall('capabilities:none', bounding.length === 0, `kept: ${bounding.join(' ')}`);
   wall('no-new-privileges', spec.process?.noNewPrivileges !== false, 'given up by name');
-  wall('seccomp', spec.linux.seccomp !== undefined, 'given up by name');
+  const { seccomp } = spec.linux;
+  const passes = ['SCMP_ACT_ALLOW', 'SCMP_ACT_LOG', 'SCMP_ACT_TRACE'];
+  const open = seccomp !== undefined && passes.includes(seccomp.defaultAction);
+  const whyOpen = open ? 'its profile allows what it does not name' : 'given up by name';
+  wall('seccomp', seccomp !== undefined && !open, whyOpen);
   const mapped = namespaceMode(spec.linux.namespaces, 'user') === 'new';
   const ids = mapped ? `${lateral} of ids` : 'ids of a user namespace that is not its own';
   wall('ids:own-range', mapped && lateral === 'own-range', ids);
   const gaveUp = spec.annotations?.[annotation.limits] === 'none';
-  wall('limits', !gaveUp, 'given up by name');
+  const bounded = ['memory.limit', 'pids.limit'].every((name) => limits.includes(name));
+  wall('limits', bounded, gaveUp ? 'given up by name' : 'the spec limits not both memory and pids');
+  if (spec.root !== undefined) {
+    const { maskedPaths, readonlyPaths } = spec.linux;
+    const why = 'not all of the default list';
+    wall('paths:masked', covers(maskedPaths, defaultMaskedPaths), why);
+    wall('paths:read-only', covers(readonlyPaths, defaultReadonlyPaths), why);
+  }
   const enforced = [...asked, ...limits.map((name) => `limit:${name}`)];
   asked.push(...limits.map((name) => `limit:${name}`));
   addLandlock(spec, facts, asked, enforced, missing);
   return { asked, enforced, missing };
+}
+
+function covers(given: readonly string[] = [], paths: readonly string[]): boolean {
+  return paths.every((path) => given.includes(path));
 }
 
 function addLandlock(

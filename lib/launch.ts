@@ -9,9 +9,11 @@ import {
 } from './cgroups/index.js';
 import { debugLaunch } from './debug.js';
 import { checkIds } from './host/checkIds.js';
+import { checkSources } from './host/checkSources.js';
 import type { IdLease } from './host/idRanges.js';
 import { openNamespaces } from './host/openNamespaces.js';
-import { checkSources, rootFacts } from './host/rootFacts.js';
+import { realSources } from './host/realSources.js';
+import { rootFacts } from './host/rootFacts.js';
 import { lookUpUser } from './host/userLookup.js';
 import { describeIsolation, type Isolation } from './isolation.js';
 import { launchError } from './launchError.js';
@@ -93,9 +95,10 @@ function sharesHostDirs(spec: Spec): boolean {
 
 /** Decides everything about a launch. Throws before anything is created. */
 function prepare(shared: Supervisor, input: LaunchInput): Prepared {
-  const user = lookUpUser(input.spec);
+  const found = realSources(input.spec);
+  const user = lookUpUser(found);
   const spec: RunnableSpec =
-    user === undefined ? input.spec : { ...input.spec, process: { ...input.spec.process, user } };
+    user === undefined ? found : { ...found, process: { ...found.process, user } };
   checkSources(spec);
   const pool = spec.annotations?.[annotation.idPool];
   const lease = shared.ids.acquire({

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { availableParallelism, cpus } from 'node:os';
+import { cpus } from 'node:os';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { cpuTimeUs } from './cgroups/index.js';
@@ -21,9 +21,24 @@ import { openTerminal, relayTerminal } from './terminal.js';
 const defaultMaxBuffer = 10 << 20;
 const defaultForceKillAfterDelay = 5000;
 
+/** ms between two looks at the CPU time; Node's timers end at 2^31. */
+const longestWait = 60_000;
+
+/** ms for what a container that has ended left in its pipes, at most 1 MiB each. */
+const drainMs = 1000;
+
 /** A fresh container id: 12 hexadecimal digits, as docker shortens its own. */
 export function newId(): string {
   return randomBytes(6).toString('hex');
+}
+
+/** Where relative paths begin. A directory that has been removed has no name, and nothing in it. */
+function workingDirectory(): string {
+  try {
+    return process.cwd();
+  } catch {
+    return '/proc/self/cwd';
+  }
 }
 
 /**
@@ -39,7 +54,7 @@ export function specOf(
   checkOptions(options, { hostCpus: cpus().length });
   checkCommand(file, args, options.env);
   const spec = specFromOptions({ file, args }, options, {
-    cwd: process.cwd(),
+    cwd: workingDirectory(),
     id,
     seccomp: seccompOption,
     ...(options.pty && { interactive: options.pty }),
@@ -66,6 +81,18 @@ function stdioOf(options: RunOptions): Stdio {
   return stdout === 'inherit' ? relayTerminal(stdin === 'inherit') : openTerminal();
 }
 
+/**
+ * The outputs to their end, which a guest can put off by handing its stdout to a program outside
+ * (unix(7), SCM_RIGHTS): what that one writes is not waited for.
+ */
+async function drained(outputs: Promise<Captured>[], stdio: Stdio): Promise<Captured[]> {
+  // After the timers comes a round of reading, so nothing is lost where this thread was busy.
+  const late = setTimeout(() => setImmediate(stdio.destroy), drainMs);
+  const captured = await Promise.all(outputs);
+  clearTimeout(late);
+  return captured;
+}
+
 function feed(stdio: Stdio, input: RunOptions['input']): void {
   const { stdin } = stdio;
   if (stdin === undefined) return;
@@ -80,6 +107,7 @@ class Ending {
   cause: Exclude<ExitReason, 'exit' | 'signal' | 'oom' | 'pids'> | undefined;
   readonly #launched: Launched;
   readonly #timers: NodeJS.Timeout[] = [];
+  #cpuTimer: NodeJS.Timeout | undefined;
   readonly #onAbort: (() => void) | undefined;
   #done = false;
 
@@ -121,21 +149,28 @@ class Ending {
 
   /** Looks at the CPU time used as often as it could have run out. */
   watchCpuTime(limitMs: number): void {
-    const parallel = availableParallelism();
+    // All of the machine's: a program may widen the CPU affinity that it has from us.
+    const parallel = cpus().length;
     const look = async () => {
-      // No count any more means that the container is being taken down.
-      const usedUs = await cpuTimeUs(this.#launched.cgroup);
-      if (usedUs === undefined || this.#done) return;
-      const leftMs = limitMs - usedUs / 1000;
-      if (leftMs <= 0) this.now('cpu-time');
-      else this.#timers.push(setTimeout(look, Math.max(5, leftMs / parallel)));
+      let leftMs = 0;
+      try {
+        const usedUs = await cpuTimeUs(this.#launched.cgroup);
+        // No count any more means that the container is being taken down.
+        if (usedUs === undefined || this.#done) return;
+        leftMs = limitMs - usedUs / 1000;
+        if (leftMs <= 0) return this.now('cpu-time');
+      } catch {
+        // No descriptor left just now: the limit stands, so look again soon.
+      }
+      const wait = Math.min(longestWait, Math.max(5, leftMs / parallel));
+      if (!this.#done) this.#cpuTimer = setTimeout(look, wait);
     };
     void look();
   }
 
   done(): void {
     this.#done = true;
-    for (const timer of this.#timers) clearTimeout(timer);
+    for (const timer of [...this.#timers, this.#cpuTimer]) clearTimeout(timer);
     if (this.#onAbort !== undefined)
       this.options.signal?.removeEventListener('abort', this.#onAbort);
   }
@@ -206,9 +241,10 @@ function throwIfAsked(result: RunResult<string | Buffer>, options: RunOptions): 
  *
  * @param file program, looked up in the container's PATH when it has no `/`; never a shell line
  * @param args its arguments
- * @returns what it left; see `RunResult`
+ * @returns what it left; see `RunResult`. stdout and stderr are strings, or Buffers with
+ *   `encoding: 'buffer'`; options of the bare type `RunOptions` leave open which
  * @throws InvalidSpecError for a wrong option, before anything is created
- * @throws NotFoundError `ERR_PROGRAM_NOT_FOUND`, `ERR_MOUNT_NOT_FOUND`, `ERR_USER_NOT_FOUND`, …
+ * @throws NotFoundError `ERR_PROGRAM_NOT_FOUND`, `ERR_SOURCE_NOT_FOUND`, `ERR_USER_NOT_FOUND`, …
  * @throws UnsupportedError, PermissionError for a wall or limit that cannot be had here
  * @throws AbortError when `signal` was aborted; the program is gone then, and `result`, if it had
  *   started, is what it left
@@ -224,6 +260,11 @@ export function run(
   args?: readonly string[],
   options?: RunOptions & { encoding?: BufferEncoding },
 ): Promise<RunResult<string>>;
+export function run(
+  file: string,
+  args: readonly string[] | undefined,
+  options: RunOptions,
+): Promise<RunResult<string | Buffer>>;
 export async function run(
   file: string,
   args: readonly string[] = [],
@@ -241,6 +282,8 @@ export async function run(
     overflow.stop();
   };
   const outputs = [capture(stdio.stdout, limit, onLimit), capture(stdio.stderr, limit, onLimit)];
+  // At once: a stream that fails while nobody listens would end this process.
+  feed(stdio, options.input);
   let launched: Launched;
   try {
     launched = await launch({
@@ -254,7 +297,6 @@ export async function run(
     stdio.destroy();
     throw error;
   }
-  feed(stdio, options.input);
   const ending = new Ending(launched, options, started);
   if ((options.maxBufferAction ?? 'truncate') !== 'truncate') {
     overflow.stop = () => ending.now('output');
@@ -266,7 +308,7 @@ export async function run(
     const ended = await launched.ended;
     const durationMs = performance.now() - started;
     ending.done();
-    const [out, err] = (await Promise.all(outputs)) as [Captured, Captured];
+    const [out, err] = (await drained(outputs, stdio)) as [Captured, Captured];
     await stdio.drained;
     const command = [file, ...args];
     const outcome = { command, ended, launched, out, err, cause: ending.cause, durationMs };

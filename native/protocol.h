@@ -76,7 +76,7 @@ enum class Request : uint32_t {
 struct RequestHeader {
   uint32_t type;
   uint32_t id;
-  uint32_t arg;   // launch: 1 when the plan is in a memfd (the first descriptor); signal: its number
+  uint32_t arg;   // launch: 1 when the first descriptor is the plan, a memfd; signal: its number
   uint32_t size;  // launch: bytes of the plan
 };
 

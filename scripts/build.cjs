@@ -1,7 +1,7 @@
 // Compiles lib, test, examples and bench to dist/. Incremental, and without leftovers: a test whose
 // source has gone must not go on running.
 const { spawnSync } = require('node:child_process');
-const { chmodSync, existsSync, readdirSync, rmSync } = require('node:fs');
+const { existsSync, readdirSync, rmSync } = require('node:fs');
 const { join } = require('node:path');
 
 const root = join(__dirname, '..');
@@ -19,7 +19,4 @@ function removeStale() {
 removeStale();
 const tsc = join(require.resolve('typescript/package.json'), '..', 'bin', 'tsc');
 const { status } = spawnSync(process.execPath, [tsc, '-p', root], { stdio: 'inherit' });
-// npm makes the program executable when it installs a tarball, not in a clone.
-const program = join(dist, 'lib', 'cli', 'main.js');
-if (existsSync(program)) chmodSync(program, 0o755);
 process.exitCode = status ?? 1;

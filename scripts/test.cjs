@@ -32,7 +32,7 @@ function ordinaryUser() {
     .readFileSync('/etc/passwd', 'utf8')
     .split('\n')
     .map((line) => line.split(':'))
-    .find(([account, , uid]) => account === name || uid === name);
+    .find(([account, , uid]) => name !== undefined && (account === name || uid === name));
   return entry === undefined
     ? { uid: 65534, gid: 65534 }
     : { uid: Number(entry[2]), gid: Number(entry[3]) };

@@ -8,6 +8,8 @@ export interface ParentFacts {
   readonly version: 1 | 2;
   /** The cgroup has files that limit swap. */
   readonly swapFiles: boolean;
+  /** v1: the cgroup has a file of its own that limits what sockets hold in their queues. */
+  readonly socketFiles: boolean;
   /** /proc/swaps lists none, so a limit on swap holds by itself. */
   readonly noSwap: boolean;
   /** CPUs and memory nodes that the parent may use, as lists. */
@@ -31,6 +33,9 @@ export function parentFacts({ version }: Hierarchy, { dir }: Parent, isRoot: boo
       // The v2 root has no such files itself; its children have them wherever the kernel has swap.
       if (isRoot) return existsSync('/proc/swaps');
       return has(v1 ? 'memory.memsw.limit_in_bytes' : 'memory.swap.max');
+    },
+    get socketFiles() {
+      return v1 && has('memory.kmem.tcp.limit_in_bytes');
     },
     get noSwap() {
       return readText('/proc/swaps').trim().split('\n').length <= 1;

@@ -36,6 +36,10 @@ function v1(memory: Memory, facts: ParentFacts): Setting[] {
   const settings: Setting[] = [];
   // The kernel keeps limit <= memsw.limit, so the limit comes down first.
   if (limit !== -1) settings.push({ file: 'memory.limit_in_bytes', data: String(limit) });
+  // v1 does not count with the rest what waits in the queues of TCP and UDP sockets.
+  if (limit !== -1 && facts.socketFiles) {
+    settings.push({ file: 'memory.kmem.tcp.limit_in_bytes', data: String(limit) });
+  }
   const total = swapTotal(memory, facts);
   if (total !== undefined) {
     settings.push({ file: 'memory.memsw.limit_in_bytes', data: String(total) });

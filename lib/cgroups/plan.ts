@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { PlanBuilder } from '../plan/builder.js';
 import { bytes, type Slot, type Step, slot } from '../plan/steps.js';
 import { annotation } from '../spec/annotations.js';
+import { namespaceMode } from '../spec/namespaces.js';
 import type { Spec, SpecResources } from '../spec/types.js';
 import { checkResources } from './checkResources.js';
 import { CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, type CgroupHost } from './detect.js';
@@ -64,8 +65,11 @@ export function planCgroup(
   });
   const { unified, v1 } = layout;
   const files: string[] = [];
+  let inUnified = slot.none;
   if (unified !== undefined) {
-    planUnified(builder, unified, resources);
+    inUnified = planUnified(builder, unified, resources);
+    if (namespaceMode(spec.linux.namespaces, 'cgroup') === 'joined') moveInto(builder, unified);
+    else builder.intoCgroup = inUnified;
     files.push(...unifiedFiles(unified));
     builder.add('teardown', write(unified.dir, { file: 'cgroup.kill', data: '1' }));
   }
@@ -73,7 +77,7 @@ export function planCgroup(
     planV1(builder, tree, resources);
     files.push(...v1Files(tree, unified !== undefined));
   }
-  planDevices(builder, layout, resources);
+  planDevices(builder, layout, resources, inUnified);
   const dirs = [...(unified === undefined ? [] : [unified.dir]), ...v1.map(({ dir }) => dir)];
   builder.add('teardown', ...files.map(read), ...dirs.map(removal));
   return {
@@ -99,7 +103,8 @@ function resourcesOf(spec: Spec): SpecResources {
     : { ...resources, blockIO: addIoLimits(resources.blockIO, io) };
 }
 
-function planUnified(builder: PlanBuilder, tree: UnifiedTree, resources: SpecResources): void {
+/** @returns slot of the cgroup's directory */
+function planUnified(builder: PlanBuilder, tree: UnifiedTree, resources: SpecResources): Slot {
   const { dir, parent, enable } = tree;
   if (enable.length > 0) {
     const data = enable.map((name) => `+${name}`).join(' ');
@@ -119,7 +124,26 @@ function planUnified(builder: PlanBuilder, tree: UnifiedTree, resources: SpecRes
     open(born, dir, O_PATH | constants.O_DIRECTORY),
     { op: 'verifyFs', slot: born, magic: CGROUP2_SUPER_MAGIC },
   );
-  builder.intoCgroup = born;
+  return born;
+}
+
+/**
+ * The way into the cgroup for a child that is born in another's cgroup namespace: from there the
+ * kernel shows no cgroup outside of it to clone3(2) (ENOENT, with nsdelegate). What has been opened
+ * before that join goes on being judged by the namespace it was opened in.
+ */
+function moveInto(builder: PlanBuilder, { dir }: Tree): void {
+  const members = builder.newSlot();
+  builder.add('prepare', open(members, join(dir, 'cgroup.procs'), constants.O_WRONLY));
+  builder.add('child', ...enter(members));
+}
+
+/** The calling child itself, by a descriptor of a list of members. */
+function enter(members: Slot): Step[] {
+  return [
+    { op: 'writeFd', slot: members, data: bytes('0') },
+    { op: 'close', slot: members },
+  ];
 }
 
 function planV1(builder: PlanBuilder, tree: Tree, resources: SpecResources): void {
@@ -134,11 +158,7 @@ function planV1(builder: PlanBuilder, tree: Tree, resources: SpecResources): voi
     open(tasks, join(dir, 'tasks'), constants.O_WRONLY),
     { op: 'verifyFs', slot: tasks, magic: CGROUP_SUPER_MAGIC },
   );
-  builder.add(
-    'child',
-    { op: 'writeFd', slot: tasks, data: bytes('0') },
-    { op: 'close', slot: tasks },
-  );
+  builder.add('child', ...enter(tasks));
   const { limit = -1, disableOOMKiller } = resources.memory ?? {};
   if (tree.controllers.has('memory') && limit !== -1 && disableOOMKiller !== true) {
     builder.add('prepare', { op: 'watchOom', dir: slot.host, path: dir });
@@ -153,13 +173,18 @@ function treeSettings(tree: Tree, resources: SpecResources, facts: ParentFacts):
 }
 
 /** v2 has no device files: rules are an eBPF program that goes away with its cgroup. */
-function planDevices(builder: PlanBuilder, layout: Layout, resources: SpecResources): void {
+function planDevices(
+  builder: PlanBuilder,
+  layout: Layout,
+  resources: SpecResources,
+  inUnified: Slot,
+): void {
   const { devices } = layout;
   if (devices === undefined) return;
   const policy = devicePolicy(resources.devices ?? []);
   if (devices.hierarchy.version === 2) {
     const program = deviceProgram(policy);
-    builder.add('prepare', { op: 'bpfDevice', cgroup: builder.intoCgroup, program });
+    builder.add('prepare', { op: 'bpfDevice', cgroup: inUnified, program });
     return;
   }
   const writes = deviceWrites(policy).map((setting) => write(devices.dir, setting));

@@ -155,6 +155,7 @@ export async function readUsageNow(source: UsageSource): Promise<Usage> {
 /**
  * CPU time of a running container so far, µs, from one small file.
  * @returns undefined when no cgroup counts it, or it is gone
+ * @throws Error of Node's when the file is there and cannot be read just now (EMFILE)
  */
 export async function cpuTimeUs(source: UsageSource): Promise<number | undefined> {
   for (const path of source.usageFiles) {
@@ -167,11 +168,14 @@ export async function cpuTimeUs(source: UsageSource): Promise<number | undefined
   return undefined;
 }
 
+/** The text of a file, undefined when it is gone: a cgroup that dies answers ENODEV. */
 async function readOptional(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
-  } catch {
-    return undefined;
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENODEV') return undefined;
+    throw error;
   }
 }
 

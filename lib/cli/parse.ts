@@ -11,9 +11,9 @@ function wrong(expected: string): InvalidArgumentError {
   return new InvalidArgumentError(`Expected ${expected}.`);
 }
 
-/** A decimal number; what range it may have is for the library to say. */
+/** A decimal number, `.5` too; what range it may have is for the library to say. */
 export function parseNumber(text: string): number {
-  if (!/^-?\d+(\.\d+)?$/.test(text)) throw wrong('a number');
+  if (!/^-?(\d+(\.\d*)?|\.\d+)$/.test(text)) throw wrong('a number');
   return Number(text);
 }
 

@@ -1,29 +1,21 @@
 import { readFileSync, statSync } from 'node:fs';
 import { release } from 'node:os';
 import { UnsupportedError } from '../errors.js';
+import { atLeast, type KernelVersion, kernelFloor, parseKernel } from '../kernelVersion.js';
 import { landlockAbi } from '../sys/privileges.js';
 import { isPrivileged } from './probeUser.js';
 
 /** What does not change while this process lives. */
 export interface HostFacts {
-  /** `[6, 18]` */
-  kernel: readonly [number, number];
+  kernel: KernelVersion;
   arch: 'x64' | 'arm64';
   /** The launcher may mount and map ids on the host itself. */
   privileged: boolean;
-  lastCap: number;
   landlockAbi: number;
   lsms: readonly string[];
   hardLimits: Readonly<Record<string, number>>;
-}
-
-/** The oldest kernel: 5.14 has cgroup.kill, and all else that the launch path stands on. */
-export const kernelFloor: readonly [number, number] = [5, 14];
-
-/** Major and minor of a kernel release such as `6.1.0-18-amd64`. */
-export function parseKernel(text: string): [number, number] {
-  const match = /^(\d+)\.(\d+)/.exec(text);
-  return match === null ? [0, 0] : [Number(match[1]), Number(match[2])];
+  /** inotify can be bounded for one user namespace. */
+  inotifyLimits: boolean;
 }
 
 function read(path: string): string {
@@ -82,7 +74,7 @@ export function hostFacts(): HostFacts {
       `ringfort needs x86_64 or aarch64, this is ${arch}`,
     );
   }
-  if (kernel[0] < kernelFloor[0] || (kernel[0] === kernelFloor[0] && kernel[1] < kernelFloor[1])) {
+  if (!atLeast(kernel, kernelFloor)) {
     throw new UnsupportedError(
       'ERR_UNSUPPORTED_KERNEL',
       `ringfort needs Linux ${kernelFloor.join('.')} or newer, this is ${release()}`,
@@ -92,10 +84,10 @@ export function hostFacts(): HostFacts {
     kernel,
     arch,
     privileged: isPrivileged(),
-    lastCap: Number(read('/proc/sys/kernel/cap_last_cap').trim()) || 40,
     landlockAbi: landlockAbi(),
     lsms: hostLsms(),
     hardLimits: parseHardLimits(read('/proc/self/limits')),
+    inotifyLimits: exists('/proc/sys/user/max_inotify_instances'),
   };
   return known;
 }
@@ -103,8 +95,11 @@ export function hostFacts(): HostFacts {
 function hostLsms(): string[] {
   const listed = read('/sys/kernel/security/lsm').trim();
   if (listed !== '') return listed.split(',');
-  // securityfs is often not mounted in containers: the proc directory of an LSM tells as well.
-  return exists('/proc/self/attr/apparmor') ? ['apparmor'] : [];
+  // securityfs is often not mounted in containers: other files of an LSM tell as well.
+  return [
+    ...(exists('/proc/self/attr/apparmor') ? ['apparmor'] : []),
+    ...(exists('/sys/fs/selinux/enforce') ? ['selinux'] : []),
+  ];
 }
 
 function exists(path: string): boolean {

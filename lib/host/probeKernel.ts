@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { arch } from 'node:os';
+import { atLeast, kernelFloor, parseKernel } from '../kernelVersion.js';
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,
@@ -22,9 +23,6 @@ import {
 import type { ProbeItem } from './probe.js';
 import { attempt, type Finding } from './probeItem.js';
 
-/** Oldest kernel that ringfort runs on. */
-export const kernelFloor = [5, 14] as const;
-
 /** Landlock ABI that has every right ringfort uses: scopes for signals and abstract sockets. */
 const wholeLandlock = 6;
 
@@ -45,10 +43,8 @@ export function probeKernel(release: string): ProbeItem[] {
 
 /** The version against the floor, of a release such as `6.18.44-generic`. */
 export function kernelVersion(release: string): Finding {
-  const [major = 0, minor = 0] = release.split('.').map((part) => Number.parseInt(part, 10));
-  const [floorMajor, floorMinor] = kernelFloor;
   const detail = `${release} (${arch()})`;
-  return major > floorMajor || (major === floorMajor && minor >= floorMinor)
+  return atLeast(parseKernel(release), kernelFloor)
     ? { detail }
     : { status: 'missing', detail, mend: newer };
 }

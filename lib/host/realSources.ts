@@ -49,7 +49,8 @@ export function realSources<S extends Spec>(spec: S): S {
   const kind = rootKind(spec);
   return {
     ...spec,
-    ...(kind === 'directory' && spec.root && { root: { ...spec.root, path: real(spec.root.path) } }),
+    ...(kind === 'directory' &&
+      spec.root && { root: { ...spec.root, path: real(spec.root.path) } }),
     ...(kind === 'overlay' && { annotations: realOverlay(spec) }),
     ...(spec.mounts && { mounts: spec.mounts.map(realMount) }),
   };

@@ -1,19 +1,25 @@
-import { readdirSync, readFileSync, statfsSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, realpathSync, statfsSync, statSync } from 'node:fs';
 import { release } from 'node:os';
+import { atLeast, type KernelVersion, parseKernel } from '../kernelVersion.js';
 import type { Facts, RootFacts } from '../policy/facts.js';
 import { namespaceMode } from '../spec/namespaces.js';
 import { isWithin, overlayLayers, rootKind } from '../spec/rootKind.js';
 import { isBind } from '../spec/rules/mounts.js';
 import type { Spec, SpecMount } from '../spec/types.js';
 import { hostEntries } from './hostEntries.js';
+import { mountPoints } from './mountPoints.js';
 import { walkInRoot } from './walk.js';
-
-export { checkSources } from './checkSources.js';
 
 /** What the host must be asked about a spec's mounts. */
 export type SpecFacts = Pick<
   Facts,
-  'hostEntries' | 'root' | 'fileSources' | 'expandedMasks' | 'notIdmappable' | 'resolvConf'
+  | 'hostEntries'
+  | 'root'
+  | 'fileSources'
+  | 'expandedMasks'
+  | 'notIdmappable'
+  | 'unmappedBelow'
+  | 'resolvConf'
 >;
 
 /**
@@ -26,7 +32,8 @@ export function rootFacts(spec: Spec): SpecFacts {
     root: lookUpPlaces(spec),
     fileSources: fileSources(spec),
     expandedMasks: expandMasks(spec.linux.maskedPaths ?? []),
-    notIdmappable: notIdmappable(hostPaths(spec)),
+    notIdmappable: new Set(hostPaths(spec).filter(refusesIdmap)),
+    unmappedBelow: unmappedBelow(spec),
   };
   if (namespaceMode(spec.linux.namespaces, 'network') !== 'new') {
     const resolvConf = read('/etc/resolv.conf');
@@ -111,7 +118,7 @@ function pathsOf(mount: SpecMount): string[] {
  * (the FS_ALLOW_IDMAP flag of each). One that is not listed is not mapped, which shows owners as
  * nobody and is never more than was asked.
  */
-const idmappable: Readonly<Record<number, readonly [number, number]>> = {
+const idmappable: Readonly<Record<number, KernelVersion>> = {
   61267: [5, 12], // ext2, ext3, ext4
   1481003842: [5, 12], // xfs
   19780: [5, 12], // vfat
@@ -125,14 +132,30 @@ const idmappable: Readonly<Record<number, readonly [number, number]>> = {
   3393526350: [6, 7], // bcachefs
 };
 
-function notIdmappable(paths: readonly string[]): Set<string> {
+function refusesIdmap(path: string): boolean {
+  // devtmpfs says that it is tmpfs, and refuses; a device's owner does not matter anyway.
+  if (kindOf(path) === 'device') return true;
   const [major = 0, minor = 0] = release().split('.').map(Number);
+  const since = idmappable[statfsSync(path).type];
+  return since === undefined || major < since[0] || (major === since[0] && minor < since[1]);
+}
+
+/** Sources of binds that have a mount below them which refuses to be idmapped, or to be asked. */
+function unmappedBelow(spec: Spec): Set<string> {
+  const sources = (spec.mounts ?? []).filter(isBind).map(({ source = '/' }) => source);
+  if (sources.length === 0) return new Set();
+  const refuses = (path: string) => {
+    try {
+      return refusesIdmap(path);
+    } catch {
+      return true;
+    }
+  };
+  const points = mountPoints();
   return new Set(
-    paths.filter((path) => {
-      // devtmpfs says that it is tmpfs, and refuses; a device's owner does not matter anyway.
-      if (kindOf(path) === 'device') return true;
-      const since = idmappable[statfsSync(path).type];
-      return since === undefined || major < since[0] || (major === since[0] && minor < since[1]);
+    sources.filter((source) => {
+      const top = realpathSync(source);
+      return points.some((path) => path !== top && isWithin(path, top) && refuses(path));
     }),
   );
 }

@@ -1,33 +1,47 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { NotFoundError } from '../errors.js';
+import { invalid, NotFoundError } from '../errors.js';
 import type { OverlayRoot } from '../options.js';
 import { annotation } from '../spec/annotations.js';
 import type { Spec, SpecUser } from '../spec/types.js';
-import { Resolve } from '../sys/constants.js';
+import { OpenFlags, Resolve } from '../sys/constants.js';
 import { openat2 } from '../sys/files.js';
 
 /** More than any honest /etc/passwd; a hostile one is not read further. */
 const maxBytes = 4 << 20;
 
+/** NGROUPS_MAX: setgroups(2). */
+const maxGroups = 65536;
+
+/** What a root can do to us on the way to a file; the last where it is changed meanwhile. */
+const unreadable = ['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES', 'EAGAIN'];
+
+function readOpen(found: number, size: number): string {
+  const fd = openSync(`/proc/self/fd/${found}`, constants.O_RDONLY);
+  try {
+    const buffer = Buffer.alloc(size);
+    return buffer.toString('utf8', 0, readSync(fd, buffer, 0, size, 0));
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** Reads a file of a root that may be hostile: links stay inside, only regular files, bounded. */
 function readInRoot(root: string, path: string): string | undefined {
   const dir = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    const fd = openat2(dir, path, {
-      flags: constants.O_RDONLY | constants.O_NONBLOCK,
+    // Opened for reading only when it is known to be a file: to open a device can mean to use it.
+    const found = openat2(dir, path, {
+      flags: OpenFlags.O_PATH,
       resolve: Resolve.RESOLVE_IN_ROOT | Resolve.RESOLVE_NO_MAGICLINKS,
     });
     try {
-      const { size } = fstatSync(fd);
-      if (!fstatSync(fd).isFile() || size > maxBytes) return undefined;
-      const buffer = Buffer.alloc(size);
-      return buffer.toString('utf8', 0, readSync(fd, buffer, 0, size, 0));
+      const stats = fstatSync(found);
+      return stats.isFile() && stats.size <= maxBytes ? readOpen(found, stats.size) : undefined;
     } finally {
-      closeSync(fd);
+      closeSync(found);
     }
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes((error as NodeJS.ErrnoException).code ?? ''))
-      return undefined;
+    if (unreadable.includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
     throw error;
   } finally {
     closeSync(dir);
@@ -71,9 +85,13 @@ function groupId(spec: Spec, word: string): number {
 
 /** The groups that list the user as a member (group(5)). */
 function memberships(spec: Spec, user: string): number[] {
-  return entries(spec, 'etc/group')
+  const gids = entries(spec, 'etc/group')
     .filter(([, , , members]) => (members ?? '').split(',').includes(user))
     .flatMap(([, , gid]) => id(gid) ?? []);
+  const groups = [...new Set(gids)];
+  if (groups.length > maxGroups)
+    throw invalid('user', `a user of at most ${maxGroups} groups`, groups.length);
+  return groups;
 }
 
 /**

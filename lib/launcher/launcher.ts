@@ -44,6 +44,8 @@ export class LauncherClient {
   readonly #channel: Channel;
   readonly #launches = new Map<number, LaunchEvents>();
   readonly #setups: { resolve: (errno: number) => void; reject: (error: Error) => void }[] = [];
+  /** Launches that have neither failed nor ended. */
+  readonly #working = new Set<number>();
   readonly #queue: Queued[] = [];
   #nextId = 1;
   #gone: ContainerGoneError | undefined;
@@ -114,7 +116,8 @@ export class LauncherClient {
     if (this.#gone !== undefined) throw this.#gone;
     const id = this.#nextId++;
     this.#launches.set(id, events);
-    if (this.#launches.size === 1) this.#channel.ref();
+    this.#working.add(id);
+    this.#channel.ref();
     this.#post({ type: request.launch, id, arg: 0, plan, fds, events });
     return id;
   }
@@ -195,7 +198,7 @@ export class LauncherClient {
     }
     if (report.type === reportType.ready) {
       this.#setups.shift()?.resolve(report.error);
-      if (this.#launches.size === 0) this.#channel.unref();
+      this.#release();
       return;
     }
     const events = this.#launches.get(report.id);
@@ -211,8 +214,10 @@ export class LauncherClient {
       case reportType.running:
         return events.running(report, fds[0] ?? -1);
       case reportType.failed:
+        this.#release(report.id);
         return events.failed(report);
       case reportType.exited:
+        this.#release(report.id);
         return events.exited(report);
       case reportType.pty:
         return events.pty(fds[0] ?? -1);
@@ -224,7 +229,16 @@ export class LauncherClient {
 
   #forget(id: number): void {
     this.#launches.delete(id);
-    if (this.#launches.size === 0) this.#channel.unref();
+    this.#release(id);
+  }
+
+  /**
+   * Only what somebody waits for keeps the event loop alive: a teardown goes on without it, and at
+   * the end of this environment the addon waits for the launcher.
+   */
+  #release(id?: number): void {
+    if (id !== undefined) this.#working.delete(id);
+    if (this.#working.size === 0 && this.#setups.length === 0) this.#channel.unref();
   }
 
   #onExit(): void {

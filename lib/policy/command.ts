@@ -2,9 +2,9 @@ import { posix } from 'node:path';
 import { invalid, PermissionError } from '../errors.js';
 import type { PlanBuilder } from '../plan/builder.js';
 import type { Slot } from '../plan/steps.js';
-import { defaultPath } from '../spec/defaults.js';
+import { defaultPath, defaultRlimits } from '../spec/defaults.js';
 import { rlimInfinity, rlimitNames } from '../spec/names.js';
-import type { SpecProcess } from '../spec/types.js';
+import type { SpecProcess, SpecRlimit } from '../spec/types.js';
 import { RLIM_INFINITY } from '../sys/processConstants.js';
 import type { Facts } from './facts.js';
 
@@ -13,15 +13,28 @@ function limitValue(value: number): bigint {
 }
 
 /**
+ * A default bounds from above, so a lower limit of this process does as well; but not for core
+ * files, where 0 would let the host's handler start (core(5)).
+ */
+function softLimit({ type, soft, hard }: SpecRlimit, ceiling: number): number {
+  const isDefault = defaultRlimits.some(
+    (each) => each.type === type && each.soft === soft && each.hard === hard,
+  );
+  return isDefault && type !== 'RLIMIT_CORE' ? Math.min(soft, ceiling) : soft;
+}
+
+/**
  * Resource limits and umask. Nobody here can raise a hard limit, so a lower one of this process
  * stays; a soft limit above it cannot be had.
  * @throws PermissionError `ERR_RLIMIT_TOO_HIGH`
  */
 export function planLimits(builder: PlanBuilder, process: SpecProcess, facts: Facts): void {
-  for (const { type, soft, hard } of process.rlimits ?? []) {
+  for (const limit of process.rlimits ?? []) {
+    const { type, hard } = limit;
     const resource = rlimitNames.indexOf(type);
     if (resource < 0) throw invalid('rlimits', 'a name such as RLIMIT_NOFILE', type);
     const ceiling = facts.hardLimits[type] ?? Number.POSITIVE_INFINITY;
+    const soft = softLimit(limit, ceiling);
     if (soft > ceiling) {
       throw new PermissionError(
         'ERR_RLIMIT_TOO_HIGH',

@@ -1,3 +1,4 @@
+import type { KernelVersion } from '../kernelVersion.js';
 import type { IdMapping } from '../spec/types.js';
 
 /** One entry of the host's root that a `rootfs: 'host'` container is shown. */
@@ -24,12 +25,9 @@ export interface RootFacts {
 export interface Facts {
   /** The launcher has CAP_SYS_ADMIN over the host's mounts: idmapped mounts, any bind source. */
   privileged: boolean;
-  /** `[6, 18]` */
-  kernel: readonly [number, number];
+  kernel: KernelVersion;
   /** Architecture of this process, as Node calls it. */
   arch: 'x64' | 'arm64';
-  /** Highest capability number (/proc/sys/kernel/cap_last_cap). */
-  lastCap: number;
   /** 0 when the kernel has no Landlock. */
   landlockAbi: number;
   /** Id maps of the new user namespace, chosen by host/ids; in the launcher's own ids. */
@@ -39,6 +37,8 @@ export interface Facts {
   denySetgroups: boolean;
   /** Host paths of the spec whose file system refuses idmapped mounts. */
   notIdmappable?: ReadonlySet<string>;
+  /** Host paths of the spec with something mounted below them that refuses it. */
+  unmappedBelow?: ReadonlySet<string>;
   /** The host's resolv.conf, where the container uses the host's network. */
   resolvConf?: string;
   /** Hard resource limits of this process by OCI name; a limit cannot be raised above them. */
@@ -49,6 +49,8 @@ export interface Facts {
   fileSources: ReadonlySet<string>;
   /** Masked paths whose glob (`cpu*`) was expanded against this host. */
   expandedMasks?: readonly string[];
+  /** The kernel bounds inotify per user namespace (/proc/sys/user). */
+  inotifyLimits?: boolean;
   /** LSMs of the host (/sys/kernel/security/lsm), for exec labels. */
   lsms: readonly string[];
 }

@@ -1,20 +1,22 @@
-import { invalid } from '../errors.js';
+import { invalid, UnsupportedError } from '../errors.js';
 import type { PlanBuilder } from '../plan/builder.js';
 import { bytes, type Slot, slot } from '../plan/steps.js';
 import { namespaceMode, namespaceOption } from '../spec/namespaces.js';
 import { rootKind } from '../spec/rootKind.js';
 import type { NamespaceType, Spec, SpecNamespace } from '../spec/types.js';
+import { CloneFlags } from '../sys/constants.js';
+import type { Facts } from './facts.js';
 
 /** `CLONE_NEW*` of each namespace type (namespaces(7)). */
-export const cloneFlag: Readonly<Record<NamespaceType, number>> = {
-  user: 0x10000000,
-  pid: 0x20000000,
-  mount: 0x00020000,
-  network: 0x40000000,
-  ipc: 0x08000000,
-  uts: 0x04000000,
-  cgroup: 0x02000000,
-  time: 0x00000080,
+const cloneFlag: Readonly<Record<NamespaceType, number>> = {
+  user: CloneFlags.CLONE_NEWUSER,
+  pid: CloneFlags.CLONE_NEWPID,
+  mount: CloneFlags.CLONE_NEWNS,
+  network: CloneFlags.CLONE_NEWNET,
+  ipc: CloneFlags.CLONE_NEWIPC,
+  uts: CloneFlags.CLONE_NEWUTS,
+  cgroup: CloneFlags.CLONE_NEWCGROUP,
+  time: CloneFlags.CLONE_NEWTIME,
 };
 
 /** Which of the plan's namespaces are new, joined or the host's. */
@@ -68,6 +70,26 @@ export function checkShown(spec: Spec): void {
       `'new', or its user namespace joined as well, beside a mount of ${type} on ${destination}`,
     );
   }
+}
+
+/**
+ * A new pid namespace ends with its first process; elsewhere only `cgroup.kill` reaches everything
+ * that a program has started.
+ * @param killable the container has a cgroup v2
+ * @throws UnsupportedError `ERR_CGROUP_UNAVAILABLE` where processes could outlive their container
+ */
+export function checkEnds(plan: NamespacePlan, killable: boolean): void {
+  if (killable || plan.fresh.has('pid')) return;
+  const option = namespaceOption('pid');
+  throw new UnsupportedError(
+    'ERR_CGROUP_UNAVAILABLE',
+    `${option}: expected 'new' without a cgroup v2, as nothing else would end all its processes`,
+    {
+      phase: 'cgroup',
+      option,
+      hint: 'leave it new, or have a cgroup v2 delegated (systemd-run --user --scope -p Delegate=yes …)',
+    },
+  );
 }
 
 /**
@@ -135,8 +157,26 @@ export function planCgroupNamespace(
     builder.add('child', { op: 'unshare', flags: cloneFlag.cgroup });
 }
 
-/** Hostname, loopback and sysctls of the new namespaces. */
-export function planNames(builder: PlanBuilder, spec: Spec, plan: NamespacePlan): void {
+/**
+ * What all processes of a container may have of inotify. It counts against the user who made the
+ * container, too (ucounts, 128 instances by default): without a bound, one container could leave
+ * none to the host's root.
+ */
+const inotifyBounds = { max_inotify_instances: '64', max_inotify_watches: '4096' } as const;
+
+/** Bounds, hostname, loopback and sysctls of the new namespaces. */
+export function planNames(
+  builder: PlanBuilder,
+  spec: Spec,
+  facts: Facts,
+  plan: NamespacePlan,
+): void {
+  if (plan.fresh.has('user') && facts.inotifyLimits === true) {
+    for (const [name, value] of Object.entries(inotifyBounds)) {
+      const file = `sys/user/${name}`;
+      builder.add('child', { op: 'procWrite', file, data: bytes(value), readBack: 1 });
+    }
+  }
   if (plan.fresh.has('uts')) {
     if (spec.hostname !== undefined)
       builder.add('child', { op: 'sethostname', name: spec.hostname });

@@ -2,12 +2,14 @@ import type { CgroupPlan } from '../cgroups/index.js';
 import { PlanBuilder } from '../plan/builder.js';
 import { type Plan, type Slot, wall } from '../plan/steps.js';
 import type { Spec, SpecProcess } from '../spec/types.js';
+import { Prctl } from '../sys/constants.js';
 import { killMask } from './capabilities.js';
 import { planExec, planLimits, planStdio } from './command.js';
 import type { Facts } from './facts.js';
 import { planLandlockRestrict, planLandlockRules } from './landlock.js';
 import { planMasks, planMounts, planRoot } from './mounts/index.js';
 import {
+  checkEnds,
   checkShown,
   planCgroupNamespace,
   planClone,
@@ -24,7 +26,7 @@ import {
   planLabel,
   planStatus,
 } from './privileges.js';
-import { planIdMaps, planRootIdentity, prctl } from './users.js';
+import { planIdMaps, planRootIdentity } from './users.js';
 
 /** Everything a plan is made from; the same input gives the same plan. */
 export interface PlanInput {
@@ -50,7 +52,6 @@ export interface CompiledPlan {
 
 /**
  * The whole launch in its order. Lines may move only where no reason stands beside them.
- * @see ../../../shared/security.md is the origin of the order; ARCHITECTURE.md tells it
  */
 export function compilePlan(input: PlanInput): CompiledPlan {
   const { spec, facts, init } = input;
@@ -61,6 +62,7 @@ export function compilePlan(input: PlanInput): CompiledPlan {
 
   // In its cgroup before it does anything, so that everything it does is charged and limited.
   const cgroup = input.planCgroup(b);
+  checkEnds(namespaces, cgroup.paths.unified !== undefined);
   planJoins(b, namespaces);
   planClone(b, namespaces, !cgroup.unshareCgroupNs);
   // The launcher writes the maps while the child waits; nothing can be done without ids.
@@ -76,7 +78,7 @@ export function compilePlan(input: PlanInput): CompiledPlan {
   const root = planRoot(b, spec, facts);
   const { devpts } = planMounts(b, spec, facts, root);
   // Through the launcher's proc, and before /proc/sys turns read-only.
-  planNames(b, spec, namespaces);
+  planNames(b, spec, facts, namespaces);
   // The last mounts: they cover what the ones before have brought.
   planMasks(b, spec, facts, root);
   if (root === undefined) b.waived |= wall.pivot;
@@ -88,20 +90,14 @@ export function compilePlan(input: PlanInput): CompiledPlan {
   if (init) {
     // Outside a pid namespace of its own, orphans come to our init only if it asks for them.
     if (!namespaces.fresh.has('pid'))
-      b.add('child', { op: 'prctl', option: prctl.childSubreaper, arg2: 1n, arg3: 0n });
+      b.add('child', { op: 'prctl', option: Prctl.PR_SET_CHILD_SUBREAPER, arg2: 1n, arg3: 0n });
     b.add('child', { op: 'fork', role: 0, keepCaps: killMask });
   }
   // From here on only the program's own process.
   b.add('child', { op: 'setsid' });
   const status = planStatus(b);
-  planLabel(b, process);
+  planLabel(b, process, facts);
   planIdentity(b, process, facts, filterCapabilities(process, input.filter !== undefined));
-  // A uid change clears both (prctl(2)).
-  b.add(
-    'child',
-    { op: 'prctl', option: prctl.dumpable, arg2: 0n, arg3: 0n },
-    { op: 'prctl', option: prctl.pdeathsig, arg2: 9n, arg3: 0n },
-  );
   // As the program's own user, so that its terminal and working directory are what it may have.
   planStdio(b, process, devpts);
   b.add('child', { op: 'chdir', path: process.cwd });

@@ -1,9 +1,10 @@
+import { UnsupportedError } from '../errors.js';
 import type { PlanBuilder } from '../plan/builder.js';
-import { type Slot, slot, wall } from '../plan/steps.js';
+import { bytes, type Slot, slot, wall } from '../plan/steps.js';
 import type { IdMapping, Spec, SpecProcess } from '../spec/types.js';
+import { Prctl } from '../sys/constants.js';
 import { capabilityMask } from './capabilities.js';
 import type { Facts } from './facts.js';
-import { prctl } from './users.js';
 
 interface CapabilityMasks {
   bounding: bigint;
@@ -14,7 +15,7 @@ interface CapabilityMasks {
 }
 
 /** The five sets of the spec as masks. */
-export function capabilityMasks(process: SpecProcess): CapabilityMasks {
+function capabilityMasks(process: SpecProcess): CapabilityMasks {
   const sets = process.capabilities ?? {};
   const of = (name: keyof CapabilityMasks) => capabilityMask(sets[name], `capabilities.${name}`);
   return {
@@ -50,12 +51,18 @@ export function planIdentity(
     'child',
     { op: 'setgid', gid },
     // Else leaving uid 0 would empty the permitted set before capset fills it (capabilities(7)).
-    { op: 'prctl', option: prctl.keepCaps, arg2: 1n, arg3: 0n },
+    { op: 'prctl', option: Prctl.PR_SET_KEEPCAPS, arg2: 1n, arg3: 0n },
     { op: 'setuid', uid },
   );
   planCapabilities(builder, masks, keep);
   if (process.noNewPrivileges === false) builder.waived |= wall.noNewPrivs;
   else builder.add('child', { op: 'noNewPrivs' });
+  // The uid change has cleared both (prctl(2)).
+  builder.add(
+    'child',
+    { op: 'prctl', option: Prctl.PR_SET_DUMPABLE, arg2: 0n, arg3: 0n },
+    { op: 'prctl', option: Prctl.PR_SET_PDEATHSIG, arg2: 9n, arg3: 0n },
+  );
 }
 
 function planCapabilities(builder: PlanBuilder, masks: CapabilityMasks, keep: bigint): void {
@@ -89,7 +96,7 @@ function hostId(map: readonly IdMapping[], id: number): number {
 }
 
 /** What /proc/self/status must say just before exec (proc_pid_status(5)). */
-export function statusLines(spec: Spec, process: SpecProcess, facts: Facts): string[] {
+function statusLines(spec: Spec, process: SpecProcess, facts: Facts): string[] {
   const masks = capabilityMasks(process);
   const { uid, gid, additionalGids = [] } = process.user;
   const lines = [
@@ -113,23 +120,35 @@ export function statusLines(spec: Spec, process: SpecProcess, facts: Facts): str
   return lines;
 }
 
-/** Exec label of the host's LSM, written through the launcher's own proc and read back. */
-export function planLabel(builder: PlanBuilder, process: SpecProcess): void {
-  const encode = (text: string) => new TextEncoder().encode(text);
-  if (process.apparmorProfile !== undefined && process.apparmorProfile !== '')
+/**
+ * Exec label of the host's LSM, written through the launcher's own proc.
+ * @throws UnsupportedError `ERR_LSM_UNAVAILABLE` where the host has no such LSM
+ */
+export function planLabel(builder: PlanBuilder, process: SpecProcess, facts: Facts): void {
+  const { apparmorProfile = '', selinuxLabel = '' } = process;
+  if (apparmorProfile !== '') {
+    checkLsm(facts, 'apparmor', 'apparmorProfile');
+    const data = bytes(`exec ${apparmorProfile}`);
     builder.add('child', {
       op: 'procWrite',
       file: 'self/attr/apparmor/exec',
-      data: encode(`exec ${process.apparmorProfile}`),
+      data,
       readBack: 0,
     });
-  if (process.selinuxLabel !== undefined && process.selinuxLabel !== '')
-    builder.add('child', {
-      op: 'procWrite',
-      file: 'self/attr/exec',
-      data: encode(process.selinuxLabel),
-      readBack: 1,
-    });
+  }
+  if (selinuxLabel !== '') {
+    checkLsm(facts, 'selinux', 'selinuxLabel');
+    const data = bytes(selinuxLabel);
+    builder.add('child', { op: 'procWrite', file: 'self/attr/exec', data, readBack: 1 });
+  }
+}
+
+function checkLsm(facts: Facts, lsm: string, option: string): void {
+  if (facts.lsms.includes(lsm)) return;
+  throw new UnsupportedError('ERR_LSM_UNAVAILABLE', `${option}: expected a host with ${lsm}`, {
+    phase: 'process',
+    option,
+  });
 }
 
 /**

@@ -1,11 +1,9 @@
 import type { PlanBuilder } from '../plan/builder.js';
 import { bytes } from '../plan/steps.js';
 import type { IdMapping, Spec } from '../spec/types.js';
+import { Prctl } from '../sys/constants.js';
 import type { Facts } from './facts.js';
 import type { NamespacePlan } from './namespaces.js';
-
-/** prctl(2) options. */
-export const prctl = { pdeathsig: 1, dumpable: 4, keepCaps: 8, childSubreaper: 36 } as const;
 
 function mapText(map: readonly IdMapping[]): Uint8Array {
   return bytes(
@@ -56,7 +54,7 @@ export function planRootIdentity(builder: PlanBuilder, facts: Facts, plan: Names
   }
   builder.add(
     'child',
-    { op: 'prctl', option: prctl.dumpable, arg2: 0n, arg3: 0n },
+    { op: 'prctl', option: Prctl.PR_SET_DUMPABLE, arg2: 0n, arg3: 0n },
     { op: 'newKeyring' },
   );
 }

@@ -1,4 +1,4 @@
-import { invalid } from '../errors.js';
+import { atLeast, type KernelVersion, parseKernel } from '../kernelVersion.js';
 import { Place } from '../spec/rules/place.js';
 import { abis, type Machine } from './abis.js';
 import { dockerProfile, ociSeccomp } from './rules.js';
@@ -117,7 +117,7 @@ export function resolveDockerProfile(
 ): OciSeccomp {
   dockerProfile(profile, at);
   const { archMap, ...rest } = profile as DockerProfile;
-  const kernel = versionNumber(context.kernelVersion);
+  const kernel = parseKernel(context.kernelVersion);
   const syscalls = rest.syscalls?.filter(
     ({ includes, excludes }) =>
       isIncluded(includes ?? {}, context, kernel) && !isExcluded(excludes ?? {}, context, kernel),
@@ -134,25 +134,26 @@ export function resolveDockerProfile(
 
 const goArchitecture: Readonly<Record<Machine, string>> = { x64: 'amd64', arm64: 'arm64' };
 
-function isIncluded(condition: DockerCondition, context: ProfileContext, kernel: number): boolean {
+function isIncluded(
+  condition: DockerCondition,
+  context: ProfileContext,
+  kernel: KernelVersion,
+): boolean {
   const { caps, arches, minKernel } = condition;
   if (arches && arches.length > 0 && !arches.includes(goArchitecture[context.arch])) return false;
-  if (minKernel && kernel < versionNumber(minKernel)) return false;
+  if (minKernel && !atLeast(kernel, parseKernel(minKernel))) return false;
   return (caps ?? []).every((name) => context.capabilities.includes(name));
 }
 
-function isExcluded(condition: DockerCondition, context: ProfileContext, kernel: number): boolean {
+function isExcluded(
+  condition: DockerCondition,
+  context: ProfileContext,
+  kernel: KernelVersion,
+): boolean {
   const { caps, arches, minKernel } = condition;
   if (arches?.includes(goArchitecture[context.arch])) return true;
-  if (minKernel && kernel >= versionNumber(minKernel)) return true;
+  if (minKernel && atLeast(kernel, parseKernel(minKernel))) return true;
   return (caps ?? []).some((name) => context.capabilities.includes(name));
-}
-
-/** Versions as numbers that compare as they do. */
-function versionNumber(version: string): number {
-  const [, major, minor] = /^(\d+)\.(\d+)/.exec(version) ?? [];
-  if (major === undefined) throw invalid('kernelVersion', "a version such as '6.18'", version);
-  return Number(major) * 2 ** 17 + Number(minor);
 }
 
 function copyProfile(profile: DockerProfile): OciSeccomp {

@@ -19,7 +19,9 @@ export const defaultUmask = 0o022;
 
 /**
  * Resource limits unless given. CORE is 1, not 0: only 1 keeps the kernel from starting a piped
- * core_pattern's handler on the host. @see core(5), getrlimit(2)
+ * core_pattern's handler on the host. What is pending counts against the user who made the
+ * container, too (ucounts): all of root's quota would leave the host's root no timer. @see core(5),
+ * getrlimit(2)
  */
 export const defaultRlimits: readonly SpecRlimit[] = [
   { type: 'RLIMIT_CORE', soft: 1, hard: 1 },
@@ -28,6 +30,7 @@ export const defaultRlimits: readonly SpecRlimit[] = [
   { type: 'RLIMIT_MSGQUEUE', soft: 0, hard: 0 },
   { type: 'RLIMIT_NICE', soft: 0, hard: 0 },
   { type: 'RLIMIT_RTPRIO', soft: 0, hard: 0 },
+  { type: 'RLIMIT_SIGPENDING', soft: 1024, hard: 1024 },
 ];
 
 /** `capabilities: 'image'`: what programs in container images are usually built to expect. */
@@ -51,6 +54,7 @@ export const defaultMaskedPaths: readonly string[] = [
   '/proc/kcore',
   '/proc/keys',
   '/proc/latency_stats',
+  '/proc/pressure',
   '/proc/sched_debug',
   '/proc/scsi',
   '/proc/timer_list',

@@ -1,4 +1,5 @@
-// The addon's parts, each with state per environment only: worker threads and Jest load it several times.
+// The addon's parts, each with state per environment only: worker threads and Jest load it several
+// times.
 #include <napi.h>
 
 #include "addon/parts.h"

@@ -31,8 +31,8 @@ struct Exec {
   int error;
 };
 
-// Runs in Node's memory while the calling thread is suspended (CLONE_VM | CLONE_VFORK): only raw
-// calls, and nothing that Node would miss afterwards.
+// Runs in Node's memory while the calling thread is suspended (CLONE_VM | CLONE_VFORK): only calls
+// that signal-safety(7) lists, and nothing that Node would miss afterwards.
 int RunExec(void* raw) {
   auto* exec = static_cast<Exec*>(raw);
   // Out of the way first: the sources may themselves be 3 or 4.

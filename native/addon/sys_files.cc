@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 #include "addon/sys.h"
+#include "syscall_numbers.h"
 
 namespace ringfort {
 namespace {
 
-constexpr long kOpenat2 = 437;
 constexpr int kOfdSetlk = 37;   // F_OFD_SETLK
 constexpr int kOfdSetlkw = 38;  // F_OFD_SETLKW
 
@@ -21,7 +21,7 @@ int64_t Openat(int32_t dirfd, const Text& path, uint32_t flags) {
 
 // struct open_how: flags, mode, resolve
 int64_t Openat2(int32_t dirfd, const Text& path, Words<uint64_t, 3> how) {
-  return Result(syscall(kOpenat2, dirfd, path.get(), how.data, 3 * sizeof(uint64_t)));
+  return Result(syscall(nr::openat2, dirfd, path.get(), how.data, 3 * sizeof(uint64_t)));
 }
 
 int64_t Write(int32_t fd, Bytes data) { return Result(write(fd, data.data, data.size)); }

@@ -1,21 +1,14 @@
-// Mounts: the classic calls and the mount API of Linux 5.2. Numbers are given here because the
-// C library and headers of the oldest supported build (Debian 11) do not have all of them; from
-// 424 on a call has the same number on every architecture that ringfort is built for.
+// Mounts: the classic calls and the mount API of Linux 5.2.
 #include <sys/mount.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "addon/sys.h"
+#include "syscall_numbers.h"
 
 namespace ringfort {
 namespace {
 
-constexpr long kOpenTree = 428;
-constexpr long kMoveMount = 429;
-constexpr long kFsopen = 430;
-constexpr long kFsconfig = 431;
-constexpr long kFsmount = 432;
-constexpr long kMountSetattr = 442;
 constexpr unsigned kFsconfigSetBinary = 2;
 
 int64_t Mount(const OptionalText& source, const Text& target, const OptionalText& type,
@@ -30,40 +23,40 @@ int64_t PivotRoot(const Text& new_root, const Text& put_old) {
 }
 
 int64_t Fsopen(const Text& type, uint32_t flags) {
-  return Result(syscall(kFsopen, type.get(), flags));
+  return Result(syscall(nr::fsopen, type.get(), flags));
 }
 
 int64_t Fsconfig(int32_t fd, uint32_t command, const OptionalText& key, const OptionalText& value,
                  int32_t aux) {
   // with this command the kernel reads aux bytes, however long the value is
   if (command == kFsconfigSetBinary) return -EINVAL;
-  return Result(syscall(kFsconfig, fd, command, key.get(), value.get(), aux));
+  return Result(syscall(nr::fsconfig, fd, command, key.get(), value.get(), aux));
 }
 
 int64_t FsconfigBinary(int32_t fd, const Text& key, Bytes value) {
   if (value.size > static_cast<size_t>(std::numeric_limits<int>::max())) return -EINVAL;
-  return Result(syscall(kFsconfig, fd, kFsconfigSetBinary, key.get(), value.data,
+  return Result(syscall(nr::fsconfig, fd, kFsconfigSetBinary, key.get(), value.data,
                         static_cast<int>(value.size)));
 }
 
 int64_t Fsmount(int32_t fd, uint32_t flags, uint32_t attributes) {
-  return Result(syscall(kFsmount, fd, flags, attributes));
+  return Result(syscall(nr::fsmount, fd, flags, attributes));
 }
 
 int64_t MoveMount(int32_t from_dirfd, const Text& from_path, int32_t to_dirfd, const Text& to_path,
                   uint32_t flags) {
   return Result(
-      syscall(kMoveMount, from_dirfd, from_path.get(), to_dirfd, to_path.get(), flags));
+      syscall(nr::move_mount, from_dirfd, from_path.get(), to_dirfd, to_path.get(), flags));
 }
 
 int64_t OpenTree(int32_t dirfd, const Text& path, uint32_t flags) {
-  return Result(syscall(kOpenTree, dirfd, path.get(), flags));
+  return Result(syscall(nr::open_tree, dirfd, path.get(), flags));
 }
 
 // struct mount_attr: attr_set, attr_clr, propagation, userns_fd
 int64_t MountSetattr(int32_t dirfd, const Text& path, uint32_t flags, Words<uint64_t, 4> attr) {
   return Result(
-      syscall(kMountSetattr, dirfd, path.get(), flags, attr.data, 4 * sizeof(uint64_t)));
+      syscall(nr::mount_setattr, dirfd, path.get(), flags, attr.data, 4 * sizeof(uint64_t)));
 }
 
 }  // namespace

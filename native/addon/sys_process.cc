@@ -4,13 +4,11 @@
 #include <unistd.h>
 
 #include "addon/sys.h"
+#include "syscall_numbers.h"
 
 namespace ringfort {
 namespace {
 
-constexpr long kPidfdSendSignal = 424;
-constexpr long kPidfdOpen = 434;
-constexpr long kLandlockCreateRuleset = 444;
 constexpr uint32_t kCapabilityVersion3 = 0x20080522;
 constexpr unsigned kSeccompSetModeFilter = 1;
 constexpr unsigned kLandlockCreateRulesetVersion = 1;
@@ -40,10 +38,12 @@ int64_t Setdomainname(const Text& name) {
   return Result(syscall(SYS_setdomainname, name.get(), name.value.size()));
 }
 
-int64_t PidfdOpen(int32_t pid, uint32_t flags) { return Result(syscall(kPidfdOpen, pid, flags)); }
+int64_t PidfdOpen(int32_t pid, uint32_t flags) {
+  return Result(syscall(nr::pidfd_open, pid, flags));
+}
 
 int64_t PidfdSendSignal(int32_t pidfd, int32_t signal) {
-  return Result(syscall(kPidfdSendSignal, pidfd, signal, nullptr, 0u));
+  return Result(syscall(nr::pidfd_send_signal, pidfd, signal, nullptr, 0u));
 }
 
 int64_t Prctl(int32_t option, uint64_t arg2, uint64_t arg3, uint64_t arg4, uint64_t arg5) {
@@ -78,7 +78,8 @@ int64_t Prlimit(int32_t pid, uint32_t resource, Words<uint64_t, 2> fresh, Words<
 }
 
 int64_t LandlockAbi() {
-  return Result(syscall(kLandlockCreateRuleset, nullptr, size_t{0}, kLandlockCreateRulesetVersion));
+  return Result(syscall(nr::landlock_create_ruleset, nullptr, size_t{0},
+                        kLandlockCreateRulesetVersion));
 }
 
 }  // namespace

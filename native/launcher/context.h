@@ -14,13 +14,16 @@ struct ChildReport {
   volatile int32_t mainStatus;   // this wait status
 };
 
+// Namespaces that a prepare section may join, and come back from.
+constexpr int kJoinables = 6;
+
 // Descriptors the launcher opened at its start and keeps.
 struct Home {
   int host;       // the host's root directory
   int proc;       // its own view of proc
   int hostMounts; // mount namespace that prepare steps act in
   int homeMounts; // mount namespace that children are born in
-  int self[7];    // its own namespaces, to come back after a join (order: join.cc)
+  int self[kJoinables];  // its own namespaces, to come back after a join (namespaces.cc)
   bool ownUser;   // it lives in a user namespace of its own (ordinary user)
 };
 
@@ -67,7 +70,7 @@ inline int OpenBelow(const Context& c, uint64_t slot, const char* path, uint64_t
   return OpenAt2(SlotFd(c, slot), path, flags, resolve, mode);
 }
 
-// files.cc, mounts.cc, namespaces.cc, process.cc, privileges.cc: one function a step.
+// files.cc, mounts.cc, namespaces.cc, process.cc, privileges.cc, devices.cc: one function a step.
 #define STEP(name, signature, sides, needs, raises) int Step_##name(Context& c, const Arg* a);
 #include "steps.def"
 #undef STEP
@@ -78,10 +81,13 @@ int RunStep(Context& c, const StepView& step);
 int RunSection(Context& c, const SectionView& section, uint32_t* failed);
 // files.cc: a path below proc; `self/x` means the child when the launcher uses it.
 int ProcPath(const Context& c, const char* file, char* path, size_t room);
-// namespaces.cc: undoes the joins of a prepare section.
+// namespaces.cc: undoes the joins of a prepare section; fills Home::self, which that needs.
 void ReturnFromJoins(Context& c);
+int OpenOwnNamespaces(Home* home);
 // mounts.cc: prepare steps that clone host mounts must be in the host's mount namespace.
 int EnterHostMounts(Context& c);
+// mounts.cc: pivot_root into a mount, and away with the old root.
+int PivotInto(int root);
 // init.cc
 [[noreturn]] void RunInit(Context& c, int mainPid, ForkRole role, uint64_t keepCaps);
 

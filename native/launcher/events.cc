@@ -4,13 +4,6 @@
 namespace ringfort {
 namespace {
 
-ReportHeader NewReport(Report type, const Container& c) {
-  ReportHeader report = {};
-  report.type = static_cast<uint32_t>(type);
-  report.id = c.id;
-  return report;
-}
-
 // The child's end of the socket is closed: it has executed its program, or it is dead.
 void Settle(Launcher& l, Container& c) {
   Unwatch(l, &c.sync);
@@ -24,7 +17,7 @@ void Settle(Launcher& l, Container& c) {
     return;
   }
   c.state = State::running;
-  ReportHeader report = NewReport(Report::running, c);
+  ReportHeader report = NewReport(Report::running, c.id);
   report.pid = c.pid;
   Send(l.socket, report, nullptr, c.pidfd);
 }
@@ -34,29 +27,25 @@ void Settle(Launcher& l, Container& c) {
 void OnSync(Launcher& l, Container& c) {
   for (;;) {
     char word;
-    struct {
-      CmsgHeader head;
-      int fd, pad;
-    } control;
+    CmsgFd control;
     IoVec iov{&word, 1};
     MsgHeader message{nullptr, 0, &iov, 1, &control, sizeof control, 0};
-    constexpr long kDontWait = 0x40, kCmsgCloexec = 0x40000000;
-    long n = Sys(__NR_recvmsg, c.sync, P(&message), kDontWait | kCmsgCloexec);
+    long n = Sys(__NR_recvmsg, c.sync, P(&message), kMsgDontwait | kMsgCmsgCloexec);
     if (n == -kEintr) continue;
     if (n == -kEagain) return;
     if (n <= 0) return Settle(l, c);
     if (message.controllen < sizeof(CmsgHeader) + sizeof(int)) continue;
-    Send(l.socket, NewReport(Report::pty, c), nullptr, control.fd);
+    Send(l.socket, NewReport(Report::pty, c.id), nullptr, control.fd);
     Close(control.fd);
   }
 }
 
 void OnExit(Launcher& l, Container& c) {
-  constexpr long kPidfd = 3, kExited = 4, kNoHang = 1, kAll = 0x40000000;
+  constexpr long kPPidfd = 3;
   SignalInfo info = {};
   RUsage usage = {};
   long error;
-  do error = Sys(__NR_waitid, kPidfd, c.pidfd, P(&info), kExited | kNoHang | kAll, P(&usage));
+  do error = Sys(__NR_waitid, kPPidfd, c.pidfd, P(&info), kWexited | kWnohang | kWall, P(&usage));
   while (error == -kEintr);
   if (error != 0 || info.pid == 0) return;
   if (c.sync >= 0) OnSync(l, c);
@@ -66,7 +55,7 @@ void OnExit(Launcher& l, Container& c) {
   if (c.report->mainEnded != 0) status = c.report->mainStatus;
   bool failed = c.state == State::failed;
   c.state = State::ended;
-  ReportHeader report = NewReport(failed ? Report::failed : Report::exited, c);
+  ReportHeader report = NewReport(failed ? Report::failed : Report::exited, c.id);
   report.section = c.failedSection;
   report.step = c.failedStep;
   report.error = -c.failedError;

@@ -79,8 +79,8 @@ int Step_create(Context& c, const Arg* a) {
   const char* name;
   int parent = OpenParent(c, a[0].number, a[1].text, &name);
   if (parent < 0) return parent;
-  long fd = Sys(__NR_openat, parent, P(name), kOWriteOnly | kOCreat | kOExcl | kONofollow | kOCloexec,
-                static_cast<long>(a[2].number));
+  constexpr long kNew = kOWriteOnly | kOCreat | kOExcl | kONofollow | kOCloexec;
+  long fd = Sys(__NR_openat, parent, P(name), kNew, static_cast<long>(a[2].number));
   Close(parent);
   if (fd < 0) return static_cast<int>(fd);
   int error = a[3].size == 0 ? 0 : WriteAll(static_cast<int>(fd), a[3]);

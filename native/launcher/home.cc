@@ -7,13 +7,18 @@ constexpr uint64_t kNosuid = 2, kNodev = 4, kNoexec = 8;
 
 int Open(const char* path, uint64_t flags) { return OpenAt2(kAtFdCwd, path, flags, 0); }
 
+int UnshareMounts() {
+  return static_cast<int>(Sys(__NR_unshare, static_cast<long>(kCloneNewns)));
+}
+
 int MountTmpfs() {
-  long fs = Sys(nr::fsopen, P("tmpfs"), 1);
+  long fs = Sys(nr::fsopen, P("tmpfs"), kFsopenCloexec);
   if (fs < 0) return static_cast<int>(fs);
   long error = Sys(nr::fsconfig, fs, kFsconfigString, P("mode"), P("0755"), 0);
   if (error == 0) error = Sys(nr::fsconfig, fs, kFsconfigString, P("size"), P("64k"), 0);
   if (error == 0) error = Sys(nr::fsconfig, fs, kFsconfigCreate, 0, 0, 0);
-  long mount = error != 0 ? error : Sys(nr::fsmount, fs, 1, kNosuid | kNodev | kNoexec);
+  constexpr long kAttributes = kNosuid | kNodev | kNoexec;
+  long mount = error != 0 ? error : Sys(nr::fsmount, fs, kFsmountCloexec, kAttributes);
   Close(static_cast<int>(fs));
   return static_cast<int>(mount);
 }
@@ -32,23 +37,6 @@ int BringAlong(int root, const char* name, const char* path) {
   return static_cast<int>(error);
 }
 
-int EnterNewRoot(int root) {
-  if (long error = Sys(__NR_fchdir, root)) return static_cast<int>(error);
-  if (long error = Sys(__NR_pivot_root, P("."), P("."))) return static_cast<int>(error);
-  if (long error = Sys(__NR_umount2, P("."), kMntDetach)) return static_cast<int>(error);
-  return static_cast<int>(Sys(__NR_chdir, P("/")));
-}
-
-int OpenSelf(Home* home) {
-  const char* const names[] = {"self/ns/net", "self/ns/ipc",    "self/ns/uts",
-                               "self/ns/pid", "self/ns/cgroup", "self/ns/time"};
-  for (int i = 0; i < 6; i++) {
-    home->self[i] = OpenAt2(home->proc, names[i], kOReadOnly, 0);
-    if (home->self[i] < 0 && i != 5) return home->self[i];  // time namespaces may be compiled out
-  }
-  return 0;
-}
-
 }  // namespace
 
 int CleanSelf(int socket, int lock) {
@@ -57,9 +45,9 @@ int CleanSelf(int socket, int lock) {
     uint64_t handler, flags, restorer, mask;
   } fallback = {};
   for (long number = 1; number <= 64; number++)
-    Sys(__NR_rt_sigaction, number, P(&fallback), 0, 8);
+    Sys(__NR_rt_sigaction, number, P(&fallback), 0, kSigsetSize);
   uint64_t none = 0;
-  Sys(__NR_rt_sigprocmask, 2, P(&none), 0, 8);
+  Sys(__NR_rt_sigprocmask, kSigSetmask, P(&none), 0, kSigsetSize);
   Sys(__NR_setsid);
   Sys(__NR_umask, 0022);
   Sys(__NR_prctl, kPrSetName, P("ringfort"));
@@ -94,14 +82,14 @@ int MakeHome(Home* home) {
   if (home->hostMounts < 0) return home->hostMounts;
   // Where a user namespace does not own the host's mounts, it may clone only from a copy of them.
   if (Sys(__NR_setns, home->hostMounts, static_cast<long>(kCloneNewns)) != 0) {
-    if (long error = Sys(__NR_unshare, static_cast<long>(kCloneNewns))) return static_cast<int>(error);
+    if (int error = UnshareMounts()) return error;
     Close(home->hostMounts);
     home->hostMounts = Open("/proc/self/ns/mnt", kOReadOnly);
     if (home->hostMounts < 0) return home->hostMounts;
   }
   home->host = Open("/", kOPath | kODirectory);
   if (home->host < 0) return home->host;
-  if (long error = Sys(__NR_unshare, static_cast<long>(kCloneNewns))) return static_cast<int>(error);
+  if (int error = UnshareMounts()) return error;
   MountAttr attr{0, 0, kMsPrivate, 0};
   if (long error = Sys(nr::mount_setattr, kAtFdCwd, P("/"), kAtRecursive, P(&attr), sizeof attr))
     return static_cast<int>(error);
@@ -121,13 +109,13 @@ int MakeHome(Home* home) {
   attr = {kMountAttrReadonly, 0, 0, 0};
   if (long error = Sys(nr::mount_setattr, root, P(""), kAtEmptyPath, P(&attr), sizeof attr))
     return static_cast<int>(error);
-  if (int error = EnterNewRoot(root)) return error;
+  if (int error = PivotInto(root)) return error;
   Close(root);
   home->proc = Open("/proc", kOPath | kODirectory);
   if (home->proc < 0) return home->proc;
   home->homeMounts = OpenAt2(home->proc, "self/ns/mnt", kOReadOnly, 0);
   if (home->homeMounts < 0) return home->homeMounts;
-  if (int error = OpenSelf(home)) return error;
+  if (int error = OpenOwnNamespaces(home)) return error;
   return static_cast<int>(Sys(__NR_prctl, kPrSetDumpable, 0, 0, 0, 0));
 }
 

@@ -13,9 +13,8 @@ void DropTo(uint64_t keepCaps) {
 
 // Whether the launcher still holds its end of the socket.
 bool LauncherLives(int sync) {
-  constexpr long kPeekDontWait = 0x42;
   char byte;
-  return Sys(__NR_recvfrom, sync, P(&byte), 1, kPeekDontWait) == -kEagain;
+  return Sys(__NR_recvfrom, sync, P(&byte), 1, kMsgPeek | kMsgDontwait) == -kEagain;
 }
 
 [[noreturn]] void End(Context& c, int status) {
@@ -28,10 +27,9 @@ bool LauncherLives(int sync) {
 }
 
 void Reap(Context& c, int mainPid) {
-  constexpr long kNoHang = 1, kAll = 0x40000000;
   for (;;) {
     int status;
-    long pid = Sys(__NR_wait4, -1, P(&status), kNoHang | kAll, 0);
+    long pid = Sys(__NR_wait4, -1, P(&status), kWnohang | kWall, 0);
     if (pid == -kEintr) continue;
     if (pid <= 0) return;
     if (pid == mainPid) End(c, status);
@@ -52,7 +50,7 @@ void RunInit(Context& c, int mainPid, ForkRole role, uint64_t keepCaps) {
   const uint64_t all = ~uint64_t{0};
   for (;;) {
     SignalInfo info;
-    long number = Sys(__NR_rt_sigtimedwait, P(&all), P(&info), 0, 8);
+    long number = Sys(__NR_rt_sigtimedwait, P(&all), P(&info), 0, kSigsetSize);
     if (number == kSigchld) Reap(c, mainPid);
     else if (number > 0) Sys(__NR_kill, mainPid, number);
   }

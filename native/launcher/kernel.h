@@ -1,30 +1,10 @@
-// Kernel structures and numbers that this program uses. Declared here and not taken from the build
-// machine's headers, which may be older than the kernel it will run on.
+// Kernel structures and constants that this program uses. Declared here and not taken from the
+// build machine's headers, which may be older than the kernel it will run on.
 #pragma once
 #include <asm/unistd.h>
 #include <stdint.h>
 
-#define RF_NR(name, number) \
-  constexpr long name = number;
-
-namespace ringfort::nr {
-// Uniform over the architectures since Linux 5.x.
-RF_NR(pidfd_send_signal, 424)
-RF_NR(open_tree, 428)
-RF_NR(move_mount, 429)
-RF_NR(fsopen, 430)
-RF_NR(fsconfig, 431)
-RF_NR(fsmount, 432)
-RF_NR(pidfd_open, 434)
-RF_NR(clone3, 435)
-RF_NR(close_range, 436)
-RF_NR(openat2, 437)
-RF_NR(mount_setattr, 442)
-RF_NR(landlock_create_ruleset, 444)
-RF_NR(landlock_add_rule, 445)
-RF_NR(landlock_restrict_self, 446)
-}  // namespace ringfort::nr
-#undef RF_NR
+#include "syscall_numbers.h"
 
 namespace ringfort {
 
@@ -76,6 +56,10 @@ struct CmsgHeader {
   uint64_t len;
   int32_t level, type;
 };
+struct CmsgFd {  // unix(7): SCM_RIGHTS with one descriptor, and its padding
+  CmsgHeader head;
+  int32_t fd, pad;
+};
 struct EpollEvent {
   uint32_t events;
   uint64_t data;
@@ -120,7 +104,7 @@ constexpr uint32_t kODirectory = 040000, kONofollow = 0100000;
 #else
 constexpr uint32_t kODirectory = 0200000, kONofollow = 0400000;
 #endif
-constexpr uint32_t kSIfmt = 0170000, kSIfdir = 0040000, kSIfchr = 0020000, kSIfreg = 0100000;
+constexpr uint32_t kSIfmt = 0170000, kSIfdir = 0040000, kSIfchr = 0020000;
 constexpr uint64_t kResolveNoXdev = 1, kResolveNoMagiclinks = 2, kResolveNoSymlinks = 4,
                    kResolveBeneath = 8, kResolveInRoot = 16;
 constexpr uint64_t kMountAttrReadonly = 1;
@@ -129,17 +113,22 @@ constexpr uint32_t kMoveFromEmpty = 4, kMoveToEmpty = 0x40;
 constexpr uint32_t kFsconfigFlag = 0, kFsconfigString = 1, kFsconfigCreate = 6;
 constexpr uint32_t kMntDetach = 2;
 constexpr uint64_t kMsPrivate = 1u << 18;
-constexpr uint64_t kCloneVm = 0x100, kCloneVfork = 0x4000, kClonePidfd = 0x1000,
-                   kCloneNewns = 0x20000, kCloneNewcgroup = 0x2000000, kCloneNewuts = 0x4000000,
-                   kCloneNewipc = 0x8000000, kCloneNewuser = 0x10000000,
+constexpr uint64_t kClonePidfd = 0x1000, kCloneNewns = 0x20000, kCloneNewcgroup = 0x2000000,
+                   kCloneNewuts = 0x4000000, kCloneNewipc = 0x8000000, kCloneNewuser = 0x10000000,
                    kCloneNewpid = 0x20000000, kCloneNewnet = 0x40000000, kCloneNewtime = 0x80,
                    kCloneIntoCgroup = 0x200000000ull;
-constexpr int kEperm = 1, kEnoent = 2, kEsrch = 3, kEintr = 4, kEio = 5, kEbadf = 9, kEchild = 10,
-              kEagain = 11, kEnomem = 12, kEacces = 13, kEbusy = 16, kEexist = 17, kEnodev = 19,
-              kEnotdir = 20, kEinval = 22, kEnfile = 23, kEmfile = 24, kEnospc = 28, kEpipe = 32,
-              kE2big = 7, kEmsgsize = 90, kEproto = 71, kEnosys = 38;
+constexpr int kEnoent = 2, kEintr = 4, kEio = 5, kEbadf = 9, kEagain = 11, kEnomem = 12,
+              kEacces = 13, kEexist = 17, kEnodev = 19, kEnotdir = 20, kEinval = 22, kEpipe = 32,
+              kEnosys = 38, kEproto = 71;
 constexpr int kSigkill = 9, kSigchld = 17;
-constexpr uint32_t kEpollin = 1, kEpollerr = 8, kEpollhup = 16;
+constexpr long kSigSetmask = 2, kSigsetSize = 8;
+constexpr long kWnohang = 1, kWexited = 4, kWall = 0x40000000;
+constexpr long kMsgPeek = 2, kMsgDontwait = 0x40, kMsgNosignal = 0x4000,
+               kMsgCmsgCloexec = 0x40000000;
+constexpr int kSolSocket = 1, kScmRights = 1;
+constexpr long kFsopenCloexec = 1, kFsmountCloexec = 1;
+constexpr long kFdCloexec = 1, kFGetfd = 1, kFSetfd = 2;
+constexpr uint32_t kEpollin = 1;
 constexpr uint64_t kPrSetPdeathsig = 1, kPrSetDumpable = 4, kPrCapbsetDrop = 24,
                    kPrSetNoNewPrivs = 38, kPrCapAmbient = 47, kPrCapAmbientRaise = 2,
                    kPrSetName = 15;

@@ -148,7 +148,8 @@ int Attend(Launcher& l, Container& record, const PlanView& plan) {
   c.oomEvent = -1;
   record.failedSection = static_cast<uint32_t>(Section::attend);
   int error = RunSection(c, plan.section[1], &record.failedStep);
-  if (error == 0 && Write(record.sync, "g", 1) != 1) error = 0;  // dead already: its end says why
+  // A child that is dead already does not hear it; the end of its socket says why.
+  if (error == 0) Write(record.sync, "g", 1);
   return error;
 }
 
@@ -200,9 +201,7 @@ int Start(Launcher& l, Container& record, const Bytes& bytes, const PlanView& pl
 }
 
 ReportHeader Failure(uint32_t id, uint32_t section, uint32_t step, int error) {
-  ReportHeader report = {};
-  report.type = static_cast<uint32_t>(Report::failed);
-  report.id = id;
+  ReportHeader report = NewReport(Report::failed, id);
   report.section = section;
   report.step = step;
   report.error = -error;
@@ -256,11 +255,8 @@ void Launch(Launcher& l, Received& request) {
   if (error == 0 && record == nullptr) error = -kEnomem;
   if (error != 0) {
     CloseFds(&request);
-    ReportHeader report = Failure(id, fault.section, fault.step, error);
-    Send(l.socket, report);
-    report.type = static_cast<uint32_t>(Report::gone);
-    report.error = 0;
-    Send(l.socket, report);
+    Send(l.socket, Failure(id, fault.section, fault.step, error));
+    Send(l.socket, NewReport(Report::gone, id));
   } else {
     for (uint32_t i = 0; i < request.fdCount; i++) slots[i] = request.fds[i];
     record->state = State::starting;

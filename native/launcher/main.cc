@@ -11,9 +11,7 @@ constexpr int kSocket = 3, kLock = 4;
 constexpr int64_t kStopMs = 10000;
 
 void Ready(Launcher& l, const Received& request, int error) {
-  ReportHeader report = {};
-  report.type = static_cast<uint32_t>(Report::ready);
-  report.id = request.header.id;
+  ReportHeader report = NewReport(Report::ready, request.header.id);
   report.section = request.header.type;
   report.error = -error;
   Send(l.socket, report);
@@ -102,7 +100,7 @@ int Loop(Launcher& l) {
       if (left <= 0) return 1;
       if (wait < 0 || wait > left) wait = left;
     }
-    long n = Sys(__NR_epoll_pwait, l.poll, P(events), 16, wait, 0, 8);
+    long n = Sys(__NR_epoll_pwait, l.poll, P(events), 16, wait, 0, kSigsetSize);
     for (long i = 0; i < n; i++) OnEvent(l, events[i]);
   }
 }
@@ -114,11 +112,11 @@ int main() {
   using namespace ringfort;
   static Launcher l = {};
   l.socket = kSocket;
-  bool locked = Sys(__NR_fcntl, kLock, 1, 0) >= 0;
+  bool locked = Sys(__NR_fcntl, kLock, kFGetfd, 0) >= 0;
   // Later requests would fail anyway; Node learns of it by the end of the socket.
   if (CleanSelf(kSocket, locked ? kLock : -1) != 0) return 71;
-  Sys(__NR_fcntl, kSocket, 2, 1);
-  if (locked) Sys(__NR_fcntl, kLock, 2, 1);
+  Sys(__NR_fcntl, kSocket, kFSetfd, kFdCloexec);
+  if (locked) Sys(__NR_fcntl, kLock, kFSetfd, kFdCloexec);
   l.poll = static_cast<int>(Sys(__NR_epoll_create1, kOCloexec));
   if (l.poll < 0 || Watching(l, kSocket, Watch::socket, 0) != 0) return 71;
   return Loop(l);

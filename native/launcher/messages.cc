@@ -3,7 +3,6 @@
 namespace ringfort {
 namespace {
 
-constexpr int kSolSocket = 1, kScmRights = 1;
 constexpr uint32_t kMsgCtrunc = 8, kMsgTrunc = 0x20;
 alignas(16) uint8_t buffer[sizeof(RequestHeader) + kInlinePlanBytes];
 
@@ -18,8 +17,9 @@ void TakeFds(const MsgHeader& message, Received* out) {
     if (head.len < sizeof head || head.len > left) return;
     if (head.level == kSolSocket && head.type == kScmRights) {
       size_t count = (head.len - sizeof head) / sizeof(int);
+      const uint8_t* fds = at + sizeof head;
       for (size_t i = 0; i < count && out->fdCount <= kMaxFds; i++)
-        __builtin_memcpy(&out->fds[out->fdCount++], at + sizeof head + i * sizeof(int), sizeof(int));
+        __builtin_memcpy(&out->fds[out->fdCount++], fds + i * sizeof(int), sizeof(int));
     }
     size_t step = Aligned(head.len);
     if (step > left) return;
@@ -42,12 +42,11 @@ bool ParseMessage(uint8_t* bytes, size_t size, const MsgHeader& message, Receive
 }
 
 int Receive(int socket, Received* out) {
-  constexpr long kCmsgCloexec = 0x40000000;
   alignas(8) uint8_t control[sizeof(CmsgHeader) + sizeof(int) * (kMaxFds + 1)];
   IoVec iov{buffer, sizeof buffer};
   MsgHeader message{nullptr, 0, &iov, 1, control, sizeof control, 0};
   long n;
-  do n = Sys(__NR_recvmsg, socket, P(&message), kCmsgCloexec);
+  do n = Sys(__NR_recvmsg, socket, P(&message), kMsgCmsgCloexec);
   while (n == -kEintr);
   if (n <= 0) return static_cast<int>(n);
   if (!ParseMessage(buffer, static_cast<size_t>(n), message, out)) {
@@ -57,17 +56,20 @@ int Receive(int socket, Received* out) {
   return 1;
 }
 
+ReportHeader NewReport(Report type, uint32_t id) {
+  ReportHeader report = {};
+  report.type = static_cast<uint32_t>(type);
+  report.id = id;
+  return report;
+}
+
 void CloseFds(Received* message) {
   for (uint32_t i = 0; i < message->fdCount; i++) Close(message->fds[i]);
   message->fdCount = 0;
 }
 
 void Send(int socket, const ReportHeader& report, const void* data, int fd) {
-  constexpr long kNoSignal = 0x4000;
-  struct {
-    CmsgHeader head;
-    int fd, pad;
-  } control = {{sizeof(CmsgHeader) + sizeof(int), kSolSocket, kScmRights}, fd, 0};
+  CmsgFd control = {{sizeof(CmsgHeader) + sizeof(int), kSolSocket, kScmRights}, fd, 0};
   IoVec iov[2] = {{const_cast<ReportHeader*>(&report), sizeof report},
                   {const_cast<void*>(data), report.dataSize}};
   MsgHeader message{nullptr, 0, iov, 2, nullptr, 0, 0};
@@ -76,7 +78,7 @@ void Send(int socket, const ReportHeader& report, const void* data, int fd) {
     message.controllen = sizeof control;
   }
   long n;
-  do n = Sys(__NR_sendmsg, socket, P(&message), kNoSignal);
+  do n = Sys(__NR_sendmsg, socket, P(&message), kMsgNosignal);
   while (n == -kEintr);
 }
 

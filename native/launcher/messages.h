@@ -20,6 +20,7 @@ bool ParseMessage(uint8_t* bytes, size_t size, const MsgHeader& message, Receive
 // surplus descriptors are -EPROTO, with every descriptor that came closed.
 int Receive(int socket, Received* message);
 void CloseFds(Received* message);
+ReportHeader NewReport(Report type, uint32_t id);
 // Sends a report with at most one descriptor (-1: none). Errors mean that Node is gone; the end
 // of the socket will say so too.
 void Send(int socket, const ReportHeader& report, const void* data = nullptr, int fd = -1);

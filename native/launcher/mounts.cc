@@ -37,7 +37,6 @@ int MakeFs(int fs, const Arg& options, uint32_t attributes) {
   while (const char* option = list.Next(&size))
     if (int error = Configure(fs, option, size)) return error;
   if (long error = Sys(nr::fsconfig, fs, kFsconfigCreate, 0, 0, 0)) return static_cast<int>(error);
-  constexpr long kFsmountCloexec = 1;
   return static_cast<int>(Sys(nr::fsmount, fs, kFsmountCloexec, attributes));
 }
 
@@ -57,11 +56,14 @@ int Step_openTree(Context& c, const Arg* a) {
   // The kernel clones only mounts of the caller's own mount namespace.
   if (c.side == SIDE_P && (flags & kOpenTreeClone) != 0)
     if (int error = EnterHostMounts(c)) return error;
+  // A host path comes resolved and checked: a link in it was put there since, by someone else.
+  uint64_t resolve = a[1].number == kSlotHost ? kInRoot | kResolveNoSymlinks : kInRoot;
   // open_tree(2) has no RESOLVE_ flags: open first, then clone what was opened.
   int at = a[2].size == 0 ? SlotFd(c, a[1].number)
-                          : OpenBelow(c, a[1].number, a[2].text, kOPath, kInRoot);
+                          : OpenBelow(c, a[1].number, a[2].text, kOPath, resolve);
   if (at < 0) return at;
-  long fd = Sys(nr::open_tree, at, P(""), static_cast<long>(flags | kOpenTreeCloexec | kAtEmptyPath));
+  flags |= kOpenTreeCloexec | kAtEmptyPath;
+  long fd = Sys(nr::open_tree, at, P(""), static_cast<long>(flags));
   if (a[2].size != 0) Close(at);
   return Keep(c, a[0].number, fd);
 }
@@ -90,7 +92,6 @@ int Step_idmapMount(Context& c, const Arg* a) {
 }
 
 int Step_fsMount(Context& c, const Arg* a) {
-  constexpr long kFsopenCloexec = 1;
   long fs = Sys(nr::fsopen, P(a[1].text), kFsopenCloexec);
   if (fs < 0) return static_cast<int>(fs);
   int mount = MakeFs(static_cast<int>(fs), a[2], static_cast<uint32_t>(a[3].number));
@@ -138,13 +139,15 @@ int Step_readonlyPath(Context& c, const Arg* a) {
   return error;
 }
 
-int Step_pivotRoot(Context& c, const Arg* a) {
+int PivotInto(int root) {
   // pivot_root(".", ".") stacks the old root over the new one, so no directory is needed for it
   // (pivot_root(2), NOTES); detaching "." then takes the old one away.
-  if (long error = Sys(__NR_fchdir, SlotFd(c, a[0].number))) return static_cast<int>(error);
+  if (long error = Sys(__NR_fchdir, root)) return static_cast<int>(error);
   if (long error = Sys(__NR_pivot_root, P("."), P("."))) return static_cast<int>(error);
   if (long error = Sys(__NR_umount2, P("."), kMntDetach)) return static_cast<int>(error);
   return static_cast<int>(Sys(__NR_chdir, P("/")));
 }
+
+int Step_pivotRoot(Context& c, const Arg* a) { return PivotInto(SlotFd(c, a[0].number)); }
 
 }  // namespace ringfort

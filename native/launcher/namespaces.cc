@@ -6,12 +6,25 @@ namespace {
 
 struct Joinable {
   uint64_t type;
-  int self;  // index in Home::self
+  const char* file;  // below proc
 };
-constexpr Joinable kJoinable[] = {{kCloneNewnet, 0}, {kCloneNewipc, 1},    {kCloneNewuts, 2},
-                                  {kCloneNewpid, 3}, {kCloneNewcgroup, 4}, {kCloneNewtime, 5}};
+// What prepare may join, in the order of Home::self.
+constexpr Joinable kJoinable[kJoinables] = {
+    {kCloneNewnet, "self/ns/net"}, {kCloneNewipc, "self/ns/ipc"},
+    {kCloneNewuts, "self/ns/uts"}, {kCloneNewpid, "self/ns/pid"},
+    {kCloneNewcgroup, "self/ns/cgroup"}, {kCloneNewtime, "self/ns/time"},
+};
 
 }  // namespace
+
+int OpenOwnNamespaces(Home* home) {
+  for (int i = 0; i < kJoinables; i++) {
+    home->self[i] = OpenAt2(home->proc, kJoinable[i].file, kOReadOnly, 0);
+    bool mayLack = kJoinable[i].type == kCloneNewtime;  // CONFIG_TIME_NS
+    if (home->self[i] < 0 && !mayLack) return home->self[i];
+  }
+  return 0;
+}
 
 int Step_wait(Context& c, const Arg* a) {
   char go;
@@ -27,10 +40,11 @@ int Step_setns(Context& c, const Arg* a) {
 }
 
 void ReturnFromJoins(Context& c) {
-  for (const Joinable& kind : kJoinable) {
-    if ((c.joined & kind.type) == 0) continue;
+  for (int i = 0; i < kJoinables; i++) {
+    const uint64_t type = kJoinable[i].type;
+    if ((c.joined & type) == 0) continue;
     // Staying behind in a guest's namespace would taint every later launch.
-    if (Sys(__NR_setns, c.home->self[kind.self], static_cast<long>(kind.type)) != 0) Exit(70);
+    if (Sys(__NR_setns, c.home->self[i], static_cast<long>(type)) != 0) Exit(70);
   }
   if ((c.joined & kCloneNewns) != 0 || c.inHostMounts)
     if (Sys(__NR_setns, c.home->homeMounts, static_cast<long>(kCloneNewns)) != 0) Exit(70);
@@ -73,13 +87,13 @@ int Step_linkUp(Context& c, const Arg* a) {
 int Step_fork(Context& c, const Arg* a) {
   // Signals are held back first, so that none is lost before the init is ready to forward it.
   uint64_t all = ~uint64_t{0}, before;
-  Sys(__NR_rt_sigprocmask, 2, P(&all), P(&before), 8);
+  Sys(__NR_rt_sigprocmask, kSigSetmask, P(&all), P(&before), kSigsetSize);
   CloneArgs args = {};
   args.exit_signal = kSigchld;
   long pid = Sys(nr::clone3, P(&args), sizeof args);
   if (pid > 0)
     RunInit(c, static_cast<int>(pid), static_cast<ForkRole>(a[0].number), a[1].number);
-  Sys(__NR_rt_sigprocmask, 2, P(&before), 0, 8);
+  Sys(__NR_rt_sigprocmask, kSigSetmask, P(&before), 0, kSigsetSize);
   return static_cast<int>(pid);
 }
 

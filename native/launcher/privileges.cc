@@ -83,7 +83,7 @@ int Step_seccomp(Context& c, const Arg* a) {
 
 int Step_assert(Context& c, const Arg* a) {
   // Only read(2) from here on: the seccomp filter is in force.
-  static char status[65536];
+  static char status[1 << 20];  // NGROUPS_MAX groups are up to 720 KiB
   int fd = SlotFd(c, a[0].number);
   size_t size = 0;
   for (;;) {

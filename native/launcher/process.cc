@@ -53,17 +53,14 @@ int Step_pty(Context& c, const Arg* a) {
   uint16_t size[4] = {static_cast<uint16_t>(a[1].number), static_cast<uint16_t>(a[2].number), 0, 0};
   long error = Sys(__NR_ioctl, master, kUnlock, P(&zero));
   if (error == 0) error = Sys(__NR_ioctl, master, kSetSize, P(size));
-  long peer = error != 0 ? error : Sys(__NR_ioctl, master, kPeer, kOReadWrite | kNoctty | kOCloexec);
+  constexpr long kPeerFlags = kOReadWrite | kNoctty | kOCloexec;
+  long peer = error != 0 ? error : Sys(__NR_ioctl, master, kPeer, kPeerFlags);
   if (peer >= 0) {
-    struct {
-      CmsgHeader head;
-      int fd, pad;
-    } control = {{sizeof(CmsgHeader) + sizeof(int), 1, 1}, master, 0};
+    CmsgFd control = {{sizeof(CmsgHeader) + sizeof(int), kSolSocket, kScmRights}, master, 0};
     char word = 'p';
     IoVec iov{&word, 1};
     MsgHeader message{nullptr, 0, &iov, 1, &control, sizeof control, 0};
-    constexpr long kNoSignal = 0x4000;
-    long n = Sys(__NR_sendmsg, c.sync, P(&message), kNoSignal);
+    long n = Sys(__NR_sendmsg, c.sync, P(&message), kMsgNosignal);
     error = n < 0 ? n : 0;
     for (int i = 0; i < 3 && error >= 0; i++) error = Sys(__NR_dup3, peer, i, 0);
     if (error >= 0) error = Sys(__NR_ioctl, 0, kControlling, 0);

@@ -100,8 +100,9 @@ class Slots {
     return true;
   }
   bool Readable(uint64_t slot) const {
-    if (slot == kSlotHost || slot == kSlotProc || slot == kSlotHome || slot == kSlotNone) return true;
-    return slot < count_ && Holds(slot);
+    bool given =
+        slot == kSlotHost || slot == kSlotProc || slot == kSlotHome || slot == kSlotNone;
+    return given || (slot < count_ && Holds(slot));
   }
 
  private:

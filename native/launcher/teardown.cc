@@ -58,10 +58,7 @@ Pass RunTeardown(Launcher& l, Container& record, bool first) {
 }
 
 void Gone(Launcher& l, Container& c) {
-  ReportHeader report = {};
-  report.type = static_cast<uint32_t>(Report::gone);
-  report.id = c.id;
-  Send(l.socket, report);
+  Send(l.socket, NewReport(Report::gone, c.id));
   ForgetContainer(l, c);
 }
 
@@ -70,9 +67,7 @@ void After(Launcher& l, Container& c, const Pass& pass) {
   // A dying cgroup stays busy for a moment; after some tries Node hears of it, and it goes on.
   constexpr uint32_t kTellAfter = 12;
   if (++c.retries == kTellAfter) {
-    ReportHeader report = {};
-    report.type = static_cast<uint32_t>(Report::gone);
-    report.id = c.id;
+    ReportHeader report = NewReport(Report::gone, c.id);
     report.step = pass.step;
     report.error = -pass.error;
     report.left = pass.left;

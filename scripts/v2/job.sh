@@ -17,7 +17,7 @@ suites() {
   # Emulation is slow; what needs npm and a compiler is the host's affair.
   # shellcheck disable=SC2086
   time "$@" "$RINGFORT_NODE" --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js \
-    --roots "$RINGFORT_ROOT/dist/test/kernel" --testPathIgnorePatterns kernel/package \
+    --roots "$RINGFORT_ROOT/dist/test/kernel" --testPathIgnorePatterns kernel/package kernel/leaks \
     --testTimeout=600000 --cacheDirectory="$TMPDIR/jest" $RINGFORT_JEST_ARGS
 }
 

@@ -71,6 +71,7 @@ test('the reader of imports sees them', () => {
 describe('imports point one way', () => {
   // The numbers of the kernel, one file each without imports of their own.
   const constants = ['lib/sys/constants.ts', 'lib/sys/processConstants.ts'];
+  const common = ['lib/errors.ts', 'lib/kernelVersion.ts'];
   const typesOnly = (...prefixes: string[]) => {
     const within = below(...prefixes);
     return (found: Import) => found.typeOnly && within(found);
@@ -87,7 +88,7 @@ describe('imports point one way', () => {
 
   test('seccomp knows plan and spec; of the options only types', () => {
     const allowed = any(
-      below('lib/seccomp/', 'lib/plan/', 'lib/spec/', 'lib/errors.ts', ...pureModules),
+      below('lib/seccomp/', 'lib/plan/', 'lib/spec/', ...common, ...pureModules),
       typesOnly('lib/options.ts'),
     );
     expect(offenders('lib/seccomp/', allowed)).toEqual([]);
@@ -95,8 +96,8 @@ describe('imports point one way', () => {
 
   test('policy knows plan, spec and seccomp; of the host only types', () => {
     const allowed = any(
-      below('lib/policy/', 'lib/plan/', 'lib/spec/', 'lib/seccomp/', 'lib/errors.ts'),
-      below(...constants, ...pureModules),
+      below('lib/policy/', 'lib/plan/', 'lib/spec/', 'lib/seccomp/'),
+      below(...common, ...constants, ...pureModules),
       typesOnly('lib/options.ts', 'lib/cgroups/', 'lib/host/'),
     );
     expect(offenders('lib/policy/', allowed)).toEqual([]);
@@ -107,6 +108,12 @@ describe('imports point one way', () => {
     const allowed = (found: Import) => found.typeOnly || !above(found);
     const lower = ['spec', 'host', 'cgroups', 'launcher', 'native', 'sys'];
     expect(lower.flatMap((name) => offenders(`lib/${name}/`, allowed))).toEqual([]);
+  });
+
+  test('the command line knows only the public API', () => {
+    const allowed = (found: Import) =>
+      !found.target.startsWith('lib/') || below('lib/index.ts', 'lib/cli/')(found);
+    expect(offenders('lib/cli/', allowed)).toEqual([]);
   });
 
   test('nothing but the command line imports the command line', () => {

@@ -70,9 +70,14 @@ describe('package.json', () => {
     expect(named.filter((file) => !existsSync(join(root, file)))).toEqual([]);
   });
 
-  test('has a program that starts with an interpreter line', () => {
-    const program = readFileSync(join(root, manifest.bin.ringfort ?? ''), 'utf8');
-    expect(program).toMatch(/^#!\/usr\/bin\/env node\n/);
+  test('has a program of whose arguments node takes none for its own', () => {
+    const program = join(root, manifest.bin.ringfort ?? '');
+    const args = ['run', '--no-such-option', '--env-file=/nonexistent'];
+    const { status, stderr } = spawnSync(program, args, { encoding: 'utf8' });
+    expect({ status, stderr }).toEqual({
+      status: 125,
+      stderr: "ringfort: unknown option '--no-such-option'\n",
+    });
   });
 
   test('depends on what the command line and the build need, and on nothing else', () => {

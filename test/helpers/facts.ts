@@ -5,7 +5,6 @@ export const fixedFacts: Facts = {
   privileged: true,
   kernel: [6, 18],
   arch: 'x64',
-  lastCap: 40,
   landlockAbi: 7,
   uidMappings: [{ containerID: 0, hostID: 524288, size: 65536 }],
   gidMappings: [{ containerID: 0, hostID: 524288, size: 65536 }],

@@ -203,3 +203,9 @@ export const subids: Requirement = {
       : undefined;
   },
 };
+
+/** A container has more ids than one: root's have a range, others' a part of /etc/subuid. */
+export const manyIds: Requirement = {
+  name: 'more than one id',
+  check: () => (process.getuid?.() === 0 ? undefined : subids.check()),
+};

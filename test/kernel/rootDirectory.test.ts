@@ -103,9 +103,9 @@ suite('a directory as root', [linux, cgroups], () => {
     const rootfs = makeRoot('devices');
     writeFileSync(join(rootfs, 'dev/null'), 'not null');
     writeFileSync(join(rootfs, 'dev/secret'), 'x');
-    expect(await sh('stat -c %t:%T /dev/null; ls /dev/secret 2>&1 || true', { rootfs, mounts })).toMatch(
-      /^1:3\n.*No such file/,
-    );
+    expect(
+      await sh('stat -c %t:%T /dev/null; ls /dev/secret 2>&1 || true', { rootfs, mounts }),
+    ).toMatch(/^1:3\n.*No such file/);
     expect(readFileSync(join(rootfs, 'dev/null'), 'utf8')).toBe('not null');
   });
 });

@@ -154,6 +154,11 @@ suite('run', [cgroups], () => {
       expect(await run('cat', [], { input: broken })).toMatchObject({ stdout: '', exitCode: 0 });
     });
 
+    test('a file that cannot be opened ends the input, not this process', async () => {
+      const input = createReadStream(join(directory, 'missing'));
+      expect(await run('cat', [], { input })).toMatchObject({ stdout: '', exitCode: 0 });
+    });
+
     test('without input there is nothing to read', async () => {
       expect(await run('cat')).toMatchObject({ stdout: '', exitCode: 0 });
     });

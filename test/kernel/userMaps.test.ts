@@ -124,8 +124,9 @@ suite('id maps of containers', [linux, root, cgroups], () => {
       mounts: [`${directory}:/mnt`],
       capabilities: ['CAP_DAC_OVERRIDE', 'CAP_CHOWN', 'CAP_FOWNER'],
     };
-    expect(await output('cat /mnt/secret; chown 0 /mnt/secret; chmod 666 /mnt/secret', options))
-      .toMatch(/cat: .*Permission denied\nchown: .*\nchmod: .*/);
+    expect(
+      await output('cat /mnt/secret; chown 0 /mnt/secret; chmod 666 /mnt/secret', options),
+    ).toMatch(/cat: .*Permission denied\nchown: .*\nchmod: .*/);
     expect(statSync(secret)).toMatchObject({ uid: 200_000, mode: 0o100600 });
   });
 });

@@ -1,5 +1,12 @@
 // Checked by tsc, never run: the public types, used right and wrong.
-import { type ContainerOptions, ContainerError, explain, type RunResult, run } from 'ringfort';
+import {
+  ContainerError,
+  type ContainerOptions,
+  explain,
+  type RunOptions,
+  type RunResult,
+  run,
+} from 'ringfort';
 import { type Plan, PlanBuilder, type Step, slot } from 'ringfort/sys';
 
 /** Equal types, or a compile error. */
@@ -12,7 +19,10 @@ export async function results(): Promise<void> {
   const isBytes: Same<typeof bytes.stdout, Buffer> = true;
   const plan: string = await explain('true', [], { rootfs: { lower: ['/a'] } });
   const peak: number | undefined = text.usage.peakMemoryBytes;
-  void [isText, isBytes, plan, peak];
+  const built: RunOptions = { timeout: 1000 };
+  const either = await run('true', [], built);
+  const isEither: Same<typeof either, RunResult<string | Buffer>> = true;
+  void [isText, isBytes, isEither, plan, peak];
 
   // @ts-expect-error misspelt
   await run('true', [], { timout: 1 });

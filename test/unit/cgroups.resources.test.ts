@@ -13,6 +13,7 @@ function facts(version: 1 | 2, more: Partial<ParentFacts> = {}): ParentFacts {
     version,
     swapFiles: true,
     noSwap: false,
+    socketFiles: false,
     cpus: '0-3',
     mems: '0',
     weightFile: version === 1 ? 'blkio.bfq.weight' : 'io.weight',

@@ -39,10 +39,11 @@ refuses('a stop timeout', parse.parseStopTimeout, [
 ]);
 
 test('numbers may have a sign and a fraction', () => {
-  expect(['0.5', '-500', '7'].map(parse.parseNumber)).toEqual([0.5, -500, 7]);
+  expect(['0.5', '.5', '-500', '7'].map(parse.parseNumber)).toEqual([0.5, 0.5, -500, 7]);
 });
 refuses('a number', parse.parseNumber, [
   ['', 'a number'],
+  ['.', 'a number'],
   ['0x10', 'a number'],
   ['1k', 'a number'],
   ['Infinity', 'a number'],

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { hostEntries } from '../../lib/host/hostEntries.js';
-import { checkSources, expandMasks, rootFacts } from '../../lib/host/rootFacts.js';
+import { checkSources } from '../../lib/host/checkSources.js';
+import { expandMasks, rootFacts } from '../../lib/host/rootFacts.js';
 import { walkInRoot } from '../../lib/host/walk.js';
 import type { Spec, SpecMount } from '../../lib/spec/types.js';
 

@@ -21,8 +21,8 @@ export interface FromHost {
   /** `MOUNT_ATTR_*` to set and to clear, on all of it. */
   set: number;
   clear?: number;
-  /** Show the owners on disk through the container's id map. */
-  idmap: boolean;
+  /** Show the owners on disk through the container's id map: everywhere, or at the top only. */
+  idmap: boolean | 'top';
 }
 
 /**
@@ -57,8 +57,10 @@ export function cloneFromHost(builder: PlanBuilder, from: FromHost): Slot {
     },
   );
   // The map is the one of the child's own user namespace, so it must wait for that.
-  if (from.idmap)
-    builder.add('attend', { op: 'idmapMount', slot: mount, recursive: from.recursive ? 1 : 0 });
+  if (from.idmap !== false) {
+    const all = from.recursive && from.idmap !== 'top';
+    builder.add('attend', { op: 'idmapMount', slot: mount, recursive: all ? 1 : 0 });
+  }
   return mount;
 }
 

@@ -128,14 +128,32 @@ function bind(context: Context, mount: SpecMount, words: MountWords, option: str
   const path = mount.source ?? '';
   if ((words.set & MountAttr.MOUNT_ATTR_RDONLY) !== 0) checkStaysReadonly(context.spec, mount);
   if (mount.uidMappings !== undefined) checkMaps(facts, mount, option);
-  const asked = words.idmap || mount.uidMappings !== undefined;
   return cloneFromHost(builder, {
     path,
     recursive: words.recursive,
     set: words.set,
     clear: words.clear,
-    idmap: asked ? requireIdmap(context, path, `${option}.options`) : canIdmap(context, path),
+    idmap: bindIdmap(context, mount, words, option),
   });
+}
+
+/** Which of a bind's mounts are idmapped: all that can be, unless all of them were asked for. */
+function bindIdmap(
+  context: Context,
+  mount: SpecMount,
+  words: MountWords,
+  option: string,
+): boolean | 'top' {
+  const path = mount.source ?? '';
+  const partly = words.recursive && context.facts.unmappedBelow?.has(path) === true;
+  if (!words.idmap && mount.uidMappings === undefined)
+    return canIdmap(context, path) && (partly ? 'top' : true);
+  if (!partly) return requireIdmap(context, path, `${option}.options`);
+  throw new UnsupportedError(
+    'ERR_IDMAP_UNAVAILABLE',
+    `${option}.options: a file system that is mounted below ${path} cannot be idmapped`,
+    { phase: 'mount', option: `${option}.options`, path },
+  );
 }
 
 /** A mount's own map would need a user namespace of its own. */

@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
 import { invalid, UnsupportedError } from '../../errors.js';
+import { atLeast } from '../../kernelVersion.js';
 import type { PlanBuilder } from '../../plan/builder.js';
 import { inRootStrict } from '../../plan/flags.js';
 import { type Slot, slot } from '../../plan/steps.js';
@@ -35,11 +36,6 @@ const maxValue = 255;
 
 const safe = MountAttr.MOUNT_ATTR_NOSUID | MountAttr.MOUNT_ATTR_NODEV;
 
-/** Whether a kernel is at least that version. */
-export function atLeast(kernel: readonly [number, number], major: number, minor: number): boolean {
-  return kernel[0] > major || (kernel[0] === major && kernel[1] >= minor);
-}
-
 /** A tmpfs on the child's `empty` directory; the pivot takes it out of sight, and an overlay keeps it. */
 export function scratchTmpfs(builder: PlanBuilder): TmpfsTree {
   const scratch = builder.newSlot();
@@ -69,7 +65,7 @@ export function planOverlay(
   const lower = request.layers.lower.map((path, i) => {
     const set = MountAttr.MOUNT_ATTR_RDONLY | safe;
     const idmap =
-      !request.unmapped && atLeast(facts.kernel, 5, 19) && canIdmap({ spec, facts }, path);
+      !request.unmapped && atLeast(facts.kernel, [5, 19]) && canIdmap({ spec, facts }, path);
     const layer = cloneFromHost(builder, { path, recursive: false, set, idmap });
     return place(scratch, layer, String(i));
   });
@@ -109,7 +105,7 @@ function stubs(scratch: TmpfsTree, facts: Facts, missing: readonly MountPlace[])
 function lowerOptions(lower: readonly string[], facts: Facts, option: string): string[] {
   const all = lower.join(':');
   if (all.length <= maxValue) return [`lowerdir=${all}`];
-  if (atLeast(facts.kernel, 6, 8)) return lower.map((path) => `lowerdir+=${path}`);
+  if (atLeast(facts.kernel, [6, 8])) return lower.map((path) => `lowerdir+=${path}`);
   throw new UnsupportedError(
     'ERR_TOO_MANY_LAYERS',
     `${option}: expected at most 28 layers on a kernel older than 6.8, got ${lower.length}`,
@@ -146,7 +142,7 @@ function keptOptions(
   const parent = commonParent(upper, work);
   const { facts } = input;
   const idmap = facts.privileged && requireIdmap(input, upper, `${option}.upper`);
-  if (idmap && !atLeast(facts.kernel, 5, 19)) {
+  if (idmap && !atLeast(facts.kernel, [5, 19])) {
     throw new UnsupportedError(
       'ERR_IDMAP_UNAVAILABLE',
       `${option}.upper: expected Linux 5.19 for a kept upper layer with mapped owners`,
@@ -167,7 +163,7 @@ function keptOptions(
 }
 
 /** The nearest directory above two others; one inside the other has that one's parent. */
-export function commonParent(a: string, b: string): string {
+function commonParent(a: string, b: string): string {
   const [partsA, partsB] = [a, b].map((path) => posix.dirname(path).split('/')) as [
     string[],
     string[],

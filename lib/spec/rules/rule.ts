@@ -76,6 +76,7 @@ export function object<T extends object>(
   const rules: Readonly<Record<string, Rule>> = table;
   return (value, at) => {
     if (!isObject(value)) throw at.invalid('an object', value);
+    if (!isPlain(value)) throw at.invalid('a plain object, without a prototype of its own');
     for (const key of Object.keys(value)) {
       if (value[key] === undefined) continue;
       if (more.unsupported?.includes(key)) throw at.key(key).unsupported();
@@ -98,6 +99,15 @@ function unknownKey(key: string, known: readonly string[], at: Place): Error {
 /** Whether a value is an object that is not an array. */
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/**
+ * Whether a value is an object that inherits nothing but what every object has, of this realm or
+ * another: what it inherits would be used, but is not among the keys that are checked.
+ */
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 /** Several rules on one value, in order. */
