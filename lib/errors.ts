@@ -35,7 +35,23 @@ export interface ErrorFacts {
 
 /**
  * Everything that ringfort's own machinery throws. A guest that fails is data (a result), never an
- * error. Branch on `code`, not on the class or the text.
+ * error. Branch on `code`, not on the class or the text:
+ *
+ * - what you wrote: `ERR_INVALID_OPTION`, `ERR_INVALID_SPEC`, `ERR_UNSUPPORTED_SPEC`,
+ *   `ERR_UNSUPPORTED_MOUNT_TYPE`, `ERR_DANGEROUS_SOURCE`, `ERR_TOO_MANY_LAYERS`,
+ *   `ERR_PLAN_TOO_LARGE`, `ERR_ID_NOT_OWNED`, `ERR_RLIMIT_TOO_HIGH`
+ * - what is not there: `ERR_PROGRAM_NOT_FOUND`, `ERR_PROGRAM_NOT_EXECUTABLE`, `ERR_CWD`,
+ *   `ERR_USER_NOT_FOUND`, `ERR_SOURCE_NOT_FOUND`, `ERR_MOUNT_NOT_FOUND`, `ERR_MOUNT_POINT_MISSING`,
+ *   `ERR_NAMESPACE_NOT_FOUND`, `ERR_CGROUP_NOT_FOUND`
+ * - what this host or user cannot do: `ERR_UNSUPPORTED_PLATFORM`, `ERR_UNSUPPORTED_KERNEL`,
+ *   `ERR_ADDON_NOT_FOUND`, `ERR_USERNS_RESTRICTED`, `ERR_CGROUP_UNAVAILABLE`, `ERR_CGROUP_BUSY`,
+ *   `ERR_CGROUP_EXISTS`, `ERR_IDMAP_UNAVAILABLE`, `ERR_IDMAP_FAILED`, `ERR_IDMAP_MISMATCH`,
+ *   `ERR_NEWUIDMAP_MISSING`, `ERR_NEWUIDMAP_FAILED`, `ERR_NO_IDS`, `ERR_ID_POOL_EXHAUSTED`,
+ *   `ERR_ID_LOCK`, `ERR_HOST_ROOT`, `ERR_LANDLOCK_UNAVAILABLE`, `ERR_LSM_UNAVAILABLE`
+ * - a launch that was refused or broke: `ERR_UNSAFE_PATH`, `ERR_READONLY_NOT_ENFORCED`,
+ *   `ERR_WALL_MISSING`, `ERR_LAUNCH_DENIED`, `ERR_LAUNCH_FAILED`, `ERR_LAUNCH_DIED`,
+ *   `ERR_LAUNCHER_GONE`
+ * - what you asked to be thrown: `ERR_EXIT`, `ERR_MAX_BUFFER`
  */
 export class ContainerError extends Error implements ErrorFacts {
   override readonly name: string = 'ContainerError';

@@ -3,8 +3,8 @@ import type { Lateral } from './host/idRanges.js';
 import { hasLandlock } from './policy/landlock.js';
 import { annotation } from './spec/annotations.js';
 import { defaultMaskedPaths, defaultReadonlyPaths } from './spec/defaults.js';
-import { namespaceMode } from './spec/namespaces.js';
-import type { NamespaceType, Spec } from './spec/types.js';
+import { namespaceMode, namespaceTypes } from './spec/namespaces.js';
+import type { Spec } from './spec/types.js';
 
 /** What stands between a container and everything else, as it was launched. */
 export interface Isolation {
@@ -15,16 +15,6 @@ export interface Isolation {
   /** Walls that ringfort has but that were given up by name, or that this host lacks, and why. */
   missing: { wall: string; why: string }[];
 }
-
-const namespaceTypes: readonly NamespaceType[] = [
-  'user',
-  'pid',
-  'mount',
-  'network',
-  'ipc',
-  'uts',
-  'cgroup',
-];
 
 /** What `describeIsolation` looks at. */
 export interface IsolationInput {
@@ -48,6 +38,8 @@ export function describeIsolation({ spec, facts, lateral, limits }: IsolationInp
   };
   const listed = new Map(spec.linux.namespaces.map(({ type, path }) => [type, path]));
   for (const type of namespaceTypes) {
+    // Not a wall: it only shifts clocks.
+    if (type === 'time') continue;
     const why = listed.has(type) ? 'joined' : "the host's, by name";
     wall(`namespace:${type}`, listed.has(type) && listed.get(type) === undefined, why);
   }

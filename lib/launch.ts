@@ -88,7 +88,10 @@ function sharesHostDirs(spec: Spec): boolean {
     !host ||
     (spec.mounts ?? []).some(
       ({ type, options = [] }) =>
-        type === 'bind' || options.includes('bind') || options.includes('rbind'),
+        type === 'bind' ||
+        type === 'overlay' ||
+        options.includes('bind') ||
+        options.includes('rbind'),
     )
   );
 }

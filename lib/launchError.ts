@@ -87,7 +87,11 @@ export function launchError(plan: Plan, report: Report): ContainerError {
   const facts: ErrorFacts = { phase: phaseOf(step), step: words, syscall: syscallOf(step) };
   const path = pathOf(step);
   if (path !== undefined) facts.path = path;
-  const where = `${sections[report.section]} step ${report.step}: ${words}`;
+  // The program and its directory are the caller's own words; anything else is a place in the plan.
+  const where =
+    step.op === 'exec' || step.op === 'chdir'
+      ? `${step.op} ${path}`
+      : `${sections[report.section]} step ${report.step}: ${words}`;
   if (errno === undefined) {
     const signal = report.status > 0 ? ` (${signalName(report.status & 0x7f)})` : '';
     return new ContainerError('ERR_LAUNCH_DIED', `${where}: the process died${signal}`, facts);

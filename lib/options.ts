@@ -11,7 +11,7 @@ export type NamespaceChoice = 'new' | 'host' | { path: string } | { pid: number 
 export interface NamespaceOptions {
   /** @see user_namespaces(7) */
   user?: NamespaceChoice;
-  /** @see pid_namespaces(7) */
+  /** With `'host'` the container has no /proc: it would show the host's. @see pid_namespaces(7) */
   pid?: NamespaceChoice;
   /** @see mount_namespaces(7) */
   mount?: NamespaceChoice;
@@ -148,9 +148,15 @@ export interface ContainerOptions {
 
 /** How one program is run. */
 export interface ProcessOptions {
-  /** Default `'/'`; with `rootfs: 'host'` the private home, `/root` or `/home/user`. */
+  /**
+   * Default `'/'`; with `rootfs: 'host'` the private home, `/root` for uid 0 and `/home/user` for
+   * any other. `HOME` is not set to it; do so in `env` for programs that ask.
+   */
   cwd?: string;
-  /** The whole environment. Default: empty; nothing of the host's is ever inherited. */
+  /**
+   * The whole environment. Default: empty; nothing of the host's is ever inherited. Programs that
+   * start others by name need a `PATH`, such as `defaultPath`.
+   */
   env?: Record<string, string>;
   /** Default 0: the container's own root, which is nobody outside. */
   uid?: number;
@@ -169,21 +175,34 @@ export type StdioChoice = 'pipe' | 'inherit' | 'ignore' | number | Readable | Wr
 
 /** Options of `run`. */
 export interface RunOptions extends ContainerOptions, ProcessOptions {
-  /** Wall-clock limit in ms (monotonic); then `killSignal`. Default: none. */
+  /** Wall-clock limit in ms (monotonic); then `killSignal`. Default, and 0: none. */
   timeout?: number;
-  /** Cancels the run: `killSignal`, then an AbortError. */
+  /**
+   * Cancels the run: `killSignal`, then an error named `'AbortError'` with code `'ABORT_ERR'`, the
+   * signal's reason as `cause`, and what there was as `result`.
+   */
   signal?: AbortSignal;
   /** First signal of a timeout or abort. Default `'SIGTERM'`. */
   killSignal?: NodeJS.Signals | number;
   /** ms between `killSignal` and SIGKILL for everything; default 5000; `false`: never. */
   forceKillAfterDelay?: number | false;
-  /** Written to stdin, which is then closed. */
+  /**
+   * Written to stdin, which is then closed. A guest need not read it all. A stream is consumed; one
+   * that fails ends the input there, so watch its errors where a part of it must not do.
+   */
   input?: string | Uint8Array | Readable;
-  /** stdin, stdout, stderr. Default `'pipe'`; one word stands for all three. */
+  /**
+   * stdin, stdout, stderr. Default `'pipe'`, which for stdin without `input` is empty; one word
+   * stands for all three. Only what is piped is in the result. A stream must have a descriptor,
+   * such as an opened file's or a socket's.
+   */
   stdio?: StdioChoice | [StdioChoice, StdioChoice, StdioChoice];
   /** Most bytes kept of stdout and of stderr, each. Default 10 MiB. */
   maxBuffer?: Size;
-  /** Beyond `maxBuffer`: drop the rest, kill (`reason: 'output'`), or kill and throw. Default truncate. */
+  /**
+   * Beyond `maxBuffer`: `'truncate'` (default) drops the rest, `'kill'` ends the program
+   * (`reason: 'output'`), `'error'` ends it and throws `ERR_MAX_BUFFER`.
+   */
   maxBufferAction?: 'truncate' | 'kill' | 'error';
   /** `'utf8'` (default) for strings, `'buffer'` for Buffers, or another of Node's encodings. */
   encoding?: BufferEncoding | 'buffer';

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import type { Usage } from './cgroups/usage.js';
-import { ContainerError, type ErrorFacts } from './errors.js';
+import { ContainerError } from './errors.js';
 import type { Isolation } from './isolation.js';
 
 /** Why a program ended. */
@@ -45,12 +45,12 @@ export class ExitError extends ContainerError {
   override readonly name = 'ExitError';
   readonly result: RunResult<string | Buffer>;
 
-  constructor(result: RunResult<string | Buffer>, facts: ErrorFacts = {}) {
+  constructor(result: RunResult<string | Buffer>) {
     const how =
       result.reason === 'exit'
         ? `exited with code ${result.exitCode}`
         : `ended by ${result.reason}${result.signal === null ? '' : ` (${result.signal})`}`;
-    super('ERR_EXIT', `${result.command[0]} ${how}`, facts);
+    super('ERR_EXIT', `${result.command[0]} ${how}`);
     this.result = result;
   }
 }

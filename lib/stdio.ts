@@ -3,13 +3,16 @@ import { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { invalid } from './errors.js';
 import type { StdioChoice } from './options.js';
-import { pipe2, setBlocking } from './sys/files.js';
+import { close, pipe2, setBlocking } from './sys/files.js';
 
 /** One standard stream: the guest's end as a descriptor, ours as a stream when there is one. */
 interface End {
   guest: number;
-  /** The descriptor was opened here and is closed once the plan has left. */
-  owned: boolean;
+  /**
+   * Closes the guest's end once the plan has left; absent for a descriptor that is not ours. By
+   * the side that opened it: in a worker, Node keeps account of its own.
+   */
+  close?: ((fd: number) => void) | undefined;
   stream?: Socket;
 }
 
@@ -36,7 +39,7 @@ function openPipe(index: number): End {
   // A pipe is its maker's, whom nobody inside is: without this, /dev/stdout could not be opened.
   fchmodSync(guest, 0o666);
   const stream = new Socket({ fd: ours, readable: index !== 0, writable: index === 0 });
-  return { guest, owned: true, stream };
+  return { guest, close, stream };
 }
 
 function streamFd(stream: Readable | Writable): number | undefined {
@@ -60,13 +63,13 @@ function openDescriptor(fd: number, index: number): number {
 
 function openEnd(choice: StdioChoice, index: number): End {
   if (choice === 'pipe') return openPipe(index);
-  if (choice === 'inherit') return { guest: openDescriptor(index, index), owned: false };
+  if (choice === 'inherit') return { guest: openDescriptor(index, index) };
   if (choice === 'ignore')
-    return { guest: openSync('/dev/null', index === 0 ? 'r' : 'w'), owned: true };
+    return { guest: openSync('/dev/null', index === 0 ? 'r' : 'w'), close: closeSync };
   const fd = typeof choice === 'number' ? choice : streamFd(choice);
   if (fd === undefined)
     throw invalid(`stdio[${index}]`, 'a stream with a file descriptor, or pipe it yourself');
-  return { guest: openDescriptor(fd, index), owned: false };
+  return { guest: openDescriptor(fd, index) };
 }
 
 /**
@@ -77,8 +80,8 @@ export function openStdio(choices: readonly [StdioChoice, StdioChoice, StdioChoi
   const ends: End[] = [];
   const closeGuests = () => {
     for (const end of ends) {
-      if (end.owned) closeSync(end.guest);
-      end.owned = false;
+      end.close?.(end.guest);
+      end.close = undefined;
     }
   };
   const destroy = () => {

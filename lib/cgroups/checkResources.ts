@@ -2,7 +2,7 @@ import { invalid } from '../errors.js';
 import type { SpecResources, SpecThrottle } from '../spec/types.js';
 
 /** Least memory limit taken: below it not even a static program gets as far as `main`. */
-export const leastMemory = 512 * 1024;
+const leastMemory = 512 * 1024;
 
 /** Largest `pids.max` the kernel takes (PID_MAX_LIMIT on 64 bit). */
 const mostPids = 4_194_304;

@@ -1,10 +1,8 @@
 import { readFileSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
+import { FsMagic } from '../sys/processConstants.js';
 
-/** `statfs.f_type` of a cgroup v1 hierarchy (linux/magic.h). */
-export const CGROUP_SUPER_MAGIC = 0x27e0eb;
-/** `statfs.f_type` of the cgroup v2 hierarchy (linux/magic.h). */
-export const CGROUP2_SUPER_MAGIC = 0x63677270;
+const { CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC } = FsMagic;
 
 /** One mounted cgroup tree as this process sees it. */
 export interface Hierarchy {

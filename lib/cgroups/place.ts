@@ -167,7 +167,7 @@ export function freshDirectory(parent: Parent, name: string): string {
 }
 
 /** Whether access(2) grants this process writing; false for what is missing or read-only. */
-export function mayWrite(path: string): boolean {
+function mayWrite(path: string): boolean {
   try {
     accessSync(path, constants.W_OK);
     return true;

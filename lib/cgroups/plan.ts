@@ -5,8 +5,9 @@ import { bytes, type Slot, type Step, slot } from '../plan/steps.js';
 import { annotation } from '../spec/annotations.js';
 import { namespaceMode } from '../spec/namespaces.js';
 import type { Spec, SpecResources } from '../spec/types.js';
+import { FsMagic } from '../sys/processConstants.js';
 import { checkResources } from './checkResources.js';
-import { CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, type CgroupHost } from './detect.js';
+import type { CgroupHost } from './detect.js';
 import { deviceProgram } from './deviceProgram.js';
 import { devicePolicy, deviceWrites } from './deviceRules.js';
 import { type ParentFacts, parentFacts } from './facts.js';
@@ -65,10 +66,10 @@ export function planCgroup(
   });
   const { unified, v1 } = layout;
   const files: string[] = [];
-  let inUnified = slot.none;
+  let inUnified: Slot = slot.none;
   if (unified !== undefined) {
     inUnified = planUnified(builder, unified, resources);
-    if (namespaceMode(spec.linux.namespaces, 'cgroup') === 'joined') moveInto(builder, unified);
+    if (namespaceMode(spec.linux.namespaces, 'cgroup') === 'join') moveInto(builder, unified);
     else builder.intoCgroup = inUnified;
     files.push(...unifiedFiles(unified));
     builder.add('teardown', write(unified.dir, { file: 'cgroup.kill', data: '1' }));
@@ -122,7 +123,7 @@ function planUnified(builder: PlanBuilder, tree: UnifiedTree, resources: SpecRes
     directory(dir),
     ...settings.map((setting) => write(dir, setting)),
     open(born, dir, O_PATH | constants.O_DIRECTORY),
-    { op: 'verifyFs', slot: born, magic: CGROUP2_SUPER_MAGIC },
+    { op: 'verifyFs', slot: born, magic: FsMagic.CGROUP2_SUPER_MAGIC },
   );
   return born;
 }
@@ -156,7 +157,7 @@ function planV1(builder: PlanBuilder, tree: Tree, resources: SpecResources): voi
     ...settings.map((setting) => write(dir, setting)),
     // `tasks` and not `cgroup.procs`: that one waits for a grace period of 10 ms.
     open(tasks, join(dir, 'tasks'), constants.O_WRONLY),
-    { op: 'verifyFs', slot: tasks, magic: CGROUP_SUPER_MAGIC },
+    { op: 'verifyFs', slot: tasks, magic: FsMagic.CGROUP_SUPER_MAGIC },
   );
   builder.add('child', ...enter(tasks));
   const { limit = -1, disableOOMKiller } = resources.memory ?? {};

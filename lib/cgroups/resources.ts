@@ -14,6 +14,7 @@ export interface Setting {
 
 /** Controllers that OCI resources need, by their v2 names; `devices` is none on v2, but eBPF. */
 export const controllers = ['cpuset', 'cpu', 'io', 'memory', 'hugetlb', 'pids'] as const;
+/** One of them. */
 export type Controller = (typeof controllers)[number];
 
 /** The same controller's name on v1. */

@@ -134,25 +134,6 @@ export interface UsageSource {
 }
 
 /**
- * The usage of a container that is running. Files that are missing or gone count as not counted;
- * CPU time is then 0.
- */
-export async function readUsageNow(source: UsageSource): Promise<Usage> {
-  const reads = await Promise.all(
-    source.usageFiles.map(async (path): Promise<ReadResult> => {
-      const data = await readOptional(path);
-      return data === undefined ? { path } : { path, data };
-    }),
-  );
-  const { peakMemoryBytes, ...rest } = parseUsage(reads, {
-    userUs: 0,
-    systemUs: 0,
-    maxRssBytes: 0,
-  });
-  return peakMemoryBytes ? { ...rest, peakMemoryBytes } : rest;
-}
-
-/**
  * CPU time of a running container so far, µs, from one small file.
  * @returns undefined when no cgroup counts it, or it is gone
  * @throws Error of Node's when the file is there and cannot be read just now (EMFILE)

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { formatDoctor, probe } from '../index.js';
+import { advice } from './flags.js';
 
 /** `ringfort doctor`: exits with 0 where containers run with their limits, else with 1. */
 export function doctorCommand(): Command {
@@ -9,7 +10,7 @@ export function doctorCommand(): Command {
     .action(async ({ json }: { json?: true }) => {
       const report = await probe();
       process.stdout.write(
-        json === true ? `${JSON.stringify(report, null, 2)}\n` : formatDoctor(report),
+        json === true ? `${JSON.stringify(report, null, 2)}\n` : advice(formatDoctor(report)),
       );
       process.exitCode = report.usable ? 0 : 1;
     });

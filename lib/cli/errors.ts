@@ -1,6 +1,6 @@
 import { debuglog } from 'node:util';
 import { ContainerError } from '../index.js';
-import { flagOf } from './flags.js';
+import { advice, flagOf } from './flags.js';
 
 /** Options that do not go together. The message names the flag. */
 export class UsageError extends Error {
@@ -17,7 +17,7 @@ export function describeError(error: unknown): string {
   const flag = option === undefined ? undefined : flagOf(option);
   if (flag !== undefined && message.startsWith(`${option}: `))
     message = `${flag}${message.slice(option?.length)}`;
-  return `ringfort: ${message}\n${hint === undefined ? '' : `          ${hint}\n`}`;
+  return `ringfort: ${message}\n${hint === undefined ? '' : `          ${advice(hint)}\n`}`;
 }
 
 /** Prints an error to stderr; with `NODE_DEBUG=ringfort` also where it came from. */

@@ -145,7 +145,7 @@ const files: Flag[] = [
 const program: Flag[] = [
   {
     flags: '-e, --env <name[=value]>',
-    help: "environment variable; without a value the host's",
+    help: "environment variable, beside PATH and HOME; without a value the host's",
     ...note(({ env }, text) => {
       const variable = parseVariable(text, process.env);
       if (variable !== undefined) env.set(...variable);
@@ -250,4 +250,11 @@ export function flagOf(option: string): string | undefined {
     .flat()
     .find(({ sets }) => sets === option);
   return /--[a-z-]+/.exec(flag?.flags ?? '')?.[0];
+}
+
+/** What the library advises, in the words of the command line. */
+export function advice(text: string): string {
+  return text
+    .replaceAll("limits: 'none'", '--no-limits')
+    .replaceAll('cgroupParent', '--cgroup-parent');
 }

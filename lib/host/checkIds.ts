@@ -1,5 +1,5 @@
 import { invalid } from '../errors.js';
-import { isMapped } from '../spec/rules/ids.js';
+import { isMapped } from '../spec/idMap.js';
 import type { IdMapping, SpecUser } from '../spec/types.js';
 import type { IdLease } from './idRanges.js';
 

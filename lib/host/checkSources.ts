@@ -2,7 +2,7 @@ import { type Stats, statSync } from 'node:fs';
 import { InvalidSpecError, NotFoundError } from '../errors.js';
 import { type DangerousSource, dangerousSources } from '../spec/dangerousSources.js';
 import { overlayLayers, rootKind } from '../spec/rootKind.js';
-import { isBind } from '../spec/rules/mounts.js';
+import { isBind, layersOf, mountName } from '../spec/rules/mounts.js';
 import type { Spec, SpecMount } from '../spec/types.js';
 
 function statOf(path: string): Stats | undefined {
@@ -44,7 +44,7 @@ function dangerous(option: string, path: string, danger: DangerousSource, hint: 
 }
 
 function checkBind(mount: SpecMount): void {
-  const option = `mounts[${mount.destination}].source`;
+  const option = `${mountName(mount)}.source`;
   const path = mount.source ?? '';
   const stats = statOf(path);
   if (stats === undefined) throw missing(option, path, 'an existing path');
@@ -87,10 +87,10 @@ export function checkSources(spec: Spec): void {
   }
 }
 
-function checkLayers({ destination, options = [] }: SpecMount): void {
-  const option = `mounts[${destination}].options`;
-  for (const word of options) {
-    const [, name, paths] = /^(lowerdir|upperdir|workdir)=(.*)$/s.exec(word) ?? [];
-    for (const path of paths?.split(':') ?? []) checkLayer(option, path, name === 'lowerdir');
+function checkLayers(mount: SpecMount): void {
+  const option = `${mountName(mount)}.options`;
+  for (const word of mount.options ?? []) {
+    const { key, paths } = layersOf(word) ?? { paths: [] };
+    for (const path of paths) checkLayer(option, path, key === 'lowerdir');
   }
 }

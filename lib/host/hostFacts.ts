@@ -46,7 +46,7 @@ const limitNames: readonly (readonly [string, string])[] = [
 ];
 
 /** Hard limits by OCI name, from the text of /proc/self/limits (proc_pid_limits(5)). */
-export function parseHardLimits(text: string): Record<string, number> {
+function parseHardLimits(text: string): Record<string, number> {
   const limits: Record<string, number> = {};
   for (const [title, name] of limitNames) {
     const line = text.split('\n').find((each) => each.startsWith(title));

@@ -1,6 +1,6 @@
 import { type ContainerError, invalid, PermissionError, UnsupportedError } from '../errors.js';
 import type { IdMapping } from '../spec/types.js';
-import { formatIdMap, type LauncherMap } from './idmaps.js';
+import type { LauncherMap } from './idmaps.js';
 import { type RangeLock, RangePool } from './idPool.js';
 import { type IdSpan, idCount, intersect, overlap, without } from './idSpans.js';
 import { translate, translateMap } from './translateMap.js';
@@ -9,14 +9,12 @@ import { translate, translateMap } from './translateMap.js';
 export const rangeSize = 65536;
 
 /** Where root takes containers' ids from, unless told otherwise. */
-export const defaultPool: IdPoolOption = { hostID: 524288, size: 1878458368 };
+const defaultPool: IdPoolOption = { hostID: 524288, size: 1878458368 };
 
 /** A pool as the `idPool` option has it. */
 export interface IdPoolOption {
   hostID: number;
   size: number;
-  /** Ids of one container's range. Default 65536. */
-  rangeSize?: number;
 }
 
 /** What a container wants of its id map. */
@@ -44,8 +42,6 @@ export interface IdLease {
   readonly gidMappings: readonly IdMapping[];
   readonly denySetgroups: boolean;
   readonly lateral: Lateral;
-  /** The same for the same maps: whatever was made for them can be kept under it. */
-  readonly key: string;
   /** To be called once nothing runs with these ids any more; calls after the first do nothing. */
   release(): void;
 }
@@ -123,7 +119,7 @@ export class IdRanges {
     let pool = this.#pools.get(key);
     if (pool === undefined) {
       const spans = this.#poolSpans(option);
-      pool = new RangePool(spans, option?.rangeSize ?? rangeSize, this.#facts.lock);
+      pool = new RangePool(spans, rangeSize, this.#facts.lock);
       this.#pools.set(key, pool);
     }
     return pool;
@@ -238,11 +234,10 @@ function ownRange(pool: RangePool, range: IdSpan, launcher?: LauncherMap): IdLea
   );
 }
 
-function lease(maps: Omit<IdLease, 'key' | 'release'>, giveBack?: () => void): IdLease {
+function lease(maps: Omit<IdLease, 'release'>, giveBack?: () => void): IdLease {
   let held = true;
   return {
     ...maps,
-    key: `${formatIdMap(maps.uidMappings)}/${formatIdMap(maps.gidMappings)}`,
     release: () => {
       if (!held) return;
       held = false;
@@ -253,7 +248,7 @@ function lease(maps: Omit<IdLease, 'key' | 'release'>, giveBack?: () => void): I
 
 function checkPool(pool: IdPoolOption): void {
   const { hostID, size } = pool;
-  for (const [name, value] of Object.entries({ hostID, size, rangeSize: pool.rangeSize ?? 1 })) {
+  for (const [name, value] of Object.entries({ hostID, size })) {
     if (!Number.isInteger(value) || value < 1 || value > idCount) {
       throw invalid(`idPool.${name}`, `an integer from 1 to ${idCount}`, value);
     }
@@ -264,7 +259,7 @@ function exhausted(): ContainerError {
   return new UnsupportedError('ERR_ID_POOL_EXHAUSTED', 'idPool: every id range is in use', {
     phase: 'idmap',
     option: 'idPool',
-    hint: 'end containers, give a larger pool, or divide it into smaller ranges',
+    hint: 'end containers, or give a larger pool',
   });
 }
 

@@ -5,6 +5,7 @@ import { userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { promisify } from 'node:util';
 import { ContainerError, type ErrorFacts, PermissionError } from '../errors.js';
+import { formatIdMap, maxExtents } from '../spec/idMap.js';
 import type { IdMapping } from '../spec/types.js';
 import { type IdSpan, intersect, without } from './idSpans.js';
 import { readSubids, subidsOf } from './subids.js';
@@ -41,16 +42,8 @@ export interface LauncherFacts {
   readonly gids: readonly IdSpan[];
 }
 
-/** Most extents of a map since Linux 4.15 (user_namespaces(7)). */
-export const maxExtents = 340;
-
 /** A map is written by one write of less than a page (user_namespaces(7)). */
 export const maxMapBytes = 4095;
-
-/** The text of a map as the kernel reads it: `containerID hostID size` lines. */
-export function formatIdMap(mappings: readonly IdMapping[]): string {
-  return mappings.map((m) => `${m.containerID} ${m.hostID} ${m.size}\n`).join('');
-}
 
 /** The map in the text of /proc/pid/uid_map; its `hostID`s are ids of the reader's namespace. */
 export function parseIdMap(text: string): IdMapping[] {

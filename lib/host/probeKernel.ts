@@ -92,7 +92,7 @@ function memfdExec(): Finding {
     writeSync(writable, '#!/bin/sh\nexit 7\n');
     readable = openSync(`/proc/self/fd/${writable}`, 'r');
   } finally {
-    closeSync(writable); // a file that is open for writing does not execute: ETXTBSY
+    close(writable); // a file that is open for writing does not execute: ETXTBSY
   }
   try {
     const { error, status } = spawnSync(`/proc/${process.pid}/fd/${readable}`, {

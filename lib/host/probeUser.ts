@@ -2,18 +2,19 @@ import { mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CgroupHost, detectCgroups } from '../cgroups/detect.js';
 import { controllersToEnable, unifiedParent, v1Parent } from '../cgroups/place.js';
+import { capabilityNames } from '../spec/names.js';
 import { capget } from '../sys/index.js';
 import { type LauncherFacts, launcherFacts, launcherMap, ownIds } from './idmaps.js';
 import { IdRanges } from './idRanges.js';
 import type { ProbeItem } from './probe.js';
 import { attempt, type Finding, failure } from './probeItem.js';
 
-/** What root needs, by number of linux/capability.h, and what fails without it. */
+/** What root needs, and what fails without it. */
 const needed = [
-  [21, 'CAP_SYS_ADMIN', 'mounts and namespaces on the host'],
-  [7, 'CAP_SETUID', 'mapping ids'],
-  [6, 'CAP_SETGID', 'mapping ids'],
-  [24, 'CAP_SYS_RESOURCE', 'raising resource limits, lowering oom_score_adj'],
+  ['CAP_SYS_ADMIN', 'mounts and namespaces on the host'],
+  ['CAP_SETUID', 'mapping ids'],
+  ['CAP_SETGID', 'mapping ids'],
+  ['CAP_SYS_RESOURCE', 'raising resource limits, lowering oom_score_adj'],
 ] as const;
 
 /** Controllers that default limits need. */
@@ -21,7 +22,7 @@ const controllers = ['memory', 'pids', 'cpu'] as const;
 
 /** Whether this process can map ids and mount on the host itself, or needs a user namespace. */
 export function isPrivileged(effective: bigint = capget().effective): boolean {
-  return [21, 7, 6].every((number) => has(effective, number));
+  return ['CAP_SYS_ADMIN', 'CAP_SETUID', 'CAP_SETGID'].every((name) => has(effective, name));
 }
 
 /** What this user may do: capabilities, ids, cgroups, and what security modules there are. */
@@ -38,20 +39,20 @@ export function probeUser(privileged: boolean): ProbeItem[] {
   ];
 }
 
-function has(set: bigint, number: number): boolean {
-  return ((set >> BigInt(number)) & 1n) === 1n;
+function has(set: bigint, capability: string): boolean {
+  return ((set >> BigInt(capabilityNames.indexOf(capability))) & 1n) === 1n;
 }
 
 /** Which capabilities a process lacks that it could use. */
 export function capabilities(effective: bigint, root: boolean): Finding {
   const privileged = isPrivileged(effective);
   if (!privileged && !root) return { detail: 'none: containers are made in a user namespace' };
-  const lacking = needed.filter(([number]) => !has(effective, number));
+  const lacking = needed.filter(([name]) => !has(effective, name));
   if (lacking.length === 0) return { detail: 'all that are used' };
   return {
     status: privileged ? 'limited' : 'missing',
-    detail: `lacks ${lacking.map(([, name, use]) => `${name} (${use})`).join(', ')}`,
-    mend: `start it with ${lacking.map(([, name]) => name).join(', ')}, or as an ordinary user`,
+    detail: `lacks ${lacking.map(([name, use]) => `${name} (${use})`).join(', ')}`,
+    mend: `start it with ${lacking.map(([name]) => name).join(', ')}, or as an ordinary user`,
   };
 }
 

@@ -1,7 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { annotation } from '../spec/annotations.js';
 import { overlayLayers, rootKind } from '../spec/rootKind.js';
-import { isBind } from '../spec/rules/mounts.js';
+import { isBind, layersOf } from '../spec/rules/mounts.js';
 import type { Spec, SpecMount } from '../spec/types.js';
 
 /** What is missing keeps its name, by which `checkSources` refuses it. */
@@ -23,8 +23,8 @@ function realMount(mount: SpecMount): SpecMount {
   if (isBind(mount)) return { ...mount, source: real(mount.source ?? '') };
   if (mount.type !== 'overlay') return mount;
   const options = (mount.options ?? []).map((word) => {
-    const [, name, paths] = /^(lowerdir|upperdir|workdir)=(.*)$/s.exec(word) ?? [];
-    return paths === undefined ? word : `${name}=${paths.split(':').map(realLayer).join(':')}`;
+    const layers = layersOf(word);
+    return layers === undefined ? word : `${layers.key}=${layers.paths.map(realLayer).join(':')}`;
   });
   return { ...mount, options };
 }

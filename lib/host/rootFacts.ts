@@ -4,7 +4,7 @@ import { atLeast, type KernelVersion, parseKernel } from '../kernelVersion.js';
 import type { Facts, RootFacts } from '../policy/facts.js';
 import { namespaceMode } from '../spec/namespaces.js';
 import { isWithin, overlayLayers, rootKind } from '../spec/rootKind.js';
-import { isBind } from '../spec/rules/mounts.js';
+import { isBind, layersOf } from '../spec/rules/mounts.js';
 import type { Spec, SpecMount } from '../spec/types.js';
 import { hostEntries } from './hostEntries.js';
 import { mountPoints } from './mountPoints.js';
@@ -107,10 +107,7 @@ function hostPaths(spec: Spec): string[] {
 function pathsOf(mount: SpecMount): string[] {
   if (isBind(mount)) return [mount.source ?? '/'];
   if (mount.type !== 'overlay') return [];
-  return (mount.options ?? []).flatMap((word) => {
-    const [, paths] = /^(?:lowerdir|upperdir|workdir)=(.*)$/s.exec(word) ?? [];
-    return paths?.split(':') ?? [];
-  });
+  return (mount.options ?? []).flatMap((word) => layersOf(word)?.paths ?? []);
 }
 
 /**
@@ -135,9 +132,8 @@ const idmappable: Readonly<Record<number, KernelVersion>> = {
 function refusesIdmap(path: string): boolean {
   // devtmpfs says that it is tmpfs, and refuses; a device's owner does not matter anyway.
   if (kindOf(path) === 'device') return true;
-  const [major = 0, minor = 0] = release().split('.').map(Number);
   const since = idmappable[statfsSync(path).type];
-  return since === undefined || major < since[0] || (major === since[0] && minor < since[1]);
+  return since === undefined || !atLeast(parseKernel(release()), since);
 }
 
 /** Sources of binds that have a mount below them which refuses to be idmapped, or to be asked. */

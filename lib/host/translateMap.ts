@@ -1,6 +1,7 @@
 import { invalid, PermissionError, show } from '../errors.js';
+import { formatIdMap, maxExtents } from '../spec/idMap.js';
 import type { IdMapping } from '../spec/types.js';
-import { formatIdMap, maxExtents, maxMapBytes } from './idmaps.js';
+import { maxMapBytes } from './idmaps.js';
 import { idCount, overlap } from './idSpans.js';
 
 /** Which of the two lists of a spec a map is. */

@@ -56,9 +56,3 @@ export function launcherPath(): string | undefined {
   const launcher = join(dirname(addon), 'launcher');
   return existsSync(launcher) ? launcher : undefined;
 }
-
-/** The package's own version. */
-export function packageVersion(): string {
-  return (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string })
-    .version;
-}

@@ -258,6 +258,7 @@ export interface Plan {
 
 /** The four lists of a plan, in the order they are encoded. */
 export const sections = ['prepare', 'attend', 'child', 'teardown'] as const;
+/** The name of one of them. */
 export type Section = (typeof sections)[number];
 
 const encoder = new TextEncoder();

@@ -4,11 +4,10 @@ import { LandlockFs, LandlockScope } from '../plan/flags.js';
 import type { Slot } from '../plan/steps.js';
 import { annotation } from '../spec/annotations.js';
 import { rootKind } from '../spec/rootKind.js';
-import { isBind } from '../spec/rules/mounts.js';
+import { mountName, mountType } from '../spec/rules/mounts.js';
 import type { Spec, SpecMount } from '../spec/types.js';
 import { MountAttr } from '../sys/constants.js';
 import type { Facts } from './facts.js';
-import { mountName } from './mounts/places.js';
 import { readWords } from './mounts/words.js';
 
 const { EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, TRUNCATE, IOCTL_DEV } = LandlockFs;
@@ -106,7 +105,7 @@ function rules(spec: Spec, facts: Facts): Rule[] {
 
 /** What a mount allows beyond looking; 0 for one that is read-only. */
 function rightsOn(mount: SpecMount, facts: Facts): bigint {
-  const type = isBind(mount) ? 'bind' : (mount.type ?? 'none');
+  const type = mountType(mount);
   const { set } = readWords(mount, `${mountName(mount)}.options`, type);
   const readonly = (set & MountAttr.MOUNT_ATTR_RDONLY) !== 0;
   if (mount.destination === '/dev') return (readonly ? use : change | use) | IOCTL_DEV;

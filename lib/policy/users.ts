@@ -1,15 +1,10 @@
 import type { PlanBuilder } from '../plan/builder.js';
 import { bytes } from '../plan/steps.js';
-import type { IdMapping, Spec } from '../spec/types.js';
+import { formatIdMap } from '../spec/idMap.js';
+import type { Spec } from '../spec/types.js';
 import { Prctl } from '../sys/constants.js';
 import type { Facts } from './facts.js';
 import type { NamespacePlan } from './namespaces.js';
-
-function mapText(map: readonly IdMapping[]): Uint8Array {
-  return bytes(
-    map.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}\n`).join(''),
-  );
-}
 
 /**
  * What the launcher does while the child waits: the id maps and the out-of-memory score, both of
@@ -34,7 +29,7 @@ export function planIdMaps(
       ['self/uid_map', facts.uidMappings],
       ['self/gid_map', facts.gidMappings],
     ] as const)
-      builder.add('attend', { op: 'procWrite', file, data: mapText(map), readBack: 0 });
+      builder.add('attend', { op: 'procWrite', file, data: bytes(formatIdMap(map)), readBack: 0 });
   }
   const score = spec.process?.oomScoreAdj;
   if (score !== undefined)

@@ -6,7 +6,7 @@ import { identityFromOptions } from './identity.js';
 import { resourcesFromOptions } from './limits.js';
 import { parseMountString } from './mountString.js';
 import { namespaceMode, namespacesFromOptions } from './namespaces.js';
-import { isMapped } from './rules/ids.js';
+import { isMapped } from './idMap.js';
 import { optionsPlace } from './rules/place.js';
 import { checkSysctlNamespaces } from './rules/sysctl.js';
 

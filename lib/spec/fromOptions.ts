@@ -14,6 +14,7 @@ import { type Identity, identityFromOptions } from './identity.js';
 import { ioByPath, resourcesFromOptions, rlimitsFromOptions } from './limits.js';
 import { mountFromOption } from './mountString.js';
 import { namespaceMode, namespacesFromOptions } from './namespaces.js';
+import { isWithin } from './rootKind.js';
 import { fullCapabilityName } from './rules/process.js';
 import { parseSize } from './size.js';
 import type {
@@ -105,10 +106,6 @@ function mountsFrom(
     ({ destination }) => !given.some((mount) => isWithin(destination, mount.destination)),
   );
   return [...kept, ...given];
-}
-
-function isWithin(path: string, directory: string): boolean {
-  return path === directory || path.startsWith(`${directory}/`);
 }
 
 function processFrom(

@@ -107,7 +107,7 @@ function size(option: string, value: number | string | undefined): number | unde
 }
 
 /** Whether a device is named by number, `major:minor`. */
-export function isDeviceNumber(device: string): boolean {
+function isDeviceNumber(device: string): boolean {
   return /^\d{1,4}:\d{1,7}$/.test(device);
 }
 

@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import { invalid } from '../errors.js';
-import { isBind } from './rules/mounts.js';
+import { isBind, layersOf } from './rules/mounts.js';
 import type { SpecMount } from './types.js';
 
 /** A tmpfs is half of the machine's memory and endless files unless it is told otherwise. */
@@ -66,8 +66,7 @@ function unlessGiven(given: readonly string[], word: string, opposite: string): 
 }
 
 function resolveLayers(word: string, cwd: string): string {
-  const [, name, paths] = /^(lowerdir|upperdir|workdir)=(.*)$/s.exec(word) ?? [];
-  if (name === undefined || paths === undefined) return word;
-  const resolved = paths.split(':').map((path) => posix.resolve(cwd, path));
-  return `${name}=${resolved.join(':')}`;
+  const layers = layersOf(word);
+  if (layers === undefined) return word;
+  return `${layers.key}=${layers.paths.map((path) => posix.resolve(cwd, path)).join(':')}`;
 }

@@ -1,3 +1,5 @@
+import { Rlimit } from '../sys/processConstants.js';
+
 /**
  * Every capability by the kernel's name; the index is its number.
  * @see capabilities(7), include/uapi/linux/capability.h
@@ -50,24 +52,7 @@ export const capabilityNames: readonly string[] = [
  * Every resource limit by OCI's name; the index is its number on x86-64 and arm64.
  * @see getrlimit(2), include/uapi/asm-generic/resource.h
  */
-export const rlimitNames: readonly string[] = [
-  'RLIMIT_CPU',
-  'RLIMIT_FSIZE',
-  'RLIMIT_DATA',
-  'RLIMIT_STACK',
-  'RLIMIT_CORE',
-  'RLIMIT_RSS',
-  'RLIMIT_NPROC',
-  'RLIMIT_NOFILE',
-  'RLIMIT_MEMLOCK',
-  'RLIMIT_AS',
-  'RLIMIT_LOCKS',
-  'RLIMIT_SIGPENDING',
-  'RLIMIT_MSGQUEUE',
-  'RLIMIT_NICE',
-  'RLIMIT_RTPRIO',
-  'RLIMIT_RTTIME',
-];
+export const rlimitNames: readonly string[] = Object.keys(Rlimit);
 
 /** RLIM_INFINITY, 2^64 − 1, as JSON's numbers round it. @see getrlimit(2) */
 export const rlimInfinity = 2 ** 64;

@@ -15,12 +15,14 @@ export interface Spec {
   linux: SpecLinux;
 }
 
+/** The root file system. */
 export interface SpecRoot {
   /** Absolute path; with `annotations['org.ringfort.rootfs']` of `host` or `overlay` not used as it stands. */
   path: string;
   readonly?: boolean;
 }
 
+/** One mount, in the order they are made. */
 export interface SpecMount {
   destination: string;
   type?: string;
@@ -30,6 +32,7 @@ export interface SpecMount {
   gidMappings?: IdMapping[];
 }
 
+/** The program, and what it may do. */
 export interface SpecProcess {
   terminal?: boolean;
   consoleSize?: { height: number; width: number };
@@ -45,6 +48,7 @@ export interface SpecProcess {
   selinuxLabel?: string;
 }
 
+/** Ids in the container. */
 export interface SpecUser {
   uid: number;
   gid: number;
@@ -61,6 +65,7 @@ export interface SpecCapabilities {
   ambient?: string[];
 }
 
+/** A resource limit of the program. @see getrlimit(2) */
 export interface SpecRlimit {
   /** `RLIMIT_NOFILE`, … */
   type: string;
@@ -75,6 +80,7 @@ export interface IdMapping {
   size: number;
 }
 
+/** The kinds of namespace, by OCI's names. @see namespaces(7) */
 export type NamespaceType =
   | 'user'
   | 'pid'
@@ -85,12 +91,14 @@ export type NamespaceType =
   | 'cgroup'
   | 'time';
 
+/** A namespace of the container's, new or joined. */
 export interface SpecNamespace {
   type: NamespaceType;
   /** Join this namespace instead of making one. */
   path?: string;
 }
 
+/** What is Linux's alone. */
 export interface SpecLinux {
   /** Types that are not listed are shared with the host. */
   namespaces: SpecNamespace[];
@@ -134,7 +142,6 @@ export interface SpecResources {
     /** Memory and swap together, as OCI has it; −1 is unlimited. */
     swap?: number;
     disableOOMKiller?: boolean;
-    checkBeforeUpdate?: boolean;
   };
   cpu?: {
     shares?: number;
@@ -158,12 +165,14 @@ export interface SpecResources {
   unified?: Record<string, string>;
 }
 
+/** A rate of one block device: bytes or operations per second. */
 export interface SpecThrottle {
   major: number;
   minor: number;
   rate: number;
 }
 
+/** Whether devices may be used; −1 or left out: every number. */
 export interface SpecDeviceRule {
   allow: boolean;
   type?: 'a' | 'b' | 'c';

@@ -1,6 +1,6 @@
 import { annotation } from './annotations.js';
+import { isMapped } from './idMap.js';
 import { namespaceMode } from './namespaces.js';
-import { isMapped } from './rules/ids.js';
 import { type Place, specPlace } from './rules/place.js';
 import { specFields } from './rules/spec.js';
 import { checkSysctlNamespaces } from './rules/sysctl.js';

@@ -17,6 +17,7 @@ export function integer(name: string, value: number, min: number, max: number): 
   throw invalid(name, `an integer from ${min} to ${max}`, value);
 }
 
+/** An unsigned 32-bit integer, such as a flag word. */
 export function u32(name: string, value: number): number {
   return integer(name, value, 0, maxU32);
 }
@@ -33,6 +34,7 @@ export function u64(name: string, value: number | bigint): bigint {
   throw invalid(name, 'an integer from 0 to 2^64-1', value);
 }
 
+/** A descriptor; whether it is open the kernel says. */
 export function descriptor(name: string, value: number): number {
   if (Number.isInteger(value) && value >= 0 && value <= maxI32) return value;
   throw invalid(name, 'a file descriptor', value);
@@ -51,10 +53,12 @@ export function text(name: string, value: string): string {
   throw invalid(name, 'a string without NUL bytes', value);
 }
 
+/** A string that a C string can carry, or undefined for NULL. */
 export function optionalText(name: string, value: string | undefined): string | undefined {
   return value === undefined ? undefined : text(name, value);
 }
 
+/** A Uint8Array of any realm; a Buffer is one. */
 export function bytes(name: string, value: Uint8Array): Uint8Array {
   if (types.isUint8Array(value)) return value;
   throw invalid(name, 'a Uint8Array', value);

@@ -9,15 +9,16 @@ mkfs.ext4 -q /dev/vda && mkdir /disk && mount /dev/vda /disk || exit 1
 user=ringfort-v2
 useradd --no-create-home --home-dir /disk/user --add-subids-for-system "$user" || exit 1
 
-# The pass's temporary directory, and jest's results of the suites that the guest can run.
+# suites DIRECTORY [COMMAND...]: the kernel-facing suites, with that directory for temporary files
+# and as arguments of that command.
 suites() {
   mkdir -p "$1"
   export TMPDIR=$1 HOME=$1 XDG_RUNTIME_DIR=$1
   shift
-  # Emulation is slow; what needs npm and a compiler is the host's affair.
+  # What needs npm, many processes of Node or thousands of launches is too slow for an emulator.
   # shellcheck disable=SC2086
   time "$@" "$RINGFORT_NODE" --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js \
-    --roots "$RINGFORT_ROOT/dist/test/kernel" --testPathIgnorePatterns kernel/package kernel/leaks \
+    --roots "$RINGFORT_ROOT/dist/test/kernel" --testPathIgnorePatterns kernel/package kernel/cli kernel/leaks \
     --testTimeout=600000 --cacheDirectory="$TMPDIR/jest" $RINGFORT_JEST_ARGS
 }
 

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { detectCgroups, type Hierarchy } from '../../lib/cgroups/detect.js';
-import { parentIn } from '../../lib/cgroups/place.js';
+import { leafName, parentIn } from '../../lib/cgroups/place.js';
 import { supervisor } from '../../lib/supervisor.js';
 
 /** What could be left behind, a set of names for each kind. */
@@ -81,11 +81,11 @@ export function ownCgroups(): string[] {
   return [...trees].flatMap((tree) => parentIn(tree, undefined)?.dir ?? []);
 }
 
-/** `ringfort-*` cgroups below `directories`. */
+/** `ringfort-*` cgroups below `directories`, but for the one that `moveToLeafCgroup` makes. */
 export function containerCgroups(directories = ownCgroups()): string[] {
   return directories.flatMap((directory) =>
     list(directory)
-      .filter((name) => name.startsWith('ringfort-'))
+      .filter((name) => name.startsWith('ringfort-') && name !== leafName)
       .map((name) => join(directory, name)),
   );
 }

@@ -1,8 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { release } from 'node:os';
 import { delimiter, join, relative } from 'node:path';
 import { describe, test } from '@jest/globals';
 import { ownedBy, readSubids } from '../../lib/host/subids.js';
+import { atLeast, parseKernel } from '../../lib/kernelVersion.js';
 
 /** Something of the machine that a suite cannot do without. */
 export interface Requirement {
@@ -91,6 +93,16 @@ export const userns: Requirement = {
     );
     return status === 0 ? undefined : (error?.message ?? stderr.trim());
   },
+};
+
+/**
+ * Linux 6.6, since when a tmpfs keeps user.* attributes. An overlay that has its changes in memory
+ * cannot do without them what it must remember of a directory: that it hides the one below it.
+ */
+export const memoryAttributes: Requirement = {
+  name: 'user attributes on tmpfs',
+  check: () =>
+    atLeast(parseKernel(release()), [6, 6]) ? undefined : `Linux ${release()} is older than 6.6`,
 };
 
 /** A cgroup with memory and pids limits can be made below our own. */

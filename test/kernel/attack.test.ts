@@ -16,10 +16,11 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { run } from '../../lib/index.js';
 import type { LauncherClient } from '../../lib/launcher/launcher.js';
 import type { RunOptions } from '../../lib/options.js';
+import { checkEnds, sortNamespaces } from '../../lib/policy/namespaces.js';
 import type { Spec } from '../../lib/spec/types.js';
 import { output } from '../helpers/containers.js';
 import { launch, startLauncher } from '../helpers/launches.js';
-import { cgroups, command, notRoot, root, suite } from '../helpers/needs.js';
+import { cgroups, command, root, suite } from '../helpers/needs.js';
 import { openTree, truePlan } from '../helpers/plans.js';
 
 const python = (code: string, options: Omit<RunOptions, 'encoding'> = {}) =>
@@ -42,10 +43,10 @@ suite('a volume whose directory others may change', [root], () => {
   test('a link that takes the place of a checked source is not followed', async () => {
     symlinkSync('/usr', join(dir, 'swapped'));
     const plan = truePlan();
-    plan.prepare[0] = openTree(join(dir, 'swapped'), 3);
-    const { outcome } = launch(launcher, plan);
+    const prepare = [openTree(join(dir, 'swapped'), 3), ...plan.prepare.slice(1)];
+    const { outcome } = launch(launcher, { ...plan, prepare });
     const { failed } = await outcome;
-    expect(failed).toMatchObject({ section: 0, step: 0, error: -40 }); // ELOOP
+    expect(failed).toMatchObject({ section: 0, step: 0, error: 40 }); // ELOOP
   });
 
   test('a link that was there before is resolved, and what it leads to is checked', async () => {
@@ -103,8 +104,8 @@ suite('memory in the queues of sockets', [cgroups, command('python3')], () => {
       'print(total >> 20)',
     ].join('\n');
     const { stdout, reason } = await python(code, { limits: { memory: '64MiB' }, timeout: 20_000 });
-    // v1 refuses to queue more; v2 may also end the container.
-    if (reason === 'exit') expect(Number(stdout)).toBeLessThanOrEqual(64);
+    // v1 refuses to queue more, but for what the kernel charges in advance; v2 may also end it.
+    if (reason === 'exit') expect(Number(stdout)).toBeLessThan(96);
     else expect(reason).toBe('oom');
   });
 });
@@ -135,12 +136,12 @@ suite('the end of a container', [cgroups, root, command('python3')], () => {
   });
 });
 
-suite('processes that would outlive their container', [notRoot], () => {
-  test('are refused where nothing could end them', async () => {
-    await expect(
-      run('true', [], { namespaces: { pid: 'host' }, limits: 'none' }),
-    ).rejects.toMatchObject({ code: 'ERR_CGROUP_UNAVAILABLE', option: 'namespaces.pid' });
-  });
+test('a container whose processes nothing could end is refused', () => {
+  const plan = sortNamespaces([{ type: 'user' }, { type: 'mount' }], () => 0);
+  expect(() => checkEnds(plan, false)).toThrow('namespaces.pid');
+  expect(() => checkEnds(plan, true)).not.toThrow();
+  const own = sortNamespaces([{ type: 'pid' }], () => 0);
+  expect(() => checkEnds(own, false)).not.toThrow();
 });
 
 suite('the CPU time limit', [cgroups], () => {

@@ -25,7 +25,6 @@ import {
   parseUsage,
   planCgroup,
   type ReadResult,
-  readUsageNow,
   type Usage,
   verdict,
 } from '../../lib/cgroups/index.js';
@@ -220,12 +219,9 @@ suite('cgroups of a container', [root, cgroups], () => {
     ]);
   });
 
-  test('usage can be read while it runs', async () => {
+  test('CPU time can be read while it runs', async () => {
     await trial({ memory: { limit: 64 * MiB }, pids: { limit: 16 } }, spin, async (one) => {
-      const usage = await readUsageNow(one.plan);
-      expect(usage.cpuTimeMs).toBeGreaterThan(0);
-      expect(await cpuTimeUs(one.plan)).toBe(Math.round(usage.cpuTimeMs * 1e3));
-      expect(usage.oomKills).toBe(0);
+      expect(await cpuTimeUs(one.plan)).toBeGreaterThan(0);
     });
   });
 

@@ -44,7 +44,16 @@ function succeed(cwd: string, file: string, ...args: string[]): string {
 /** A copy of the tree, so that the prebuild does not take the build from under other suites. */
 function copyTree(to: string): void {
   mkdirSync(to);
-  const sources = ['lib', 'native', 'scripts', 'dist', 'test', 'binding.gyp', 'package.json'];
+  const sources = [
+    'bin',
+    'lib',
+    'native',
+    'scripts',
+    'dist',
+    'test',
+    'binding.gyp',
+    'package.json',
+  ];
   for (const name of [...sources, 'README.md', 'CHANGELOG.md', 'LICENSE']) {
     cpSync(join(root, name), join(to, name), { recursive: true });
   }
@@ -85,6 +94,7 @@ suite(
         'CHANGELOG.md',
         'LICENSE',
         'README.md',
+        'bin/ringfort.mjs',
         'binding.gyp',
         'dist/lib',
         'package.json',

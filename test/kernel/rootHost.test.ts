@@ -125,13 +125,9 @@ suite('the host root', [linux, cgroups], () => {
     ].filter((path) => existsSync(path));
     for (const path of steering)
       expect(await output(`echo x > ${path}`)).toMatch(/Read-only file system|Permission denied/);
-    for (const path of [
-      '/proc/sysrq-trigger',
-      '/proc/kcore',
-      '/proc/kmsg',
-      '/dev/kmsg',
-      '/dev/mem',
-    ])
+    // What the kernel has of the first is covered by a /dev/null.
+    expect(await output('cat /proc/kcore')).toMatch(/^$|No such file/);
+    for (const path of ['/proc/sysrq-trigger', '/proc/kmsg', '/dev/kmsg', '/dev/mem'])
       expect(await output(`cat ${path}; echo x > ${path}`)).toMatch(
         /^(cat: .*(denied|permitted|No such file).*\n)?.*(Read-only|denied|nonexistent|No such)/,
       );

@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { output, refusal, sh } from '../helpers/containers.js';
-import { cgroups, linux, root, suite } from '../helpers/needs.js';
+import { cgroups, linux, memoryAttributes, root, suite } from '../helpers/needs.js';
 
 let directory: string;
 beforeEach(() => {
@@ -53,11 +53,23 @@ suite('an overlay as root', [linux, cgroups], () => {
     const lower = layer('lower', { 'data/a': 'a', 'data/b': 'b', 'data/c/d': 'd' });
     const before = fingerprint(lower);
     const options = { rootfs: { lower: [lower] }, mounts };
-    const change = `echo new > /data/a; rm /data/b; mv /data/c /data/e; ln /data/a /data/h
-      chmod 600 /data/a; mkdir /data/f; rm -r /data/f; cat /data/a /data/e/d; ls /data`;
-    expect(await sh(change, options)).toBe('new\nda\ne\nh\n');
+    const change = `echo new > /data/a; rm /data/b; mv /data/c/d /data/c/e; ln /data/a /data/h
+      chmod 600 /data/a; mkdir /data/f; rm -r /data/f; cat /data/a /data/c/e; ls /data`;
+    expect(await sh(change, options)).toBe('new\nda\nc\nh\n');
     expect(await sh('ls /data; cat /data/a', options)).toBe('a\nb\nc\na');
     expect(fingerprint(lower)).toEqual(before);
+  });
+
+  suite('whose directories go', [memoryAttributes], () => {
+    test('forgets that, too', async () => {
+      const lower = layer('lower', { 'data/c/d': 'd', 'data/g/h': 'h' });
+      const before = fingerprint(lower);
+      const options = { rootfs: { lower: [lower] }, mounts };
+      const change = 'mv /data/c /data/e; rm -r /data/g; mkdir /data/g; ls /data /data/g';
+      expect(await sh(change, options)).toBe('/data:\ne\ng\n\n/data/g:\n');
+      expect(await sh('cat /data/c/d /data/g/h', options)).toBe('dh');
+      expect(fingerprint(lower)).toEqual(before);
+    });
   });
 
   test('the first layer is on top, and directories are merged', async () => {

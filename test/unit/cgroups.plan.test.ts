@@ -114,6 +114,16 @@ describe('planCgroup on v2', () => {
     expect(result.paths).toEqual({ unified: join(top, 'ringfort-web-1'), v1: {} });
   });
 
+  test('a child that joins a cgroup namespace moves in by what was opened before', () => {
+    fill(top, v2Root);
+    const { linux, ...rest } = spec(limits);
+    const namespaces = [{ type: 'cgroup' as const, path: '/proc/7/ns/cgroup' }];
+    const { prepare, child, builder } = plan(v2Host('/'), { ...rest, linux: { ...linux, namespaces } });
+    expect(prepare.at(-1)).toBe('open ringfort-web-1/cgroup.procs');
+    expect(child).toEqual(['writeFd 0', 'close']);
+    expect(builder.intoCgroup).toBe(slot.none);
+  });
+
   test('the root may enable controllers although it has processes', () => {
     fill(top, v2Root);
     const { prepare } = plan(v2Host('/'), spec({ cpu: { quota: 50_000 } }));

@@ -17,6 +17,13 @@ test('the hint is a line of its own', () => {
   );
 });
 
+test('a hint speaks of flags', () => {
+  const hint = "name one as cgroupParent, or give the limits up with limits: 'none'";
+  expect(describeError(new ContainerError('ERR_X', 'no', { hint }))).toBe(
+    'ringfort: no\n          name one as --cgroup-parent, or give the limits up with --no-limits\n',
+  );
+});
+
 test('an option of the library is named by its flag, where it has one', () => {
   expect(describeError(invalid('limits.memory', 'a size', 'x'))).toBe(
     'ringfort: --memory: expected a size, got "x"\n',

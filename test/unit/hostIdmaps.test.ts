@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import {
   applyLauncherMap,
-  formatIdMap,
   type LauncherFacts,
   launcherMap,
   parseIdMap,
 } from '../../lib/host/idmaps.js';
+import { formatIdMap } from '../../lib/spec/idMap.js';
 
 const all = [{ start: 0, count: 4294967295 }];
 const facts: LauncherFacts = {

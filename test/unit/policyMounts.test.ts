@@ -199,6 +199,18 @@ test('owners are mapped for root only, and an explicit wish is refused elsewhere
   expect(planOf(specOf({ mounts: ['/a:/mnt'] }), refused).attend).toEqual([]);
 });
 
+test('with something below that cannot be mapped, the top alone is', () => {
+  const mixed = { ...fixedFacts, unmappedBelow: new Set(['/a']) };
+  const [step] = planOf(specOf({ mounts: ['/a:/mnt'] }), mixed).attend;
+  expect(step).toMatchObject({ op: 'idmapMount', recursive: 0 });
+  const [all] = planOf(specOf({ mounts: ['/b:/mnt'] }), mixed).attend;
+  expect(all).toMatchObject({ op: 'idmapMount', recursive: 1 });
+  expect(failure({ mounts: ['/a:/mnt:idmap'] }, mixed)).toMatchObject({
+    code: 'ERR_IDMAP_UNAVAILABLE',
+    path: '/a',
+  });
+});
+
 test("a mount's own id maps must be the container's", () => {
   const mount = { destination: '/mnt', type: 'bind', source: '/a' };
   const { uidMappings, gidMappings } = fixedFacts;

@@ -284,7 +284,7 @@ test('rlimits: one number, two, and without bound', () => {
   expect(rlimit(spec, 'RLIMIT_CORE')).toMatchObject({ soft: 0, hard: 5 });
   const unlimited = JSON.parse('18446744073709551615') as number;
   expect(rlimit(spec, 'RLIMIT_AS')).toMatchObject({ soft: unlimited, hard: unlimited });
-  expect(spec.process?.rlimits).toHaveLength(8);
+  expect(spec.process?.rlimits).toHaveLength(9);
 });
 
 test('capabilities: none, the nine, a list, each set', () => {

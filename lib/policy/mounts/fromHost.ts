@@ -98,7 +98,7 @@ function whyNotIdmapped({ spec, facts }: PolicyInput, path: string): string | un
 }
 
 /** Rules of resolution for a destination: links are no way to /proc, /sys and /dev. */
-export function resolveRules(destination: string): bigint {
+function resolveRules(destination: string): bigint {
   return /^\/(proc|sys|dev)(\/|$)/.test(destination) ? inRootStrict : inRoot;
 }
 

@@ -1,14 +1,15 @@
 import { invalid, UnsupportedError } from '../../errors.js';
 import type { PlanBuilder } from '../../plan/builder.js';
 import { type Slot, slot } from '../../plan/steps.js';
-import { isBind } from '../../spec/rules/mounts.js';
+import { formatIdMap } from '../../spec/idMap.js';
+import { mountName, mountType } from '../../spec/rules/mounts.js';
 import type { IdMapping, Spec, SpecMount } from '../../spec/types.js';
 import { AT_EMPTY_PATH, MountAttr } from '../../sys/constants.js';
 import type { Facts } from '../facts.js';
 import { planDevices } from './devices.js';
 import { attach, canIdmap, cloneFromHost, type PolicyInput, requireIdmap } from './fromHost.js';
 import { planOverlay } from './overlay.js';
-import { exists, missingPlace, mountName, places } from './places.js';
+import { exists, missingPlace, places } from './places.js';
 import { checkStaysReadonly } from './remount.js';
 import { TmpfsTree } from './tmpfsTree.js';
 import { type MountWords, readWords } from './words.js';
@@ -55,7 +56,7 @@ export function planMounts(
   const sealed: Slot[] = [];
   for (const [i, { mount, needs, on }] of places(spec, facts).entries()) {
     const { destination } = mount;
-    const words = readWords(mount, `${mountName(mount)}.options`, typeOf(mount));
+    const words = readWords(mount, `${mountName(mount)}.options`, mountType(mount));
     if (on === 'inside' && !exists(facts, destination))
       throw missingPlace(destination, 'what is mounted there', 'create it in the source');
     if (typeof on === 'number') {
@@ -81,10 +82,6 @@ function within(spec: Spec, cover: number, destination: string): string {
   return destination.slice(spec.mounts?.[cover]?.destination.length);
 }
 
-function typeOf(mount: SpecMount): string {
-  return isBind(mount) ? 'bind' : (mount.type ?? 'none');
-}
-
 interface Context extends PolicyInput {
   builder: PlanBuilder;
 }
@@ -92,7 +89,7 @@ interface Context extends PolicyInput {
 function makeMount(context: Context, mount: SpecMount, words: MountWords): Slot {
   const { builder } = context;
   const option = mountName(mount);
-  const type = typeOf(mount);
+  const type = mountType(mount);
   if (type === 'bind') return bind(context, mount, words, option);
   if (type === 'overlay') return overlay(context, words, option);
   const kernel = kernelTypes[type];
@@ -169,8 +166,7 @@ function checkMaps(facts: Facts, mount: SpecMount, option: string): void {
 }
 
 function same(a: readonly IdMapping[] = [], b: readonly IdMapping[]): boolean {
-  const key = ({ containerID, hostID, size }: IdMapping) => `${containerID} ${hostID} ${size}`;
-  return a.map(key).join() === b.map(key).join();
+  return formatIdMap(a) === formatIdMap(b);
 }
 
 function overlay({ builder, spec, facts }: Context, words: MountWords, option: string): Slot {

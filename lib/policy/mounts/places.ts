@@ -37,11 +37,6 @@ export function places(spec: Spec, facts: Facts): MountPlace[] {
   }
 }
 
-/** A mount's name in errors. Its index would mislead: the default mounts come before a person's. */
-export function mountName(mount: SpecMount): string {
-  return `mounts[${mount.destination}]`;
-}
-
 /** Whether something to mount on exists already; what facts do not know of, the kernel will tell. */
 export function exists(facts: Facts, destination: string): boolean {
   return facts.root === undefined || facts.root.existing.has(destination);

@@ -1,6 +1,6 @@
 import { InvalidSpecError } from '../../errors.js';
+import { mountName } from '../../spec/rules/mounts.js';
 import type { Spec, SpecMount } from '../../spec/types.js';
-import { mountName } from './places.js';
 
 /**
  * Whether the container may change the attributes of its own mounts, and so make a read-only mount

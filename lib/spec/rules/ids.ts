@@ -1,3 +1,4 @@
+import { maxExtents } from '../idMap.js';
 import type { IdMapping } from '../types.js';
 import { integer, list, object, type Rule } from './rule.js';
 
@@ -6,9 +7,6 @@ export const maxId = 0xfffffffe;
 
 /** A user or group id. */
 export const id: Rule = integer(0, maxId);
-
-/** The kernel's UID_GID_MAP_MAX_EXTENTS. @see user_namespaces(7) */
-const maxExtents = 340;
 
 const extents = list(
   object<IdMapping>(
@@ -57,11 +55,4 @@ function firstOverlap(maps: readonly IdMapping[], side: 'containerID' | 'hostID'
     end = map[side] + map.size;
   }
   return -1;
-}
-
-/** Whether a map gives the container's id a counterpart outside. */
-export function isMapped(maps: readonly IdMapping[], containerId: number): boolean {
-  return maps.some(
-    (map) => containerId >= map.containerID && containerId < map.containerID + map.size,
-  );
 }

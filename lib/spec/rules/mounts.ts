@@ -99,6 +99,22 @@ export function isBind(given: SpecMount): boolean {
   return typeless && (given.options ?? []).some((word) => word === 'bind' || word === 'rbind');
 }
 
+/** What is mounted: `'bind'` however it was written, else the type. */
+export function mountType(given: SpecMount): string {
+  return isBind(given) ? 'bind' : (given.type ?? 'none');
+}
+
+/** A mount's name in errors. Its index would mislead: the default mounts come before a person's. */
+export function mountName({ destination }: SpecMount): string {
+  return `mounts[${destination}]`;
+}
+
+/** The directories of an overlay that one of its options names, and which; of others undefined. */
+export function layersOf(option: string): { key: string; paths: string[] } | undefined {
+  const [, key, paths] = /^(lowerdir|upperdir|workdir)=(.*)$/s.exec(option) ?? [];
+  return key === undefined || paths === undefined ? undefined : { key, paths: paths.split(':') };
+}
+
 function checkDestination(given: SpecMount, at: Place): void {
   const parts = given.destination.split('/').filter((part) => part !== '' && part !== '.');
   if (parts.length === 0)

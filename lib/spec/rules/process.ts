@@ -5,13 +5,13 @@ import { list, object, oneOf, type Rule } from './rule.js';
 import { checkText } from './text.js';
 
 /** MAX_ARG_STRLEN without the NUL: the longest single argument or `NAME=value`, bytes. */
-export const maxArgument = 131071;
+const maxArgument = 131071;
 
 /**
  * All of argv and the environment with their pointers: what an 8 MiB stack allows (a quarter of
  * it), less a page for the program's name and the auxiliary vector. @see execve(2)
  */
-export const maxArguments = 2 * 1024 * 1024 - 4096;
+const maxArguments = 2 * 1024 * 1024 - 4096;
 
 const pointer = 8;
 

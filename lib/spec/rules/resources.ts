@@ -77,9 +77,8 @@ export const resources: Rule = object<SpecResources>(
         reservation: natural,
         swap: unlimitedOr(minMemory),
         disableOOMKiller: boolean,
-        checkBeforeUpdate: boolean,
       },
-      { unsupported: ['kernel', 'kernelTCP', 'swappiness', 'useHierarchy'] },
+      { unsupported: ['checkBeforeUpdate', 'kernel', 'kernelTCP', 'swappiness', 'useHierarchy'] },
     ),
     cpu: object<NonNullable<SpecResources['cpu']>>(
       {

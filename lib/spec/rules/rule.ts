@@ -13,10 +13,12 @@ export function integer(min: number, max: number): Rule {
   };
 }
 
+/** `true` or `false`. */
 export const boolean: Rule = (value, at) => {
   if (typeof value !== 'boolean') throw at.invalid('true or false', value);
 };
 
+/** A function. */
 export const callable: Rule = (value, at) => {
   if (typeof value !== 'function') throw at.invalid('a function', value);
 };

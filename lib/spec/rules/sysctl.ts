@@ -8,7 +8,7 @@ import { checkText } from './text.js';
  * whole host's, or cannot be told from a path.
  * @see https://www.kernel.org/doc/html/latest/admin-guide/sysctl/
  */
-export function sysctlNamespace(name: string): NamespaceType | undefined {
+function sysctlNamespace(name: string): NamespaceType | undefined {
   if (!/^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+$/.test(name)) return undefined;
   if (name.startsWith('net.')) return 'network';
   if (/^kernel\.(shm[a-z_]*|msg[a-z_]*|sem)$/.test(name)) return 'ipc';

@@ -2,7 +2,7 @@ import type { Place } from './place.js';
 import type { Rule } from './rule.js';
 
 /** PATH_MAX without its NUL: what one path argument of a system call may hold, in bytes. */
-export const maxPath = 4095;
+const maxPath = 4095;
 
 /**
  * A string that reaches the kernel as it is: no NUL, which would cut it short there, and no lone
