@@ -37,7 +37,7 @@ interface Reading {
 }
 
 /** Steps that resolve a path inside the new root. */
-const onRoot = new Set<Step['op']>(['attach', 'mask', 'readonlyPath']);
+const onRoot = new Set<Step['op']>(['attach', 'mask', 'openTree', 'readonlyPath']);
 
 /** What a failed step means to a person. */
 function reading(step: Step, errno: string): Reading {
@@ -62,7 +62,7 @@ function reading(step: Step, errno: string): Reading {
   if ((errno === 'ELOOP' || errno === 'EXDEV') && onRoot.has(step.op))
     return {
       maker: make.permission('ERR_UNSAFE_PATH'),
-      hint: 'the path is or crosses a symbolic link in a root that may be hostile',
+      hint: 'the path is or crosses a symbolic link where none may be',
     };
   if (errno === 'EPERM' || errno === 'EACCES')
     return {

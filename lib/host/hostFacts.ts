@@ -14,6 +14,8 @@ export interface HostFacts {
   landlockAbi: number;
   lsms: readonly string[];
   hardLimits: Readonly<Record<string, number>>;
+  /** The host pipes core files to a program (core(5)). */
+  coreHandler: boolean;
   /** inotify can be bounded for one user namespace. */
   inotifyLimits: boolean;
 }
@@ -87,6 +89,7 @@ export function hostFacts(): HostFacts {
     landlockAbi: landlockAbi(),
     lsms: hostLsms(),
     hardLimits: parseHardLimits(read('/proc/self/limits')),
+    coreHandler: read('/proc/sys/kernel/core_pattern').startsWith('|'),
     inotifyLimits: exists('/proc/sys/user/max_inotify_instances'),
   };
   return known;

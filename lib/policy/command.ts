@@ -14,13 +14,15 @@ function limitValue(value: number): bigint {
 
 /**
  * A default bounds from above, so a lower limit of this process does as well; but not for core
- * files, where 0 would let the host's handler start (core(5)).
+ * files where the host pipes them to a program: 0 would let that start (core(5)).
  */
-function softLimit({ type, soft, hard }: SpecRlimit, ceiling: number): number {
+function softLimit({ type, soft, hard }: SpecRlimit, facts: Facts): number {
+  const ceiling = facts.hardLimits[type] ?? Number.POSITIVE_INFINITY;
   const isDefault = defaultRlimits.some(
     (each) => each.type === type && each.soft === soft && each.hard === hard,
   );
-  return isDefault && type !== 'RLIMIT_CORE' ? Math.min(soft, ceiling) : soft;
+  const lower = isDefault && !(type === 'RLIMIT_CORE' && facts.coreHandler);
+  return lower ? Math.min(soft, ceiling) : soft;
 }
 
 /**
@@ -34,7 +36,7 @@ export function planLimits(builder: PlanBuilder, process: SpecProcess, facts: Fa
     const resource = rlimitNames.indexOf(type);
     if (resource < 0) throw invalid('rlimits', 'a name such as RLIMIT_NOFILE', type);
     const ceiling = facts.hardLimits[type] ?? Number.POSITIVE_INFINITY;
-    const soft = softLimit(limit, ceiling);
+    const soft = softLimit(limit, facts);
     if (soft > ceiling) {
       throw new PermissionError(
         'ERR_RLIMIT_TOO_HIGH',

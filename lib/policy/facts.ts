@@ -43,6 +43,8 @@ export interface Facts {
   resolvConf?: string;
   /** Hard resource limits of this process by OCI name; a limit cannot be raised above them. */
   hardLimits: Readonly<Record<string, number>>;
+  /** The host pipes core files to a program (core(5)). */
+  coreHandler: boolean;
   hostEntries: readonly HostEntry[];
   root?: RootFacts;
   /** Bind sources that are not directories: their mount point must be a file. */

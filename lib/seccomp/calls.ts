@@ -81,7 +81,7 @@ export const allowed: readonly (readonly [reason: string, names: string])[] = [
   ],
   [
     'sockets that exist; which can be made is in the rules',
-    `bind connect listen accept accept4 shutdown getsockname getpeername getsockopt setsockopt
+    `bind connect listen accept accept4 shutdown getsockname getpeername getsockopt
     sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg`,
   ],
   [

@@ -13,7 +13,8 @@ const family = { unix: 1, inet: 2, inet6: 10, netlink: 16, packet: 17 };
 /** The values that tools such as setarch use: Linux, 32-bit Linux, UNAME26 with each, a query. */
 const personalities = [0x0, 0x8, 0x20000, 0x20008, 0xffffffff];
 
-const netlinkRoute = 0;
+/** SO_ATTACH_FILTER, _BPF, _REUSEPORT_CBPF, _REUSEPORT_EBPF: compiled into memory of the host's. */
+const socketFilters = { level: 1, names: [26, 50, 51, 52] };
 const rlimitCore = 4;
 const errno = { EPERM: 1, ENOSYS: 38, EAFNOSUPPORT: 97 };
 
@@ -34,18 +35,25 @@ function words(text: string): string[] {
   return text.split(/\s+/);
 }
 
-/** Sockets of the own network and between programs; the rest seems not to be built in. */
+/**
+ * Sockets of the own network and between programs; the rest seems not to be built in. Netlink only
+ * with CAP_NET_ADMIN: replies that wait in its sockets are charged to no cgroup, so that one
+ * container could fill the host's memory with them.
+ */
 function socketRules(capabilities: ReadonlySet<string>): SeccompSyscall[] {
   const families = [family.unix, family.inet, family.inet6];
   if (capabilities.has('CAP_NET_RAW')) families.push(family.packet);
   if (capabilities.has('CAP_NET_ADMIN')) families.push(family.netlink);
   return [
     ...families.map((domain) => allow(['socket'], [int(0, domain)])),
-    allow(['socket'], [int(0, family.netlink), int(2, netlinkRoute)]),
     deny('socket', errno.EAFNOSUPPORT),
     // Not only AF_UNIX has pairs: AF_TIPC, too.
     allow(['socketpair'], [int(0, family.unix)]),
     deny('socketpair', errno.EAFNOSUPPORT),
+    ...socketFilters.names.map((name) =>
+      deny('setsockopt', errno.EPERM, [int(1, socketFilters.level), int(2, name)]),
+    ),
+    allow(['setsockopt']),
   ];
 }
 

@@ -9,16 +9,28 @@ mkfs.ext4 -q /dev/vda && mkdir /disk && mount /dev/vda /disk || exit 1
 user=ringfort-v2
 useradd --no-create-home --home-dir /disk/user --add-subids-for-system "$user" || exit 1
 
+# Suites skip what cannot be had; here limits must be, and by cgroup v2 alone.
+limits='
+  import { currentCgroups } from "./dist/lib/cgroups/index.js";
+  import { run } from "./dist/lib/index.js";
+  const limits = { memory: "64MiB", pids: 16, cpus: 0.5 };
+  const { isolation } = await run("true", [], { limits, reject: true });
+  console.log(currentCgroups().mode, isolation.enforced.filter((wall) => wall.startsWith("limit:")));
+  process.exitCode = currentCgroups().mode === "v2" ? 0 : 1;'
+
 # suites DIRECTORY [COMMAND...]: the kernel-facing suites, with that directory for temporary files
 # and as arguments of that command.
 suites() {
   mkdir -p "$1"
   export TMPDIR=$1 HOME=$1 XDG_RUNTIME_DIR=$1
   shift
-  # What needs npm, many processes of Node or thousands of launches is too slow for an emulator.
+  "$@" "$RINGFORT_NODE" --input-type=module --eval "$limits" || return
+  # Left out: what needs npm, many processes of Node or thousands of launches, and programs that
+  # are judged by their time.
   # shellcheck disable=SC2086
   time "$@" "$RINGFORT_NODE" --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js \
-    --roots "$RINGFORT_ROOT/dist/test/kernel" --testPathIgnorePatterns kernel/package kernel/cli kernel/leaks \
+    --roots "$RINGFORT_ROOT/dist/test/kernel" \
+    --testPathIgnorePatterns 'kernel/(package|cli|leaks|examples)\.test' \
     --testTimeout=600000 --cacheDirectory="$TMPDIR/jest" $RINGFORT_JEST_ARGS
 }
 

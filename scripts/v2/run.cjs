@@ -66,7 +66,9 @@ function makeInitramfs(temporary, kernel) {
     RINGFORT_JEST_ARGS: process.env.RINGFORT_JEST_ARGS ?? '',
     RINGFORT_TEST_PASSES: process.env.RINGFORT_TEST_PASSES ?? 'self user',
   };
-  const lines = Object.entries(environment).map(([name, value]) => `export ${name}=${quoted(value)}\n`);
+  const lines = Object.entries(environment).map(
+    ([name, value]) => `export ${name}=${quoted(value)}\n`,
+  );
   fs.writeFileSync(join(tree, 'environment'), lines.join(''));
   const names = fs.readdirSync(tree, { recursive: true }).join('\n');
   const image = join(temporary, 'initramfs.cpio');

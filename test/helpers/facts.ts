@@ -10,6 +10,7 @@ export const fixedFacts: Facts = {
   gidMappings: [{ containerID: 0, hostID: 524288, size: 65536 }],
   denySetgroups: false,
   hardLimits: {},
+  coreHandler: false,
   hostEntries: [
     { path: '/usr', kind: 'directory' },
     { path: '/bin', kind: 'symlink', target: 'usr/bin' },

@@ -15,6 +15,7 @@ import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ExitError, run } from '../../lib/index.js';
 import { cgroups, command, suite } from '../helpers/needs.js';
+import { inChild } from '../helpers/sysChild.js';
 
 const sh = (script: string, options = {}) => run('sh', ['-c', script], options);
 
@@ -202,6 +203,23 @@ suite('run', [cgroups], () => {
         code: 'ERR_INVALID_OPTION',
         option: 'stdio[1]',
       });
+    });
+
+    test('in a worker, every descriptor is closed by the side that opened it', () => {
+      const lib = new URL('../../lib/index.js', import.meta.url).href;
+      const seen = inChild(`
+        const { Worker } = await import('node:worker_threads');
+        const worker = new Worker(\`
+          const warnings = [];
+          process.on('warning', ({ message }) => warnings.push(message));
+          Promise.all([import('${lib}'), import('node:worker_threads')]).then(
+            async ([{ run }, { parentPort }]) => {
+              const { stdout } = await run('cat', [], { input: 'through' });
+              setImmediate(() => parentPort.postMessage([stdout, warnings]));
+            },
+          );\`, { eval: true });
+        worker.on('message', report);`);
+      expect(seen).toEqual(['through', []]);
     });
   });
 });

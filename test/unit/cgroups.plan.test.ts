@@ -118,7 +118,10 @@ describe('planCgroup on v2', () => {
     fill(top, v2Root);
     const { linux, ...rest } = spec(limits);
     const namespaces = [{ type: 'cgroup' as const, path: '/proc/7/ns/cgroup' }];
-    const { prepare, child, builder } = plan(v2Host('/'), { ...rest, linux: { ...linux, namespaces } });
+    const { prepare, child, builder } = plan(v2Host('/'), {
+      ...rest,
+      linux: { ...linux, namespaces },
+    });
     expect(prepare.at(-1)).toBe('open ringfort-web-1/cgroup.procs');
     expect(child).toEqual(['writeFd 0', 'close']);
     expect(builder.intoCgroup).toBe(slot.none);

@@ -12,7 +12,8 @@ const eperm = 0x00050001;
 const enosys = 0x00050026;
 const eafnosupport = 0x00050061;
 
-const rules = 'clone clone3 socket socketpair setrlimit prlimit64 ioctl personality'.split(' ');
+const rules =
+  'clone clone3 socket socketpair setsockopt setrlimit prlimit64 ioctl personality'.split(' ');
 
 /** Calls that nobody gets, whatever the capabilities. */
 const never = `
@@ -89,12 +90,10 @@ test('clone makes threads and processes but no namespaces', () => {
   expect(answers('x64', ['CAP_SYS_ADMIN'])('clone', 1n << 28n)).toBe(allow);
 });
 
-test('sockets are of the network, of the own machine, or of rtnetlink', () => {
+test('sockets are of the network or of the own machine', () => {
   const answer = answers('arm64');
   for (const domain of [1n, 2n, 10n]) expect(answer('socket', domain, 1n, 0n)).toBe(allow);
-  expect(answer('socket', 16n, 3n, 0n)).toBe(allow);
-  expect(answer('socket', 16n, 3n, 0xdead_0000_0000n)).toBe(allow);
-  for (const protocol of [4n, 9n, 12n, 15n, 16n]) {
+  for (const protocol of [0n, 4n, 9n, 12n, 15n, 16n]) {
     expect(answer('socket', 16n, 3n, protocol)).toBe(eafnosupport);
   }
   for (const domain of [0n, 3n, 17n, 21n, 29n, 30n, 31n, 38n, 40n, 43n, 44n, 0xffffffffn]) {
@@ -106,6 +105,14 @@ test('sockets are of the network, of the own machine, or of rtnetlink', () => {
   expect(answers('x64', ['CAP_NET_RAW'])('socket', 17n, 3n, 0n)).toBe(allow);
   expect(answers('x64', ['CAP_NET_ADMIN'])('socket', 16n, 3n, 12n)).toBe(allow);
   expect(answers('x64', ['CAP_NET_ADMIN'])('socket', 17n, 3n, 0n)).toBe(eafnosupport);
+});
+
+test('sockets take options but no filters', () => {
+  const answer = answers('x64', capabilityNames);
+  for (const option of [26n, 50n, 51n, 52n, (1n << 32n) | 26n])
+    expect(answer('setsockopt', 3n, 1n, option)).toBe(eperm);
+  expect(answer('setsockopt', 3n, 1n, 2n)).toBe(allow);
+  expect(answer('setsockopt', 3n, 6n, 26n)).toBe(allow);
 });
 
 test.each([
