@@ -9,9 +9,9 @@ namespace ringfort {
 constexpr uint32_t kPlanMagic = 0x31504652;  // "RFP1"
 constexpr uint32_t kPlanVersion = 1;
 constexpr uint32_t kMaxPlanBytes = 16u << 20;
-constexpr uint32_t kMaxSteps = 16384;    // in all four sections together
+constexpr uint32_t kMaxSteps = 16384;  // in all four sections together
 constexpr uint32_t kMaxSlots = 2048;
-constexpr uint32_t kMaxFds = 64;         // descriptors that one message may carry
+constexpr uint32_t kMaxFds = 64;                  // descriptors that one message may carry
 constexpr uint32_t kInlinePlanBytes = 96u << 10;  // larger plans travel in a sealed memfd
 
 // Slots that every plan has without opening them.
@@ -48,14 +48,14 @@ enum ForkRole : uint32_t {
 struct PlanHeader {
   uint32_t magic;
   uint32_t version;
-  uint32_t size;        // of the whole plan, this header included
-  uint32_t fdCount;     // descriptors sent with it: slots 0 .. fdCount-1
+  uint32_t size;     // of the whole plan, this header included
+  uint32_t fdCount;  // descriptors sent with it: slots 0 .. fdCount-1
   uint32_t slotCount;
-  uint32_t waived;      // Wall bits that this plan does without
-  uint64_t cloneFlags;  // CLONE_NEW*
-  uint32_t intoCgroup;  // slot of a cgroup2 directory, or kSlotNone
-  uint32_t stepCount[4];   // prepare, attend, child, teardown
-  uint32_t sectionSize[4]; // bytes; the sections follow the header in this order
+  uint32_t waived;          // Wall bits that this plan does without
+  uint64_t cloneFlags;      // CLONE_NEW*
+  uint32_t intoCgroup;      // slot of a cgroup2 directory, or kSlotNone
+  uint32_t stepCount[4];    // prepare, attend, child, teardown
+  uint32_t sectionSize[4];  // bytes; the sections follow the header in this order
   uint32_t reserved;
 };
 static_assert(sizeof(PlanHeader) == 72, "the encoder writes these 72 bytes");
@@ -69,8 +69,8 @@ enum class Request : uint32_t {
   unshareUser = 1,  // launcher setup for an ordinary user: enter a user namespace of its own
   makeHome = 2,     // launcher setup: private mounts, then non-dumpable
   launch = 3,
-  signal = 4,       // to the main program
-  kill = 5,         // everything in the container
+  signal = 4,  // to the main program
+  kill = 5,    // everything in the container
 };
 
 struct RequestHeader {

@@ -43,13 +43,13 @@ function asUser({ uid, gid }, command) {
   return ['setpriv', ...ids, ...command];
 }
 
-/** Where the user can read the package: here, or a copy of what the suites load. */
+/** Where the user can read the package: here, or a copy. */
 function readableRoot(user, temporary) {
   const probe = asUser(user, ['test', '-r', join(root, 'node_modules/jest/package.json')]);
   if (run(probe, { stdio: 'ignore' }) === 0) return root;
   const copy = join(temporary, 'package');
   fs.mkdirSync(copy);
-  for (const name of ['dist', 'build/Release', 'node_modules', 'native', 'package.json', 'jest.config.js'])
+  for (const name of fs.readdirSync(root).filter((each) => !/^(\.git|build-|prebuilds)/.test(each)))
     fs.cpSync(join(root, name), join(copy, name), { recursive: true, verbatimSymlinks: true });
   return copy;
 }
@@ -116,10 +116,12 @@ async function userPass() {
 }
 
 async function main() {
-  const passes = (process.env.RINGFORT_TEST_PASSES ?? "self user").split(" ");
-  const first = passes.includes("self") ? run(jestCommand(root, jestArgs)) : 0;
+  const passes = (process.env.RINGFORT_TEST_PASSES ?? 'self user').split(' ');
+  const first = passes.includes('self') ? run(jestCommand(root, jestArgs)) : 0;
   const second =
-    passes.includes("user") && process.getuid() === 0 && process.platform === 'linux' ? await userPass() : 0;
+    passes.includes('user') && process.getuid() === 0 && process.platform === 'linux'
+      ? await userPass()
+      : 0;
   return first || second;
 }
 

@@ -1,5 +1,6 @@
 import { allowed, gated } from './calls.js';
 import type { OciSeccomp, SeccompArgument, SeccompSyscall } from './profile.js';
+import { errno } from './words.js';
 
 /** CLONE_NEWNS, -CGROUP, -UTS, -IPC, -USER, -PID, -NET; clone(2) cannot make time namespaces. */
 const newNamespaces = 0x7e020000;
@@ -16,7 +17,6 @@ const personalities = [0x0, 0x8, 0x20000, 0x20008, 0xffffffff];
 /** SO_ATTACH_FILTER, _BPF, _REUSEPORT_CBPF, _REUSEPORT_EBPF: compiled into memory of the host's. */
 const socketFilters = { level: 1, names: [26, 50, 51, 52] };
 const rlimitCore = 4;
-const errno = { EPERM: 1, ENOSYS: 38, EAFNOSUPPORT: 97 };
 
 /** Condition on an `int`; the kernel ignores its high word, so a filter must not look at it. */
 function int(index: number, value: number): SeccompArgument {

@@ -1,8 +1,6 @@
 import type { Abi } from './abis.js';
 import type { OciSeccomp, SeccompArgument, SeccompSyscall } from './profile.js';
-import { actions, type SeccompAction } from './words.js';
-
-const errno = { EPERM: 1, ENOSYS: 38 };
+import { actions, errno, type SeccompAction } from './words.js';
 
 /** What a call gets whose ABI is not allowed or whose number nobody knows: ENOSYS. */
 export const notThere: number = actions.SCMP_ACT_ERRNO | errno.ENOSYS;
@@ -113,7 +111,7 @@ function plain(result: number): Outcome {
 }
 
 /** The `SECCOMP_RET_*` value of an action, with its 16 bits of data. @see seccomp(2) */
-function toResult(action: SeccompAction, data = errno.EPERM): number {
+function toResult(action: SeccompAction, data: number = errno.EPERM): number {
   const carriesData = action === 'SCMP_ACT_ERRNO' || action === 'SCMP_ACT_TRACE';
   return (actions[action] | (carriesData ? data : 0)) >>> 0;
 }

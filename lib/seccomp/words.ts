@@ -12,6 +12,9 @@ export const actions = {
   SCMP_ACT_ALLOW: 0x7fff0000,
 } as const;
 
+/** What denied calls return. @see errno(3) */
+export const errno = { EPERM: 1, ENOSYS: 38, EAFNOSUPPORT: 97 } as const;
+
 /** An action that can be carried out; `SCMP_ACT_NOTIFY` cannot. */
 export type SeccompAction = keyof typeof actions;
 

@@ -3,10 +3,10 @@ import { invalid } from '../errors.js';
 import type { RunOptions } from '../options.js';
 import { defaultLimits } from './defaults.js';
 import { identityFromOptions } from './identity.js';
+import { isMapped } from './idMap.js';
 import { resourcesFromOptions } from './limits.js';
 import { parseMountString } from './mountString.js';
 import { namespaceMode, namespacesFromOptions } from './namespaces.js';
-import { isMapped } from './idMap.js';
 import { optionsPlace } from './rules/place.js';
 import { checkSysctlNamespaces } from './rules/sysctl.js';
 

@@ -31,13 +31,13 @@ Napi::Error SystemError(Napi::Env env, int error, const char* syscall) {
 class Channel : public Napi::ObjectWrap<Channel> {
  public:
   static Napi::Function Define(Napi::Env env) {
-    return DefineClass(env, "Channel",
-                       {InstanceMethod("send", &Channel::Send),
-                        InstanceMethod("watchWritable", &Channel::WatchWritable),
-                        InstanceMethod("close", &Channel::Close),
-                        InstanceMethod("ref", &Channel::RefLoop),
-                        InstanceMethod("unref", &Channel::UnrefLoop),
-                        InstanceAccessor("pid", &Channel::Pid, nullptr)});
+    return DefineClass(
+        env, "Channel",
+        {InstanceMethod("send", &Channel::Send),
+         InstanceMethod("watchWritable", &Channel::WatchWritable),
+         InstanceMethod("close", &Channel::Close), InstanceMethod("ref", &Channel::RefLoop),
+         InstanceMethod("unref", &Channel::UnrefLoop),
+         InstanceAccessor("pid", &Channel::Pid, nullptr)});
   }
 
   // new Channel(path | '', lockFd | -1, onMessage, onWritable, onExit)

@@ -40,8 +40,10 @@ int RunExec(void* raw) {
   int socket = fcntl(exec->socket, F_DUPFD_CLOEXEC, 16);
   int lock = exec->lock < 0 ? -1 : fcntl(exec->lock, F_DUPFD_CLOEXEC, 16);
   bool ok = program >= 0 && socket >= 0 && dup2(socket, 3) == 3;
-  if (lock >= 0) ok = ok && dup2(lock, 4) == 4;
-  else close(4);
+  if (lock >= 0)
+    ok = ok && dup2(lock, 4) == 4;
+  else
+    close(4);
   if (ok) {
     char name[] = "ringfort-launcher";
     char* argv[] = {name, nullptr};

@@ -8,7 +8,7 @@ struct LauncherProcess {
   int pid = -1;
   int pidfd = -1;
   int socket = -1;
-  int error = 0;                // errno of the call that failed
+  int error = 0;  // errno of the call that failed
   const char* syscall = nullptr;
 };
 

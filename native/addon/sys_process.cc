@@ -47,9 +47,9 @@ int64_t PidfdSendSignal(int32_t pidfd, int32_t signal) {
 }
 
 int64_t Prctl(int32_t option, uint64_t arg2, uint64_t arg3, uint64_t arg4, uint64_t arg5) {
-  return Result(
-      syscall(SYS_prctl, option, static_cast<unsigned long>(arg2), static_cast<unsigned long>(arg3),
-              static_cast<unsigned long>(arg4), static_cast<unsigned long>(arg5)));
+  return Result(syscall(SYS_prctl, option, static_cast<unsigned long>(arg2),
+                        static_cast<unsigned long>(arg3), static_cast<unsigned long>(arg4),
+                        static_cast<unsigned long>(arg5)));
 }
 
 // two struct __user_cap_data_struct: effective, permitted, inheritable; low half first
@@ -78,8 +78,8 @@ int64_t Prlimit(int32_t pid, uint32_t resource, Words<uint64_t, 2> fresh, Words<
 }
 
 int64_t LandlockAbi() {
-  return Result(syscall(nr::landlock_create_ruleset, nullptr, size_t{0},
-                        kLandlockCreateRulesetVersion));
+  return Result(
+      syscall(nr::landlock_create_ruleset, nullptr, size_t{0}, kLandlockCreateRulesetVersion));
 }
 
 }  // namespace

@@ -8,8 +8,8 @@ enum class State : uint8_t {
   unused,
   starting,  // cloned; has not executed its program yet
   running,
-  failed,    // the launch failed; the process is still to be reaped
-  ended,     // reaped; teardown steps are left over
+  failed,  // the launch failed; the process is still to be reaped
+  ended,   // reaped; teardown steps are left over
 };
 
 struct Container {
@@ -18,13 +18,13 @@ struct Container {
   bool killed;
   uint32_t id;
   int pid, pidfd;
-  int sync;      // our end of the child's socket; its end of file is exec or death
+  int sync;  // our end of the child's socket; its end of file is exec or death
   int oomEvent;
-  ChildReport* report;   // one shared page, until the end
-  uint8_t* teardown;     // private copy of the plan's last section
+  ChildReport* report;  // one shared page, until the end
+  uint8_t* teardown;    // private copy of the plan's last section
   uint32_t teardownSize, teardownSteps;
   uint32_t retries;
-  int64_t retryAt;       // ms, CLOCK_MONOTONIC
+  int64_t retryAt;                     // ms, CLOCK_MONOTONIC
   uint32_t failedSection, failedStep;  // why the launch failed
   int failedError;
 };

@@ -7,11 +7,11 @@ namespace ringfort {
 // One page shared by the launcher and one child (and its init): how the child says how far it got.
 // Memory and not a pipe, so that a seccomp filter that forbids write(2) cannot silence a failure.
 struct ChildReport {
-  volatile uint32_t step;        // the step being carried out
-  volatile int32_t error;        // why it failed
-  volatile uint32_t executing;   // execve has been called
-  volatile uint32_t mainEnded;   // init: the main program has ended, with
-  volatile int32_t mainStatus;   // this wait status
+  volatile uint32_t step;       // the step being carried out
+  volatile int32_t error;       // why it failed
+  volatile uint32_t executing;  // execve has been called
+  volatile uint32_t mainEnded;  // init: the main program has ended, with
+  volatile int32_t mainStatus;  // this wait status
 };
 
 // Namespaces that a prepare section may join, and come back from.
@@ -19,27 +19,27 @@ constexpr int kJoinables = 6;
 
 // Descriptors the launcher opened at its start and keeps.
 struct Home {
-  int host;       // the host's root directory
-  int proc;       // its own view of proc
-  int hostMounts; // mount namespace that prepare steps act in
-  int homeMounts; // mount namespace that children are born in
+  int host;              // the host's root directory
+  int proc;              // its own view of proc
+  int hostMounts;        // mount namespace that prepare steps act in
+  int homeMounts;        // mount namespace that children are born in
   int self[kJoinables];  // its own namespaces, to come back after a join (namespaces.cc)
-  bool ownUser;   // it lives in a user namespace of its own (ordinary user)
+  bool ownUser;          // it lives in a user namespace of its own (ordinary user)
 };
 
 struct Context {
   const Home* home;
-  int* slots;            // kMaxSlots descriptors, -1 when empty
+  int* slots;  // kMaxSlots descriptors, -1 when empty
   uint32_t side;
-  int pid;               // attend: the child
-  int sync;              // child: the socket to the launcher
-  int oomEvent;          // prepare: set by watchOom
-  uint32_t joined;       // prepare: CLONE_NEW* bits of the namespaces that setns has entered
-  bool inHostMounts;     // prepare: setns to the host's mount namespace has happened
-  ChildReport* report;   // child
-  void* planBytes;       // child: forgotten by init
+  int pid;              // attend: the child
+  int sync;             // child: the socket to the launcher
+  int oomEvent;         // prepare: set by watchOom
+  uint32_t joined;      // prepare: CLONE_NEW* bits of the namespaces that setns has entered
+  bool inHostMounts;    // prepare: setns to the host's mount namespace has happened
+  ChildReport* report;  // child
+  void* planBytes;      // child: forgotten by init
   uint32_t planSize;
-  const char** argv;     // child: built before the first step
+  const char** argv;  // child: built before the first step
   const char** envp;
 };
 

@@ -139,8 +139,8 @@ int Step_verifyDevice(Context& c, const Arg* a) {
   StatX st;
   long error = Sys(__NR_statx, SlotFd(c, a[0].number), P(""), kAtEmptyPath, kStatxType, P(&st));
   if (error < 0) return static_cast<int>(error);
-  bool same = (st.mode & kSIfmt) == kSIfchr && st.rdev_major == a[1].number &&
-              st.rdev_minor == a[2].number;
+  bool same =
+      (st.mode & kSIfmt) == kSIfchr && st.rdev_major == a[1].number && st.rdev_minor == a[2].number;
   return same ? 0 : -kEnodev;
 }
 

@@ -7,9 +7,7 @@ constexpr uint64_t kNosuid = 2, kNodev = 4, kNoexec = 8;
 
 int Open(const char* path, uint64_t flags) { return OpenAt2(kAtFdCwd, path, flags, 0); }
 
-int UnshareMounts() {
-  return static_cast<int>(Sys(__NR_unshare, static_cast<long>(kCloneNewns)));
-}
+int UnshareMounts() { return static_cast<int>(Sys(__NR_unshare, static_cast<long>(kCloneNewns))); }
 
 int MountTmpfs() {
   long fs = Sys(nr::fsopen, P("tmpfs"), kFsopenCloexec);

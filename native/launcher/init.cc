@@ -51,8 +51,10 @@ void RunInit(Context& c, int mainPid, ForkRole role, uint64_t keepCaps) {
   for (;;) {
     SignalInfo info;
     long number = Sys(__NR_rt_sigtimedwait, P(&all), P(&info), 0, kSigsetSize);
-    if (number == kSigchld) Reap(c, mainPid);
-    else if (number > 0) Sys(__NR_kill, mainPid, number);
+    if (number == kSigchld)
+      Reap(c, mainPid);
+    else if (number > 0)
+      Sys(__NR_kill, mainPid, number);
   }
 }
 

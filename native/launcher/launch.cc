@@ -265,8 +265,10 @@ void Launch(Launcher& l, Received& request) {
     Begin(l, *record, bytes, plan);
     CloseSlots();
   }
-  if (bytes.mapped) Unmap(bytes.at, bytes.size);
-  else if (bytes.at != nullptr) Zero(bytes.at, bytes.size);
+  if (bytes.mapped)
+    Unmap(bytes.at, bytes.size);
+  else if (bytes.at != nullptr)
+    Zero(bytes.at, bytes.size);
 }
 
 }  // namespace ringfort

@@ -39,8 +39,7 @@ void OnRequest(Launcher& l, Received& request) {
       Ready(l, request, error);
       break;
     }
-    case Request::launch:
-      return Launch(l, request);
+    case Request::launch: return Launch(l, request);
     case Request::signal:
       c = FindContainer(l, request.header.id);
       if (c != nullptr) Signal(l, *c, static_cast<int>(request.header.arg));
@@ -49,8 +48,7 @@ void OnRequest(Launcher& l, Received& request) {
       c = FindContainer(l, request.header.id);
       if (c != nullptr) Kill(l, *c);
       break;
-    default:
-      Stop(l);
+    default: Stop(l);
   }
   CloseFds(&request);
 }
@@ -58,8 +56,10 @@ void OnRequest(Launcher& l, Received& request) {
 void OnSocket(Launcher& l) {
   Received request;
   int result = Receive(l.socket, &request);
-  if (result == 1) OnRequest(l, request);
-  else if (result != -kEagain) Stop(l);
+  if (result == 1)
+    OnRequest(l, request);
+  else if (result != -kEagain)
+    Stop(l);
 }
 
 void OnEvent(Launcher& l, const EpollEvent& event) {
@@ -69,9 +69,12 @@ void OnEvent(Launcher& l, const EpollEvent& event) {
   if (index >= l.capacity || l.table[index].state == State::unused) return;
   Container& c = l.table[index];
   // An earlier event of the same batch may have closed what this one is about.
-  if (kind == Watch::sync && c.sync >= 0) OnSync(l, c);
-  else if (kind == Watch::pidfd && c.pidfd >= 0) OnExit(l, c);
-  else if (kind == Watch::oom && c.oomEvent >= 0) OnOom(l, c);
+  if (kind == Watch::sync && c.sync >= 0)
+    OnSync(l, c);
+  else if (kind == Watch::pidfd && c.pidfd >= 0)
+    OnExit(l, c);
+  else if (kind == Watch::oom && c.oomEvent >= 0)
+    OnOom(l, c);
 }
 
 // Carries out due retries; ms until the next one, -1 when there is none.

@@ -7,8 +7,8 @@ namespace {
 constexpr uint64_t kInRoot = kResolveInRoot | kResolveNoMagiclinks;
 
 int MoveOnto(int mount, int target) {
-  return static_cast<int>(Sys(nr::move_mount, mount, P(""), target, P(""),
-                              kMoveFromEmpty | kMoveToEmpty));
+  return static_cast<int>(
+      Sys(nr::move_mount, mount, P(""), target, P(""), kMoveFromEmpty | kMoveToEmpty));
 }
 
 int CloneTree(int fd, uint32_t recursive) {
@@ -27,8 +27,7 @@ int Configure(int fs, const char* option, uint32_t size) {
   __builtin_memcpy(key, option, cut);
   key[cut] = 0;
   if (cut == size) return static_cast<int>(Sys(nr::fsconfig, fs, kFsconfigFlag, P(key), 0, 0));
-  return static_cast<int>(
-      Sys(nr::fsconfig, fs, kFsconfigString, P(key), P(option + cut + 1), 0));
+  return static_cast<int>(Sys(nr::fsconfig, fs, kFsconfigString, P(key), P(option + cut + 1), 0));
 }
 
 int MakeFs(int fs, const Arg& options, uint32_t attributes) {
@@ -130,8 +129,8 @@ int Step_readonlyPath(Context& c, const Arg* a) {
   int error = copy;
   if (copy >= 0) {
     MountAttr attr{kMountAttrReadonly, 0, 0, 0};
-    error = static_cast<int>(Sys(nr::mount_setattr, copy, P(""), kAtEmptyPath | kAtRecursive,
-                                 P(&attr), sizeof attr));
+    error = static_cast<int>(
+        Sys(nr::mount_setattr, copy, P(""), kAtEmptyPath | kAtRecursive, P(&attr), sizeof attr));
     if (error == 0) error = MoveOnto(copy, target);
     Close(copy);
   }

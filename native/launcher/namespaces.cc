@@ -10,8 +10,8 @@ struct Joinable {
 };
 // What prepare may join, in the order of Home::self.
 constexpr Joinable kJoinable[kJoinables] = {
-    {kCloneNewnet, "self/ns/net"}, {kCloneNewipc, "self/ns/ipc"},
-    {kCloneNewuts, "self/ns/uts"}, {kCloneNewpid, "self/ns/pid"},
+    {kCloneNewnet, "self/ns/net"},       {kCloneNewipc, "self/ns/ipc"},
+    {kCloneNewuts, "self/ns/uts"},       {kCloneNewpid, "self/ns/pid"},
     {kCloneNewcgroup, "self/ns/cgroup"}, {kCloneNewtime, "self/ns/time"},
 };
 
@@ -91,8 +91,7 @@ int Step_fork(Context& c, const Arg* a) {
   CloneArgs args = {};
   args.exit_signal = kSigchld;
   long pid = Sys(nr::clone3, P(&args), sizeof args);
-  if (pid > 0)
-    RunInit(c, static_cast<int>(pid), static_cast<ForkRole>(a[0].number), a[1].number);
+  if (pid > 0) RunInit(c, static_cast<int>(pid), static_cast<ForkRole>(a[0].number), a[1].number);
   Sys(__NR_rt_sigprocmask, kSigSetmask, P(&before), 0, kSigsetSize);
   return static_cast<int>(pid);
 }
@@ -118,8 +117,10 @@ int Step_watchOom(Context& c, const Arg* a) {
   }
   if (control >= 0) Close(control);
   if (registry >= 0) Close(registry);
-  if (error == 0) c.oomEvent = static_cast<int>(event);
-  else if (event >= 0) Close(static_cast<int>(event));
+  if (error == 0)
+    c.oomEvent = static_cast<int>(event);
+  else if (event >= 0)
+    Close(static_cast<int>(event));
   return static_cast<int>(error);
 }
 

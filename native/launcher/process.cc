@@ -23,8 +23,7 @@ int Step_prctl(Context& c, const Arg* a) {
 
 int Step_rlimit(Context& c, const Arg* a) {
   RlimitPair limit{a[1].number, a[2].number};
-  return static_cast<int>(
-      Sys(__NR_prlimit64, 0, static_cast<long>(a[0].number), P(&limit), 0));
+  return static_cast<int>(Sys(__NR_prlimit64, 0, static_cast<long>(a[0].number), P(&limit), 0));
 }
 
 int Step_umask(Context& c, const Arg* a) {
@@ -94,8 +93,10 @@ int Step_exec(Context& c, const Arg* a) {
   c.report->executing = 1;
   while (const char* path = candidates.Next()) {
     error = Sys(__NR_execve, P(path), P(c.argv), P(c.envp));
-    if (error == -kEacces) forbidden = true;
-    else if (error != -kEnoent && error != -kEnotdir) break;
+    if (error == -kEacces)
+      forbidden = true;
+    else if (error != -kEnoent && error != -kEnotdir)
+      break;
   }
   c.report->executing = 0;
   if (forbidden && (error == -kEnoent || error == -kEnotdir)) error = -kEacces;

@@ -75,7 +75,9 @@ struct Cursor {
 
   bool Take(char kind, Arg* arg) {
     switch (kind) {
-      case 'u': case 'f': case 'o': return Take32(&arg->number);
+      case 'u':
+      case 'f':
+      case 'o': return Take32(&arg->number);
       case 'q': return Take64(&arg->number);
       case 's': return TakeString(arg);
       case 'b': return TakeBytes(arg, 0);
@@ -100,8 +102,7 @@ class Slots {
     return true;
   }
   bool Readable(uint64_t slot) const {
-    bool given =
-        slot == kSlotHost || slot == kSlotProc || slot == kSlotHome || slot == kSlotNone;
+    bool given = slot == kSlotHost || slot == kSlotProc || slot == kSlotHome || slot == kSlotNone;
     return given || (slot < count_ && Holds(slot));
   }
 

@@ -15,8 +15,10 @@ uint32_t ReadInto(Context& c, const StepView& step, uint32_t index, uint32_t at)
   int fd = OpenBelow(c, step.arg[0].number, step.arg[1].text, kOReadOnly, kResolveNoMagiclinks);
   long n = fd < 0 ? fd : Read(fd, data + at + sizeof found, max);
   if (fd >= 0) Close(fd);
-  if (n < 0) found.error = static_cast<uint32_t>(-n);
-  else found.size = static_cast<uint32_t>(n);
+  if (n < 0)
+    found.error = static_cast<uint32_t>(-n);
+  else
+    found.size = static_cast<uint32_t>(n);
   __builtin_memcpy(data + at, &found, sizeof found);
   return at + static_cast<uint32_t>(sizeof found) + ((found.size + 3) & ~3u);
 }

@@ -9,7 +9,7 @@ const { join } = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
 
 const root = join(__dirname, '../..');
-/** The whole run; a guest that says nothing until then is a failure. */
+/** The whole run, milliseconds; a guest that says nothing until then is a failure. */
 const limitMs = 25 * 60_000;
 const modules = ['virtio_pci', 'virtio_console', 'virtio_blk', 'virtiofs', 'overlay'];
 
@@ -149,6 +149,7 @@ async function runGuest(temporary, children) {
 }
 
 async function main() {
+  if (process.getuid() !== 0) throw new Error('expected root, who may make read-only mounts');
   const temporary = fs.mkdtempSync('/var/tmp/ringfort-v2-');
   const children = [];
   const end = async () => {

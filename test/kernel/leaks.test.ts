@@ -20,17 +20,21 @@ suite('many runs leave nothing', [cgroups], () => {
   test.each([
     [1000, 1],
     [1000, 32],
-  ])('%d runs, %d at a time', async (runs, atOnce) => {
-    const { stdout } = await promisify(execFile)(
-      process.execPath,
-      ['--expose-gc', program, String(runs), String(atOnce)],
-      { env: { ...process.env, TMPDIR: temporary }, timeout: 150_000 },
-    );
-    // It has looked for processes, descriptors, threads, cgroups and mounts itself.
-    const { node, launcher, wrong }: LoopReport = JSON.parse(stdout);
-    expect(wrong).toBe(0);
-    expect(node[1]).toBeLessThan(node[0] * 1.15);
-    expect(launcher[1]).toBeLessThanOrEqual(launcher[0] * 1.15);
-    expect(readdirSync(temporary)).toEqual([]);
-  }, 160_000);
+  ])(
+    '%d runs, %d at a time',
+    async (runs, atOnce) => {
+      const { stdout } = await promisify(execFile)(
+        process.execPath,
+        ['--expose-gc', program, String(runs), String(atOnce)],
+        { env: { ...process.env, TMPDIR: temporary }, timeout: 150_000 },
+      );
+      // It has looked for processes, descriptors, threads, cgroups and mounts itself.
+      const { node, launcher, wrong }: LoopReport = JSON.parse(stdout);
+      expect(wrong).toBe(0);
+      expect(node[1]).toBeLessThan(node[0] * 1.15);
+      expect(launcher[1]).toBeLessThanOrEqual(launcher[0] * 1.15);
+      expect(readdirSync(temporary)).toEqual([]);
+    },
+    160_000,
+  );
 });

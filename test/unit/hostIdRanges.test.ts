@@ -24,8 +24,7 @@ const all = [{ start: 0, count: 4294967295 }];
 const root: IdFacts = { uids: all, gids: all, reserved: [] };
 const alone: IdRequest = { shareHostDirs: false };
 const shared: IdRequest = { shareHostDirs: true };
-const idsOf = ({ uidMappings, gidMappings }: IdLease) =>
-  JSON.stringify([uidMappings, gidMappings]);
+const idsOf = ({ uidMappings, gidMappings }: IdLease) => JSON.stringify([uidMappings, gidMappings]);
 const first = (ranges: IdRanges, request = alone) =>
   ranges.acquire(request).uidMappings.map((m) => [m.containerID, m.hostID, m.size]);
 

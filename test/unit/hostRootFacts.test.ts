@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { hostEntries } from '../../lib/host/hostEntries.js';
 import { checkSources } from '../../lib/host/checkSources.js';
+import { hostEntries } from '../../lib/host/hostEntries.js';
 import { expandMasks, rootFacts } from '../../lib/host/rootFacts.js';
 import { walkInRoot } from '../../lib/host/walk.js';
 import type { Spec, SpecMount } from '../../lib/spec/types.js';
@@ -129,4 +129,11 @@ test('a star in a masked path stands for digits of a name that exists', () => {
     mkdirSync(join(dir, 'sys', name, 'heat'), { recursive: true });
   const expanded = expandMasks([join(dir, 'sys/cpu*/heat'), '/proc/keys', '/none/x*']);
   expect(expanded).toEqual([join(dir, 'sys/cpu0/heat'), join(dir, 'sys/cpu12/heat'), '/proc/keys']);
+});
+
+test('what is mounted below a source counts, however the source is written', () => {
+  const sources = ['/', join(dir, 'alias'), join(dir, 'root')];
+  const { unmappedBelow } = rootFacts(specWith(sources.map((path) => bind(path, '/mnt', 'rbind'))));
+  // No kernel maps the owners of /proc.
+  expect(unmappedBelow).toEqual(new Set(['/', join(dir, 'alias')]));
 });

@@ -4,7 +4,11 @@ import { PlanBuilder } from '../../lib/plan/builder.js';
 import { LandlockFs } from '../../lib/plan/flags.js';
 import type { Step, StepOf } from '../../lib/plan/steps.js';
 import type { Facts } from '../../lib/policy/facts.js';
-import { handledRights, planLandlockRestrict, planLandlockRules } from '../../lib/policy/landlock.js';
+import {
+  handledRights,
+  planLandlockRestrict,
+  planLandlockRules,
+} from '../../lib/policy/landlock.js';
 import { specFromOptions } from '../../lib/spec/fromOptions.js';
 import { fixedFacts } from '../helpers/facts.js';
 

@@ -1,3 +1,4 @@
+import { ociSeccomp as seccomp } from '../../seccomp/rules.js';
 import { namespaceTypes } from '../namespaces.js';
 import type { Spec, SpecLinux, SpecNamespace, SpecProcess, SpecRoot, SpecUser } from '../types.js';
 import { annotations } from './annotations.js';
@@ -12,7 +13,6 @@ import {
 } from './process.js';
 import { resources } from './resources.js';
 import { all, boolean, integer, list, object, oneOf, type Rule } from './rule.js';
-import { ociSeccomp as seccomp } from '../../seccomp/rules.js';
 import { sysctls } from './sysctl.js';
 import { absolutePath, checkText, hostName, matching } from './text.js';
 
