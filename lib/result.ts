@@ -3,7 +3,10 @@ import type { Usage } from './cgroups/usage.js';
 import { ContainerError } from './errors.js';
 import type { Isolation } from './isolation.js';
 
-/** Why a program ended. */
+/**
+ * Why a program ended. `'pids'`: it failed, and a fork had been refused at the pids limit; the
+ * kernel does not say whether the one was because of the other.
+ */
 export type ExitReason =
   | 'exit'
   | 'signal'

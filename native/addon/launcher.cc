@@ -55,8 +55,16 @@ class Channel : public Napi::ObjectWrap<Channel> {
     context_ = std::make_unique<Napi::AsyncContext>(env, "ringfort:launcher");
     uv_loop_t* loop;
     napi_get_uv_event_loop(env, &loop);
-    uv_poll_init(loop, &socketPoll_, process_.socket);
-    uv_poll_init(loop, &exitPoll_, process_.pidfd);
+    // Both descriptors are fresh and pollable; what is left to fail is the loop's own memory.
+    int error = uv_poll_init(loop, &socketPoll_, process_.socket);
+    if (error == 0) error = uv_poll_init(loop, &exitPoll_, process_.pidfd);
+    if (error != 0) {
+      // The launcher ends at the end of its socket.
+      close(process_.socket);
+      close(process_.pidfd);
+      SystemError(env, -error, "epoll_ctl").ThrowAsJavaScriptException();
+      return;
+    }
     socketPoll_.data = exitPoll_.data = this;
     uv_poll_start(&socketPoll_, UV_READABLE, OnSocket);
     uv_poll_start(&exitPoll_, UV_READABLE, OnProcess);
@@ -71,7 +79,7 @@ class Channel : public Napi::ObjectWrap<Channel> {
   static void OnSocket(uv_poll_t* handle, int status, int events) {
     auto* self = static_cast<Channel*>(handle->data);
     if ((events & UV_WRITABLE) != 0) self->BecameWritable();
-    if (status < 0 || (events & (UV_READABLE | UV_DISCONNECT)) != 0) self->ReadAll();
+    if (status < 0 || (events & UV_READABLE) != 0) self->ReadAll();
   }
 
   static void OnProcess(uv_poll_t* handle, int, int) {
@@ -198,6 +206,11 @@ class Channel : public Napi::ObjectWrap<Channel> {
       size = plan.ByteLength();
       header.size = static_cast<uint32_t>(size);
     }
+    auto list = info[4].As<Napi::Array>();
+    if (list.Length() >= kMaxFds) {
+      SystemError(env, EINVAL, "sendmsg").ThrowAsJavaScriptException();
+      return env.Undefined();
+    }
     int memfd = -1;
     if (size > kInlinePlanBytes) {
       memfd = SealedMemfd("ringfort-plan", body, size, false);
@@ -209,8 +222,7 @@ class Channel : public Napi::ObjectWrap<Channel> {
       header.arg = 1;
       size = 0;
     }
-    auto list = info[4].As<Napi::Array>();
-    for (uint32_t i = 0; i < list.Length() && count < kMaxFds; i++)
+    for (uint32_t i = 0; i < list.Length(); i++)
       fds[count++] = list.Get(i).As<Napi::Number>().Int32Value();
     int error = SendMessage(header, body, size, fds, count);
     if (memfd >= 0) close(memfd);

@@ -39,6 +39,7 @@ struct Launcher {
   uint32_t capacity;
   uint32_t live;
   bool stopping;
+  int slots[kMaxSlots];  // of the launch in hand, -1 when empty
 };
 
 enum class Watch : uint32_t { socket = 0, sync = 1, pidfd = 2, oom = 3 };

@@ -4,8 +4,6 @@
 namespace ringfort {
 namespace {
 
-int slots[kMaxSlots];
-
 struct Bytes {
   uint8_t* at;
   uint32_t size;
@@ -71,8 +69,8 @@ int BuildVectors(Context& c, const SectionView& child) {
   Exit(70);
 }
 
-void CloseSlots() {
-  for (int& fd : slots) {
+void CloseSlots(Launcher& l) {
+  for (int& fd : l.slots) {
     if (fd >= 0) Close(fd);
     fd = -1;
   }
@@ -142,7 +140,7 @@ long Clone(Launcher& l, Context& c, const PlanView& plan, int* pidfd) {
 int Attend(Launcher& l, Container& record, const PlanView& plan) {
   Context c = {};
   c.home = &l.home;
-  c.slots = slots;
+  c.slots = l.slots;
   c.side = SIDE_A;
   c.pid = record.pid;
   c.oomEvent = -1;
@@ -156,7 +154,7 @@ int Attend(Launcher& l, Container& record, const PlanView& plan) {
 int Start(Launcher& l, Container& record, const Bytes& bytes, const PlanView& plan) {
   Context c = {};
   c.home = &l.home;
-  c.slots = slots;
+  c.slots = l.slots;
   c.side = SIDE_P;
   c.oomEvent = -1;
   record.failedSection = static_cast<uint32_t>(Section::prepare);
@@ -239,11 +237,6 @@ void Begin(Launcher& l, Container& record, const Bytes& bytes, const PlanView& p
 }  // namespace
 
 void Launch(Launcher& l, Received& request) {
-  static bool cleared = false;
-  if (!cleared) {
-    for (int& fd : slots) fd = -1;
-    cleared = true;
-  }
   const uint32_t id = request.header.id;
   Bytes bytes = {};
   PlanView plan;
@@ -258,12 +251,12 @@ void Launch(Launcher& l, Received& request) {
     Send(l.socket, Failure(id, fault.section, fault.step, error));
     Send(l.socket, NewReport(Report::gone, id));
   } else {
-    for (uint32_t i = 0; i < request.fdCount; i++) slots[i] = request.fds[i];
+    for (uint32_t i = 0; i < request.fdCount; i++) l.slots[i] = request.fds[i];
     record->state = State::starting;
     record->id = id;
     l.live++;
     Begin(l, *record, bytes, plan);
-    CloseSlots();
+    CloseSlots(l);
   }
   if (bytes.mapped)
     Unmap(bytes.at, bytes.size);

@@ -115,6 +115,7 @@ int main() {
   using namespace ringfort;
   static Launcher l = {};
   l.socket = kSocket;
+  for (int& fd : l.slots) fd = -1;
   bool locked = Sys(__NR_fcntl, kLock, kFGetfd, 0) >= 0;
   // Later requests would fail anyway; Node learns of it by the end of the socket.
   if (CleanSelf(kSocket, locked ? kLock : -1) != 0) return 71;
