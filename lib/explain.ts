@@ -1,7 +1,7 @@
 import { planOf } from './launch.js';
 import type { RunOptions } from './options.js';
 import { describePlan } from './plan/describe.js';
-import { newId, specOf } from './run.js';
+import { newId, specOf } from './specOf.js';
 
 /**
  * What `run(file, args, options)` would ask of the kernel, step by step, as text. Nothing is

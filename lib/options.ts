@@ -155,9 +155,10 @@ export interface ProcessOptions {
   cwd?: string;
   /**
    * The whole environment. Default: empty; nothing of the host's is ever inherited. Programs that
-   * start others by name need a `PATH`, such as `defaultPath`.
+   * start others by name need a `PATH`, such as `defaultPath`. As in child_process, a variable
+   * whose value is `undefined` is left out.
    */
-  env?: Record<string, string>;
+  env?: Record<string, string | undefined>;
   /** Default 0: the container's own root, which is nobody outside. */
   uid?: number;
   /** Default: `uid`'s group in the container's /etc/passwd, else 0. */
@@ -187,8 +188,8 @@ export interface RunOptions extends ContainerOptions, ProcessOptions {
   /** ms between `killSignal` and SIGKILL for everything; default 5000; `false`: never. */
   forceKillAfterDelay?: number | false;
   /**
-   * Written to stdin, which is then closed. A guest need not read it all. A stream is consumed; one
-   * that fails ends the input there, so watch its errors where a part of it must not do.
+   * Written to stdin, which is then closed. A guest need not read it all. A stream is consumed; if
+   * it fails, the guest is killed and `run` throws `ERR_INPUT`.
    */
   input?: string | Uint8Array | Readable;
   /**

@@ -1,70 +1,21 @@
-import { randomBytes } from 'node:crypto';
-import { cpus } from 'node:os';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { cpuTimeUs } from './cgroups/index.js';
+import { Ending, type EndingCause } from './ending.js';
 import { ContainerError } from './errors.js';
-import { type Ended, type Launched, launch, type RunnableSpec } from './launch.js';
+import { type Ended, type Launched, launch } from './launch.js';
 import type { RunOptions, StdioChoice } from './options.js';
 import { type Captured, capture } from './output.js';
-import { ExitError, type ExitReason, type RunResult, signalNumber } from './result.js';
-import { seccompOption } from './seccomp/option.js';
+import { ExitError, type ExitReason, type RunResult } from './result.js';
 import { annotation } from './spec/annotations.js';
-import { checkCommand, checkOptions } from './spec/checks.js';
-import { specFromOptions } from './spec/fromOptions.js';
-import { specPlace } from './spec/rules/place.js';
 import { parseSize } from './spec/size.js';
-import { applyOciOption } from './spec/validate.js';
+import { newId, specOf } from './specOf.js';
 import { openStdio, type Stdio } from './stdio.js';
 import { openTerminal, relayTerminal } from './terminal.js';
 
 const defaultMaxBuffer = 10 << 20;
-const defaultForceKillAfterDelay = 5000;
-
-/** ms between two looks at the CPU time; Node's timers end at 2^31. */
-const longestWait = 60_000;
 
 /** ms for what a container that has ended left in its pipes, at most 1 MiB each. */
 const drainMs = 1000;
-
-/** A fresh container id: 12 hexadecimal digits, as docker shortens its own. */
-export function newId(): string {
-  return randomBytes(6).toString('hex');
-}
-
-/** Where relative paths begin. A directory that has been removed has no name, and nothing in it. */
-function workingDirectory(): string {
-  try {
-    return process.cwd();
-  } catch {
-    return '/proc/self/cwd';
-  }
-}
-
-/**
- * The checked spec of a command and its options.
- * @throws InvalidSpecError and its kind, before anything is created
- */
-export function specOf(
-  id: string,
-  file: string,
-  args: readonly string[],
-  options: RunOptions,
-): RunnableSpec {
-  checkOptions(options, { hostCpus: cpus().length });
-  checkCommand(file, args, options.env);
-  const spec = specFromOptions({ file, args }, options, {
-    cwd: workingDirectory(),
-    id,
-    seccomp: seccompOption,
-    ...(options.pty && { interactive: options.pty }),
-  });
-  const final = options.oci === undefined ? spec : applyOciOption(spec, options.oci);
-  if (final.process === undefined) {
-    throw specPlace.key('process').invalid('the program that `run` is to run');
-  }
-  return final as RunnableSpec;
-}
 
 function stdioChoices(options: RunOptions): [StdioChoice, StdioChoice, StdioChoice] {
   const { stdio = 'pipe' } = options;
@@ -93,90 +44,42 @@ async function drained(outputs: Promise<Captured>[], stdio: Stdio): Promise<Capt
   return captured;
 }
 
-function feed(stdio: Stdio, input: RunOptions['input']): void {
+/** What goes wrong on the guest's side of a pipe: it does not read to the end. Its own affair. */
+const guestSide = new Set(['EPIPE', 'ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE', 'ABORT_ERR']);
+
+/** Writes the input; `onFailed` hears of a stream that fails before its end. */
+function feed(stdio: Stdio, input: RunOptions['input'], onFailed: (cause: unknown) => void): void {
   const { stdin } = stdio;
   if (stdin === undefined) return;
-  // A guest that does not read to the end is its own affair.
   stdin.on('error', () => {});
-  if (input instanceof Readable) pipeline(input, stdin).catch(() => {});
-  else stdin.end(input);
+  if (!(input instanceof Readable)) {
+    stdin.end(input);
+    return;
+  }
+  pipeline(input, stdin).catch((error: NodeJS.ErrnoException) => {
+    if (!guestSide.has(error.code ?? '')) onFailed(error);
+  });
 }
 
-/** The first cause that ends a program from our side, and what it does about it. */
-class Ending {
-  cause: Exclude<ExitReason, 'exit' | 'signal' | 'oom' | 'pids'> | undefined;
-  readonly #launched: Launched;
-  readonly #timers: NodeJS.Timeout[] = [];
-  #cpuTimer: NodeJS.Timeout | undefined;
-  readonly #onAbort: (() => void) | undefined;
-  #done = false;
+/** Something that may happen before there is a container to stop for it. */
+class Stopper {
+  happened = false;
+  #stop = () => {};
 
-  constructor(
-    launched: Launched,
-    readonly options: RunOptions,
-    started: number,
-  ) {
-    this.#launched = launched;
-    const { timeout, signal } = options;
-    if (timeout !== undefined && timeout > 0) {
-      const left = Math.max(0, timeout - (performance.now() - started));
-      this.#timers.push(setTimeout(() => this.#gently('timeout'), left));
-    }
-    if (signal !== undefined) {
-      this.#onAbort = () => this.#gently('abort');
-      if (signal.aborted) this.#onAbort();
-      else signal.addEventListener('abort', this.#onAbort, { once: true });
-    }
+  /** It has happened. */
+  now(): void {
+    this.happened = true;
+    this.#stop();
   }
 
-  /** Kills at once. */
-  now(cause: 'output' | 'cpu-time'): void {
-    this.cause ??= cause;
-    this.#launched.kill();
-  }
-
-  #gently(cause: 'timeout' | 'abort'): void {
-    if (this.cause !== undefined) return;
-    this.cause = cause;
-    const { killSignal = 'SIGTERM', forceKillAfterDelay = defaultForceKillAfterDelay } =
-      this.options;
-    const number = signalNumber(killSignal);
-    if (number === 9) return this.#launched.kill();
-    this.#launched.signal(number);
-    if (forceKillAfterDelay !== false)
-      this.#timers.push(setTimeout(() => this.#launched.kill(), forceKillAfterDelay));
-  }
-
-  /** Looks at the CPU time used as often as it could have run out. */
-  watchCpuTime(limitMs: number): void {
-    // All of the machine's: a program may widen the CPU affinity that it has from us.
-    const parallel = cpus().length;
-    const look = async () => {
-      let leftMs = 0;
-      try {
-        const usedUs = await cpuTimeUs(this.#launched.cgroup);
-        // No count any more means that the container is being taken down.
-        if (usedUs === undefined || this.#done) return;
-        leftMs = limitMs - usedUs / 1000;
-        if (leftMs <= 0) return this.now('cpu-time');
-      } catch {
-        // No descriptor left just now: the limit stands, so look again soon.
-      }
-      const wait = Math.min(longestWait, Math.max(5, leftMs / parallel));
-      if (!this.#done) this.#cpuTimer = setTimeout(look, wait);
-    };
-    void look();
-  }
-
-  done(): void {
-    this.#done = true;
-    for (const timer of [...this.#timers, this.#cpuTimer]) clearTimeout(timer);
-    if (this.#onAbort !== undefined)
-      this.options.signal?.removeEventListener('abort', this.#onAbort);
+  /** What to do about it: at once where it has happened already. */
+  set(stop: () => void): void {
+    this.#stop = stop;
+    if (this.happened) stop();
   }
 }
 
-function reasonOf(ended: Ended, cause: Ending['cause']): ExitReason {
+function reasonOf(ended: Ended, cause: EndingCause | undefined): ExitReason {
   if (cause !== undefined) return cause;
   if (ended.oom && ended.exitCode !== 0) return 'oom';
   if (ended.pids && ended.exitCode !== 0) return 'pids';
@@ -189,7 +92,7 @@ interface Outcome {
   launched: Launched;
   out: Captured;
   err: Captured;
-  cause: Ending['cause'];
+  cause: EndingCause | undefined;
   durationMs: number;
 }
 
@@ -221,14 +124,23 @@ function abortError(signal: AbortSignal, result?: RunResult<string | Buffer>): E
   return Object.assign(error, { code: 'ABORT_ERR', ...(result && { result }) });
 }
 
+function inputFailed(cause: unknown): ContainerError {
+  return new ContainerError('ERR_INPUT', 'input: the stream failed before its end', {
+    option: 'input',
+    phase: 'process',
+    cause,
+  });
+}
+
 function throwIfAsked(result: RunResult<string | Buffer>, options: RunOptions): void {
   if (result.isCanceled && options.signal !== undefined) throw abortError(options.signal, result);
   if (options.maxBufferAction === 'error' && result.isMaxBuffer) {
-    throw new ContainerError(
-      'ERR_MAX_BUFFER',
-      `${result.truncated.stdout ? 'stdout' : 'stderr'} went beyond maxBuffer`,
-      { option: 'maxBuffer', phase: 'process' },
-    );
+    const stream = result.truncated.stdout ? 'stdout' : 'stderr';
+    const error = new ContainerError('ERR_MAX_BUFFER', `${stream} went beyond maxBuffer`, {
+      option: 'maxBuffer',
+      phase: 'process',
+    });
+    throw Object.assign(error, { result });
   }
   if (options.reject === true && result.failed) throw new ExitError(result);
 }
@@ -248,6 +160,8 @@ function throwIfAsked(result: RunResult<string | Buffer>, options: RunOptions): 
  * @throws UnsupportedError, PermissionError for a wall or limit that cannot be had here
  * @throws AbortError when `signal` was aborted; the program is gone then, and `result`, if it had
  *   started, is what it left
+ * @throws ContainerError `ERR_INPUT` when the `input` stream fails: a guest that was given half of
+ *   its input is killed; `ERR_MAX_BUFFER`, with `result`, as `maxBufferAction: 'error'` asks
  * @throws ExitError with `reject: true`
  */
 export function run(
@@ -276,14 +190,16 @@ export async function run(
   if (options.signal?.aborted === true) throw abortError(options.signal);
   const limit = parseSize('maxBuffer', options.maxBuffer ?? defaultMaxBuffer);
   const stdio = stdioOf(options);
-  const overflow = { early: false, stop: () => {} };
-  const onLimit = () => {
-    overflow.early = true;
-    overflow.stop();
-  };
+  const overflow = new Stopper();
+  const onLimit = () => overflow.now();
   const outputs = [capture(stdio.stdout, limit, onLimit), capture(stdio.stderr, limit, onLimit)];
+  const badInput = new Stopper();
+  let inputError: unknown;
   // At once: a stream that fails while nobody listens would end this process.
-  feed(stdio, options.input);
+  feed(stdio, options.input, (cause) => {
+    inputError = cause;
+    badInput.now();
+  });
   let launched: Launched;
   try {
     launched = await launch({
@@ -298,10 +214,9 @@ export async function run(
     throw error;
   }
   const ending = new Ending(launched, options, started);
-  if ((options.maxBufferAction ?? 'truncate') !== 'truncate') {
-    overflow.stop = () => ending.now('output');
-    if (overflow.early) overflow.stop();
-  }
+  if ((options.maxBufferAction ?? 'truncate') !== 'truncate')
+    overflow.set(() => ending.now('output'));
+  badInput.set(() => launched.kill());
   const cpuTime = spec.annotations?.[annotation.cpuTime];
   if (cpuTime !== undefined) ending.watchCpuTime(Number(cpuTime));
   try {
@@ -313,6 +228,7 @@ export async function run(
     const command = [file, ...args];
     const outcome = { command, ended, launched, out, err, cause: ending.cause, durationMs };
     const result = resultOf(outcome, options);
+    if (badInput.happened) throw inputFailed(inputError);
     throwIfAsked(result, options);
     return result;
   } finally {

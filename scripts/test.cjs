@@ -78,6 +78,16 @@ async function delegate(uid) {
   return made;
 }
 
+/** Removes a cgroup; one that a test left something in is named and stays. */
+function remove(dir) {
+  try {
+    fs.rmdirSync(dir);
+  } catch (error) {
+    console.error(`left behind: ${error.message}`);
+    process.exitCode = 1;
+  }
+}
+
 /** The suites of dist/test/kernel as an ordinary user. */
 async function userPass() {
   const user = ordinaryUser();
@@ -89,16 +99,16 @@ async function userPass() {
   const dirs = await delegate(user.uid);
   try {
     const at = readableRoot(user, temporary);
-    const args = jestArgs.map((arg) => arg.replace(/^(--outputFile=.*)\.json$/, '$1.user.json'));
-    const output = args.find((arg) => arg.startsWith('--outputFile='))?.slice(13);
-    if (output !== undefined) {
-      fs.writeFileSync(output, '');
-      fs.chownSync(output, user.uid, user.gid);
-    }
+    // The user may not be able to write where the results are to be.
+    const wanted = jestArgs.find((arg) => arg.startsWith('--outputFile='))?.slice(13);
+    const output = join(home, 'results.json');
+    const args = jestArgs.map((arg) =>
+      arg.startsWith('--outputFile=') ? `--outputFile=${output}` : arg,
+    );
     const jest = jestCommand(at, ['--rootDir', join(at, 'dist'), ...args, 'test/kernel']);
     const enter = 'for dir in $RINGFORT_DIRS; do echo $$ > "$dir/cgroup.procs"; done; exec "$@"';
     console.log(`\nagain as user ${user.uid}, with cgroups of its own:`);
-    return run(['sh', '-c', enter, 'sh', ...asUser(user, jest)], {
+    const status = run(['sh', '-c', enter, 'sh', ...asUser(user, jest)], {
       cwd: at,
       env: {
         ...process.env,
@@ -109,9 +119,11 @@ async function userPass() {
         TMPDIR: home,
       },
     });
+    if (wanted !== undefined) fs.copyFileSync(output, wanted.replace(/\.json$/, '.user.json'));
+    return status;
   } finally {
-    for (const dir of dirs) fs.rmdirSync(dir);
     fs.rmSync(temporary, { recursive: true });
+    for (const dir of dirs) remove(dir);
   }
 }
 
@@ -126,5 +138,5 @@ async function main() {
 }
 
 main().then((status) => {
-  process.exitCode = status;
+  process.exitCode ||= status;
 });

@@ -1,5 +1,6 @@
 import type { RunOptions } from '../options.js';
 import { contradictions, type MachineFacts } from './contradictions.js';
+import { defined } from './defined.js';
 import { runOptions } from './rules/options.js';
 import { optionsPlace } from './rules/place.js';
 import { checkArgumentsFit, sizeOfArgument, sizeOfArguments } from './rules/process.js';
@@ -25,13 +26,13 @@ export function checkOptions(
 export function checkCommand(
   file: unknown,
   args: unknown,
-  env: Readonly<Record<string, string>> = {},
+  env: Readonly<Record<string, string | undefined>> = {},
 ): void {
   if (file === '') throw optionsPlace.key('file').invalid('the name of a program', file);
   const place = optionsPlace.key('args');
   let total = sizeOfArgument(file, optionsPlace.key('file')) + sizeOfArguments(args, place);
   checkArgumentsFit(total, place);
-  for (const [name, value] of Object.entries(env)) {
+  for (const [name, value] of Object.entries(defined(env))) {
     const variable = optionsPlace.key('env').key(name);
     total += sizeOfArgument(`${name}=${value}`, variable);
     checkArgumentsFit(total, optionsPlace.key('env'));

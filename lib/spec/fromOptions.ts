@@ -116,7 +116,7 @@ function processFrom(
 ): SpecProcess {
   const home = identity.home.path;
   const hasHome = (options.rootfs ?? 'host') === 'host' && !joinsMounts(options);
-  const env = options.env ?? {};
+  const env = defined(options.env ?? {});
   const size = context.interactive;
   return defined({
     terminal: size === undefined ? undefined : true,

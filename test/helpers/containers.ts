@@ -1,7 +1,8 @@
 import { closeSync, openSync, readlinkSync } from 'node:fs';
 import { launch } from '../../lib/launch.js';
 import type { RunOptions } from '../../lib/options.js';
-import { newId, run, specOf } from '../../lib/run.js';
+import { run } from '../../lib/run.js';
+import { newId, specOf } from '../../lib/specOf.js';
 
 /** Options of a run whose output is text. */
 export type TextOptions = Omit<RunOptions, 'encoding'>;

@@ -108,12 +108,12 @@ for family, name in ((socket.AF_INET, '127.0.0.1'), (socket.AF_INET6, '::1')):
   server = socket.socket(family); server.bind((name, 0)); server.listen()
   client = socket.create_connection(server.getsockname()[:2]); server.accept()[0].send(b'hello')
   print(client.recv(5).decode())
-print(os.listdir('/sys/class/net'), [n for i, n in socket.if_nameindex()])
+print(os.listdir('/sys/class/net'))
 print(refused(('127.0.0.1', ${port})), refused(('169.254.169.254', 80)))
 `;
       const out = await output(`python3 - <<'END'\n${program}END`);
       server.close();
-      expect(out).toBe("hello\nhello\n['lo'] ['lo']\nECONNREFUSED ENETUNREACH\n");
+      expect(out).toBe("hello\nhello\n['lo']\nECONNREFUSED ENETUNREACH\n");
       expect(seen).toBe(0);
     });
   });

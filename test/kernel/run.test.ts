@@ -146,18 +146,22 @@ suite('run', [cgroups], () => {
       expect(endless.destroyed).toBe(true);
     });
 
-    test('a Readable that fails is the end of the input', async () => {
-      const broken = new Readable({
-        read() {
-          this.destroy(new Error('broken'));
-        },
-      });
-      expect(await run('cat', [], { input: broken })).toMatchObject({ stdout: '', exitCode: 0 });
+    test('a Readable that fails half-way is no end of the input', async () => {
+      const cause = new Error('broken');
+      const broken = Readable.from(
+        (async function* () {
+          yield 'abc';
+          throw cause;
+        })(),
+      );
+      const error = await run('cat', [], { input: broken }).catch((thrown) => thrown);
+      expect(error).toMatchObject({ code: 'ERR_INPUT', option: 'input', cause });
     });
 
-    test('a file that cannot be opened ends the input, not this process', async () => {
+    test('a file that cannot be opened fails the run, not this process', async () => {
       const input = createReadStream(join(directory, 'missing'));
-      expect(await run('cat', [], { input })).toMatchObject({ stdout: '', exitCode: 0 });
+      const error = await run('cat', [], { input }).catch((thrown) => thrown);
+      expect(error).toMatchObject({ code: 'ERR_INPUT', cause: { code: 'ENOENT' } });
     });
 
     test('without input there is nothing to read', async () => {

@@ -191,6 +191,7 @@ const label: Rule = matching(/^[^\r\n]+$/, 'one line that is not empty');
 
 /** A variable's value: the text rules, and no word of it in an error. */
 const variable: Rule = (value, at) => {
+  if (value === undefined) return;
   if (typeof value !== 'string') throw at.invalid(`a string, not ${typeof value}`);
   checkText(value, at);
 };
