@@ -29,7 +29,7 @@ suite('run', [cgroups], () => {
   suite('the example of the README', [command('python3')], () => {
     test('computes 6 × 7', async () => {
       const r = await run('python3', ['-c', 'print(6*7)'], {
-        timeout: 5_000,
+        timeout: 60_000,
         limits: { memory: '128MiB', pids: 32, cpus: 0.5 },
       });
       expect(r).toMatchObject({ stdout: '42\n', exitCode: 0, reason: 'exit' });
