@@ -203,6 +203,11 @@ const walls: Flag[] = [
     ...option('network', (text) => text as NonNullable<RunOptions['network']>),
   },
   {
+    flags: '--net <mode>',
+    help: "docker's other spelling of --network",
+    ...option('network', (text) => text as NonNullable<RunOptions['network']>),
+  },
+  {
     flags: '--cap-add <capability>',
     help: "add a capability to none, or 'image': the nine that images expect",
     ...note(({ capAdd }, text) => capAdd.push(text)),

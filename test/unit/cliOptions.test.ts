@@ -91,6 +91,7 @@ test.each<Row>([
   ['--stop-timeout 1', { forceKillAfterDelay: 1000 }],
   ['--stop-timeout -1', { forceKillAfterDelay: false }],
   ['--network host', { network: 'host' }],
+  ['--net host', { network: 'host' }],
   ['--cap-drop ALL --cap-add net_raw --cap-add CAP_KILL', { capabilities: ['NET_RAW', 'KILL'] }],
   ['--cap-add image', { capabilities: 'image' }],
   ['--security-opt no-new-privileges=false', { noNewPrivileges: false }],
