@@ -205,7 +205,9 @@ const walls: Flag[] = [
   {
     flags: '--net <mode>',
     help: "docker's other spelling of --network",
-    ...option('network', (text) => text as NonNullable<RunOptions['network']>),
+    ...note(({ options }, text) => {
+      options.network = text as NonNullable<RunOptions['network']>;
+    }),
   },
   {
     flags: '--cap-add <capability>',
