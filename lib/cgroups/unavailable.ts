@@ -7,9 +7,9 @@ export const hints = {
   /** No tree has the controller. */
   missing: `mount it, or have it delegated (systemd-run --user --scope -p Delegate=yes …), ${giveUp}`,
   /** v2: the parent has processes, so the kernel refuses to enable controllers in it. */
-  busy: `call moveToLeafCgroup() at start, name an empty cgroup as cgroupParent, ${giveUp}`,
+  busy: `call moveToLeafCgroup() at start, name a cgroup without processes (root: '/') as cgroupParent, ${giveUp}`,
   /** v2: no write access. */
-  unified: `start under systemd-run --user --scope -p Delegate=yes, name a cgroup of yours as cgroupParent, ${giveUp}`,
+  unified: `start under systemd-run --user --scope -p Delegate=yes and call moveToLeafCgroup() first, name a cgroup of yours as cgroupParent, ${giveUp}`,
   /** v1: no write access. */
   v1: `have root make a cgroup in each hierarchy, chown it to you, and name it as cgroupParent, ${giveUp}`,
 } as const;
