@@ -1,13 +1,6 @@
 import { closeSync } from 'node:fs';
-import {
-  type CgroupPlan,
-  currentCgroups,
-  parseUsage,
-  planCgroup,
-  type Usage,
-  verdict,
-} from './cgroups/index.js';
-import { debugLaunch } from './debug.js';
+import { type CgroupPlan, currentCgroups, planCgroup } from './cgroups/index.js';
+import { type Follow, follow, type Running } from './follow.js';
 import { checkIds } from './host/checkIds.js';
 import { checkSources } from './host/checkSources.js';
 import type { IdLease } from './host/idRanges.js';
@@ -16,46 +9,35 @@ import { realSources } from './host/realSources.js';
 import { rootFacts } from './host/rootFacts.js';
 import { lookUpUser } from './host/userLookup.js';
 import { describeIsolation, type Isolation } from './isolation.js';
-import { launchError } from './launchError.js';
-import { decodeStatus, type Report } from './launcher/messages.js';
 import { encodePlan } from './plan/encode.js';
-import type { Plan } from './plan/steps.js';
+import { type Plan, planFlag } from './plan/steps.js';
 import type { Facts } from './policy/facts.js';
-import { compilePlan } from './policy/order.js';
-import { signalName } from './result.js';
+import { compilePlan, type PlanInput } from './policy/order.js';
 import { compileSeccomp } from './seccomp/compile.js';
 import { annotation } from './spec/annotations.js';
 import { namespaceMode } from './spec/namespaces.js';
 import type { Spec, SpecProcess } from './spec/types.js';
 import { type Supervisor, supervisor } from './supervisor.js';
-import { close } from './sys/files.js';
 
 /** A spec that says what to run. */
 export type RunnableSpec = Spec & { process: SpecProcess };
 
-/** How a container ended. */
-export interface Ended {
-  exitCode: number | null;
-  signal: NodeJS.Signals | null;
-  usage: Usage;
-  /** The memory limit ended it. */
-  oom: boolean;
-  /** A fork was refused at the pids limit. */
-  pids: boolean;
-}
-
 /** A container from its launch to its end. */
-export interface Launched {
-  /** Host pid of the container's first process, once it runs. */
-  readonly pid: number;
+export interface Launched extends Running {
   readonly isolation: Isolation;
   readonly cgroup: CgroupPlan;
-  /** Resolves when the container has ended; rejects when the launcher died under it. */
-  readonly ended: Promise<Ended>;
-  /** Sends a signal to the main program. */
-  signal(number: number): void;
-  /** Ends everything in the container. */
-  kill(): void;
+  /** What further programs in it are made from. */
+  readonly inside: Inside;
+}
+
+/** What a further program in a container is made from. */
+export interface Inside {
+  readonly supervisor: Supervisor;
+  /** As it was launched: sources and users found. */
+  readonly spec: RunnableSpec;
+  readonly facts: Facts;
+  /** Its init takes programs. */
+  readonly serves: boolean;
 }
 
 /** What a launch needs beside the spec. */
@@ -64,6 +46,11 @@ export interface LaunchInput {
   spec: RunnableSpec;
   /** Guest ends of stdin, stdout, stderr; empty for a terminal. */
   fds: readonly number[];
+  /** It lives on: its init, if it has one, takes further programs, each in a cgroup below its own. */
+  lives?: boolean;
+  /** Read end of a pipe that the program waits on before it starts. */
+  hold?: number;
+  onCreated?: Follow['onCreated'];
   /** The plan has left: the guest ends may be closed. */
   onSent?: () => void;
   /** The master side of the program's terminal. */
@@ -76,6 +63,8 @@ interface Prepared {
   bytes: Uint8Array;
   cgroup: CgroupPlan;
   isolation: Isolation;
+  spec: RunnableSpec;
+  facts: Facts;
   lease: IdLease;
   /** Namespace descriptors that were opened for it. */
   opened: number[];
@@ -94,6 +83,32 @@ function sharesHostDirs(spec: Spec): boolean {
         options.includes('rbind'),
     )
   );
+}
+
+/** Who is pid 1. */
+function initOf(spec: Spec, lives: boolean): PlanInput['init'] {
+  switch (spec.annotations?.[annotation.init]) {
+    case 'false':
+      return 'none';
+    case 'only':
+      return 'only';
+    default:
+      return lives ? 'serve' : 'run';
+  }
+}
+
+/** Id of the container's root in the launcher's ids, where it is not the launcher's own. */
+export function rootUid({ uidMappings }: Facts): number | undefined {
+  const id = uidMappings.find(({ containerID }) => containerID === 0)?.hostID;
+  return id === 0 ? undefined : id;
+}
+
+/** The compiled seccomp filter of a spec; nothing where it has none. */
+export function filterOf(spec: Spec, facts: Facts): Pick<PlanInput, 'filter'> {
+  const { seccomp } = spec.linux;
+  if (seccomp === undefined) return {};
+  const { filter, flags } = compileSeccomp(seccomp, { arch: facts.arch });
+  return { filter: { program: filter, flags } };
 }
 
 /** Decides everything about a launch. Throws before anything is created. */
@@ -121,18 +136,20 @@ function prepare(shared: Supervisor, input: LaunchInput): Prepared {
       gidMappings: lease.gidMappings,
       denySetgroups: lease.denySetgroups,
     };
-    const { seccomp } = spec.linux;
-    const compiled = seccomp && compileSeccomp(seccomp, { arch: facts.arch });
     const paths = [...opened.keys()];
+    const held = input.hold === undefined ? [] : [input.hold];
+    const { privileged } = facts;
+    const nested = input.lives === true ? { nested: { rootUid: rootUid(facts) } } : {};
     const { plan, cgroup } = compilePlan({
       spec,
       facts,
-      fds: [...input.fds, ...opened.values()],
+      fds: [...input.fds, ...opened.values(), ...held],
       namespaceSlot: (path) => input.fds.length + paths.indexOf(path),
       planCgroup: (builder) =>
-        planCgroup(builder, spec, currentCgroups(), { id: input.id, privileged: facts.privileged }),
-      ...(compiled && { filter: { program: compiled.filter, flags: compiled.flags } }),
-      init: spec.annotations?.[annotation.init] !== 'false',
+        planCgroup(builder, spec, currentCgroups(), { id: input.id, privileged, ...nested }),
+      ...filterOf(spec, facts),
+      init: initOf(spec, input.lives === true),
+      ...(held.length > 0 && { hold: input.fds.length + opened.size }),
     });
     const isolation = describeIsolation({
       spec,
@@ -141,76 +158,12 @@ function prepare(shared: Supervisor, input: LaunchInput): Prepared {
       limits: cgroup.enforced,
     });
     const bytes = encodePlan(plan);
-    return { plan, bytes, cgroup, isolation, lease, opened: [...opened.values()] };
+    return { plan, bytes, cgroup, isolation, spec, facts, lease, opened: [...opened.values()] };
   } catch (error) {
     for (const fd of opened.values()) closeSync(fd);
     lease.release();
     throw error;
   }
-}
-
-function endOf(prepared: Prepared, report: Report): Ended {
-  const { exitCode, signal } = decodeStatus(report.status);
-  const reads = report.found.map(({ step, error, data }) => {
-    const read = prepared.plan.teardown[step];
-    const path = read?.op === 'read' ? read.path : '';
-    return error === 0 ? { path, data: data.toString('latin1') } : { path, errno: error };
-  });
-  const usage = parseUsage(reads, report);
-  const { oom, pids } = verdict(usage, report.oom);
-  return { exitCode, signal: signal === null ? null : signalName(signal), usage, oom, pids };
-}
-
-/** Sends the plan and turns the launcher's reports into one promise for the start, one for the end. */
-function start(shared: Supervisor, prepared: Prepared, input: LaunchInput): Promise<Launched> {
-  const { plan, bytes, lease } = prepared;
-  return new Promise((resolve, reject) => {
-    let settleEnd: { resolve: (ended: Ended) => void; reject: (error: Error) => void };
-    const ended = new Promise<Ended>((done, fail) => {
-      settleEnd = { resolve: done, reject: fail };
-    });
-    // Whoever gave up waiting must not bring the process down.
-    ended.catch(() => {});
-    const trace = debugLaunch(input.id, plan);
-    const id = shared.launcher.launch(bytes, plan.fds, {
-      sent() {
-        trace('sent');
-        for (const fd of prepared.opened.splice(0)) closeSync(fd);
-        input.onSent?.();
-      },
-      running(report, pidfd) {
-        trace('running');
-        if (pidfd >= 0) close(pidfd);
-        resolve({
-          pid: report.pid,
-          isolation: prepared.isolation,
-          cgroup: prepared.cgroup,
-          ended,
-          signal: (number) => shared.launcher.signal(id, number),
-          kill: () => shared.launcher.kill(id),
-        });
-      },
-      failed(report) {
-        const error = launchError(plan, report);
-        trace(`failed: ${error.message}`);
-        reject(error);
-      },
-      exited(report) {
-        trace('exited');
-        settleEnd.resolve(endOf(prepared, report));
-      },
-      gone(report) {
-        trace(report.left === 0 ? 'gone' : `${report.left} teardown steps are retried`);
-        if (report.left === 0) lease.release();
-      },
-      pty: (fd) => (input.onPty === undefined ? close(fd) : input.onPty(fd)),
-      lost(error) {
-        lease.release();
-        reject(error);
-        settleEnd.reject(error);
-      },
-    });
-  });
 }
 
 /**
@@ -219,15 +172,33 @@ function start(shared: Supervisor, prepared: Prepared, input: LaunchInput): Prom
  */
 export async function launch(input: LaunchInput): Promise<Launched> {
   const shared = await supervisor();
+  const { launcher } = shared;
   const prepared = prepare(shared, input);
+  const { plan, bytes, lease, cgroup, opened } = prepared;
   try {
-    return await start(shared, prepared, input);
+    const running = await follow(
+      launcher,
+      {
+        name: input.id,
+        plan,
+        cgroup,
+        opened,
+        onSent: input.onSent,
+        onPty: input.onPty,
+        onCreated: input.onCreated,
+        onGone: lease.release,
+      },
+      (events) => launcher.launch(bytes, plan.fds, events),
+    );
+    const { isolation, spec, facts } = prepared;
+    const serves = plan.flags === planFlag.serve;
+    return { ...running, isolation, cgroup, inside: { supervisor: shared, spec, facts, serves } };
   } catch (error) {
     // Nothing runs with these ids: either nothing was started, or it has been reaped.
-    prepared.lease.release();
+    lease.release();
     throw error;
   } finally {
-    for (const fd of prepared.opened.splice(0)) closeSync(fd);
+    for (const fd of opened.splice(0)) closeSync(fd);
   }
 }
 

@@ -19,6 +19,9 @@ constexpr uint32_t kSlotHost = 0xFFFFFFF0;  // the host's root directory
 constexpr uint32_t kSlotProc = 0xFFFFFFF1;  // the launcher's own view of proc
 constexpr uint32_t kSlotHome = 0xFFFFFFF2;  // the root of the mount namespace the child is born in
 constexpr uint32_t kSlotNone = 0xFFFFFFFF;
+// In a plan that joins a container: its namespaces, in the order of kTargets (namespaces.cc).
+constexpr uint32_t kSlotTarget = 0xFFFFFFE0;
+constexpr uint32_t kTargetCount = 8;
 
 enum Side : uint32_t { SIDE_P = 1, SIDE_A = 2, SIDE_C = 4, SIDE_T = 8 };
 
@@ -43,6 +46,14 @@ enum class Op : uint32_t {
 enum ForkRole : uint32_t {
   FORK_INIT = 0,    // the parent stays as pid 1: reaps, forwards signals
   FORK_MIDDLE = 1,  // the parent only waits and passes the exit status on
+  FORK_SERVE = 2,   // as FORK_INIT, and starts further programs on request
+};
+
+// What a plan is for.
+enum PlanFlag : uint32_t {
+  PLAN_SERVE = 1,   // a container whose init takes programs later
+  PLAN_INSIDE = 2,  // a program for a container with such an init, which forks it
+  PLAN_JOIN = 4,    // a program for any container: a child of the launcher joins it
 };
 
 struct PlanHeader {
@@ -56,7 +67,7 @@ struct PlanHeader {
   uint32_t intoCgroup;      // slot of a cgroup2 directory, or kSlotNone
   uint32_t stepCount[4];    // prepare, attend, child, teardown
   uint32_t sectionSize[4];  // bytes; the sections follow the header in this order
-  uint32_t reserved;
+  uint32_t flags;           // PlanFlag bits
 };
 static_assert(sizeof(PlanHeader) == 72, "the encoder writes these 72 bytes");
 
@@ -70,14 +81,15 @@ enum class Request : uint32_t {
   makeHome = 2,     // launcher setup: private mounts, then non-dumpable
   launch = 3,
   signal = 4,  // to the main program
-  kill = 5,    // everything in the container
+  kill = 5,    // everything in the container, or in the cgroup of one program
+  exec = 6,    // one more program in a container
 };
 
 struct RequestHeader {
   uint32_t type;
   uint32_t id;
-  uint32_t arg;   // launch: 1 when the first descriptor is the plan, a memfd; signal: its number
-  uint32_t size;  // launch: bytes of the plan
+  uint32_t arg;   // signal: its number; exec: the container's id
+  uint32_t size;  // of the plan; without a body the first descriptor is the plan, a sealed memfd
 };
 
 enum class Report : uint32_t {
@@ -87,6 +99,7 @@ enum class Report : uint32_t {
   exited = 4,   // the container has ended; carries what the teardown's read steps found
   gone = 5,     // the teardown is complete
   pty = 6,      // carries the master side of the terminal
+  created = 7,  // the child has come to its `hold` step
 };
 
 enum class Section : uint32_t { prepare = 0, attend = 1, child = 2, teardown = 3, launcher = 4 };

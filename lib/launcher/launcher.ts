@@ -8,6 +8,8 @@ import { decodeReport, type Report, reportType, request } from './messages.js';
 export interface LaunchEvents {
   /** The plan has left: descriptors that travelled with it may be closed. */
   sent(): void;
+  /** The process has been set up as far as its `hold` step. */
+  created?(report: Report): void;
   /** The program has been executed. The descriptor is the caller's to close. */
   running(report: Report, pidfd: number): void;
   /** The launch did not happen; everything has been undone. */
@@ -113,12 +115,26 @@ export class LauncherClient {
 
   /** Carries out a plan. Its descriptors must stay open until `sent`. */
   launch(plan: Uint8Array, fds: readonly number[], events: LaunchEvents): number {
+    return this.#start({ type: request.launch, arg: 0, plan, fds, events });
+  }
+
+  /** Carries out the plan of one more program in a container that runs. */
+  exec(
+    container: number,
+    plan: Uint8Array,
+    fds: readonly number[],
+    events: LaunchEvents,
+  ): number {
+    return this.#start({ type: request.exec, arg: container, plan, fds, events });
+  }
+
+  #start(message: Omit<Queued, 'id'> & { events: LaunchEvents }): number {
     if (this.#gone !== undefined) throw this.#gone;
     const id = this.#nextId++;
-    this.#launches.set(id, events);
+    this.#launches.set(id, message.events);
     this.#working.add(id);
     this.#channel.ref();
-    this.#post({ type: request.launch, id, arg: 0, plan, fds, events });
+    this.#post({ ...message, id });
     return id;
   }
 
@@ -211,6 +227,8 @@ export class LauncherClient {
 
   #deliver(events: LaunchEvents, report: Report, fds: number[]): void {
     switch (report.type) {
+      case reportType.created:
+        return events.created?.(report);
       case reportType.running:
         return events.running(report, fds[0] ?? -1);
       case reportType.failed:

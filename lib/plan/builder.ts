@@ -9,6 +9,7 @@ export class PlanBuilder {
   cloneFlags = 0n;
   intoCgroup: Slot = slot.none;
   waived = 0;
+  flags = 0;
   readonly #fds: number[] = [];
   #slots = 0;
 
@@ -36,6 +37,7 @@ export class PlanBuilder {
       fds: this.#fds,
       slotCount: this.#slots,
       waived: this.waived,
+      flags: this.flags,
       prepare: this.prepare,
       attend: this.attend,
       child: this.child,

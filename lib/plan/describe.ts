@@ -1,6 +1,16 @@
 import type { Phase } from '../errors.js';
 import { MountAttr } from '../sys/constants.js';
-import { type Op, type Plan, type Slot, type Step, type StepOf, sections, slot } from './steps.js';
+import {
+  forkRole,
+  type Op,
+  type Plan,
+  type Slot,
+  type Step,
+  type StepOf,
+  sections,
+  slot,
+  targets,
+} from './steps.js';
 import {
   attributeNames,
   bytesText,
@@ -25,6 +35,7 @@ const fixedNames: ReadonlyMap<Slot, string> = new Map([
   [slot.proc, 'proc'],
   [slot.home, 'home'],
   [slot.none, 'nothing'],
+  ...targets.map((name, i): [Slot, string] => [slot.target + i, `the container's ${name}`]),
 ]);
 
 /** A path below a slot. Absolute ones are paths of the host or of the container, and stand alone. */
@@ -84,7 +95,7 @@ const words: Words = {
   sethostname: (s) => s.name,
   setdomainname: (s) => s.name,
   linkUp: (s) => s.name,
-  fork: (s) => (s.role === 0 ? 'init stays as parent' : 'parent only waits'),
+  fork: (s) => (s.role === forkRole.middle ? 'parent only waits' : 'init stays as parent'),
   openTree: (s, n) => `${at(n, s.dir, s.path)}${inParentheses(treeNames(s.flags))}`,
   mountSetattr: setattr,
   fsMount: (s) => `${s.type}${inParentheses([...attributeNames(s.attributes), ...s.options])}`,
@@ -118,6 +129,8 @@ const words: Words = {
   exec,
   watchOom: (s, n) => at(n, s.dir, s.path),
   bpfDevice: (s, n) => `${n(s.cgroup)} ${s.program.length / 8} instructions`,
+  serve: () => 'as the init, for programs to come',
+  hold: (s, n) => `until ${n(s.slot)} says so`,
 };
 
 /**
@@ -218,6 +231,8 @@ const syscalls: Readonly<Record<Op, string>> = {
   exec: 'execve',
   watchOom: 'eventfd2',
   bpfDevice: 'bpf',
+  serve: 'ppoll',
+  hold: 'read',
 };
 
 /** The main system call of a step: the one that an error's `syscall` names. */

@@ -122,7 +122,7 @@ export function encodePlan(plan: Plan): Buffer {
   for (const name of sections) out.u32(plan[name].length);
   const sizesAt = out.size;
   for (const _ of sections) out.u32(0);
-  out.u32(0);
+  out.u32(plan.flags ?? 0);
   for (const [index, name] of sections.entries()) {
     const start = out.size;
     for (const each of plan[name]) step(out, each);

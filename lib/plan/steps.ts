@@ -14,7 +14,25 @@ export const slot = {
   /** The root of the small mount namespace that the child is born in. */
   home: 0xfffffff2,
   none: 0xffffffff,
+  /** In a plan that joins a container: the first of its namespaces, in the order of `targets`. */
+  target: 0xffffffe0,
 } as const;
+
+/** The namespaces of a container that a plan may join: slots `slot.target`, +1, … */
+export const targets = ['user', 'mnt', 'pid', 'net', 'ipc', 'uts', 'cgroup', 'time'] as const;
+
+/** What a plan is for (native/protocol.h, PlanFlag); 0 is a container of one program. */
+export const planFlag = {
+  /** A container whose init takes programs later. */
+  serve: 1,
+  /** A program for a container with such an init, which forks it. */
+  inside: 2,
+  /** A program for any container: a child of the launcher joins it. */
+  join: 4,
+} as const;
+
+/** Roles of a `fork` step (native/protocol.h, ForkRole). */
+export const forkRole = { init: 0, middle: 1, serve: 2 } as const;
 
 /** A slot number: a place in the plan that holds a descriptor. */
 export type Slot = number;
@@ -206,6 +224,8 @@ export const stepTable = {
     ['cgroup', 'f'],
     ['program', 'b'],
   ],
+  serve: [],
+  hold: [['slot', 'f']],
 } as const satisfies Record<string, readonly (readonly [string, Kind])[]>;
 
 /** The name of a step. */
@@ -246,6 +266,8 @@ export interface Plan {
   slotCount: number;
   /** Bits of `wall` that this plan does without. */
   waived: number;
+  /** One of `planFlag`; default 0, a container of one program. */
+  flags?: number;
   /** Launcher, before the clone. */
   prepare: readonly Step[];
   /** Launcher, while the child waits at its `wait` step. */

@@ -1,6 +1,6 @@
 import { invalid, UnsupportedError } from '../errors.js';
 import type { PlanBuilder } from '../plan/builder.js';
-import { bytes, type Slot, slot } from '../plan/steps.js';
+import { bytes, forkRole, type Slot, slot } from '../plan/steps.js';
 import { namespaceMode, namespaceOption } from '../spec/namespaces.js';
 import { rootKind } from '../spec/rootKind.js';
 import type { NamespaceType, Spec, SpecNamespace } from '../spec/types.js';
@@ -8,7 +8,7 @@ import { CloneFlags } from '../sys/constants.js';
 import type { Facts } from './facts.js';
 
 /** `CLONE_NEW*` of each namespace type (namespaces(7)). */
-const cloneFlag: Readonly<Record<NamespaceType, number>> = {
+export const cloneFlag: Readonly<Record<NamespaceType, number>> = {
   user: CloneFlags.CLONE_NEWUSER,
   pid: CloneFlags.CLONE_NEWPID,
   mount: CloneFlags.CLONE_NEWNS,
@@ -123,7 +123,7 @@ export function planUserJoin(builder: PlanBuilder, plan: NamespacePlan): void {
   for (const type of plan.fresh) if (type !== 'time') flags |= cloneFlag[type];
   builder.add('child', { op: 'unshare', flags });
   // unshare(CLONE_NEWPID) takes effect for children only.
-  if (plan.fresh.has('pid')) builder.add('child', { op: 'fork', role: 1, keepCaps: 0n });
+  if (plan.fresh.has('pid')) builder.add('child', { op: 'fork', role: forkRole.middle, keepCaps: 0n });
 }
 
 /** A new time namespace: its offsets can be set only before the first process is in it. */

@@ -1,12 +1,11 @@
 import type { CgroupPlan } from '../cgroups/index.js';
 import { PlanBuilder } from '../plan/builder.js';
-import { type Plan, type Slot, wall } from '../plan/steps.js';
+import { forkRole, type Plan, planFlag, type Slot, wall } from '../plan/steps.js';
 import type { Spec, SpecProcess } from '../spec/types.js';
-import { Prctl } from '../sys/constants.js';
+import { CloneFlags, Prctl } from '../sys/constants.js';
 import { killMask } from './capabilities.js';
-import { planExec, planLimits, planStdio } from './command.js';
 import type { Facts } from './facts.js';
-import { planLandlockRestrict, planLandlockRules } from './landlock.js';
+import { planLandlockRules } from './landlock.js';
 import { planMasks, planMounts, planRoot } from './mounts/index.js';
 import {
   checkEnds,
@@ -19,13 +18,7 @@ import {
   planUserJoin,
   sortNamespaces,
 } from './namespaces.js';
-import {
-  filterCapabilities,
-  planFilter,
-  planIdentity,
-  planLabel,
-  planStatus,
-} from './privileges.js';
+import { planProcess } from './process.js';
 import { planIdMaps, planRootIdentity } from './users.js';
 
 /** Everything a plan is made from; the same input gives the same plan. */
@@ -40,8 +33,13 @@ export interface PlanInput {
   planCgroup: (builder: PlanBuilder) => CgroupPlan;
   /** The compiled filter, absent for `unconfined`. */
   filter?: { program: Uint8Array; flags: number };
-  /** Our init stays as pid 1. */
-  init: boolean;
+  /**
+   * Who is pid 1: `'none'` the program itself, `'run'` our init for this one program, `'serve'` our
+   * init, which takes further programs, beside the first; `'only'` the same without a first one.
+   */
+  init: 'none' | 'run' | 'serve' | 'only';
+  /** Descriptor that a program waits on before its last walls, for OCI's `create`. */
+  hold?: Slot;
 }
 
 /** The plan and what its makers promise about it. */
@@ -85,27 +83,22 @@ export function compilePlan(input: PlanInput): CompiledPlan {
   else b.add('child', { op: 'pivotRoot', root });
   // After the mounts, which Landlock forbids to change, and still as the container's root: the
   // program's own user may not be able to reach every place that is granted to it.
-  const ruleset = planLandlockRules(b, spec, facts);
+  const ruleset = init === 'only' ? undefined : planLandlockRules(b, spec, facts);
 
-  if (init) {
-    // Outside a pid namespace of its own, orphans come to our init only if it asks for them.
-    if (!namespaces.fresh.has('pid'))
-      b.add('child', { op: 'prctl', option: Prctl.PR_SET_CHILD_SUBREAPER, arg2: 1n, arg3: 0n });
-    b.add('child', { op: 'fork', role: 0, keepCaps: killMask });
+  // Outside a pid namespace of its own, orphans come to our init only if it asks for them.
+  if (init !== 'none' && !namespaces.fresh.has('pid'))
+    b.add('child', { op: 'prctl', option: Prctl.PR_SET_CHILD_SUBREAPER, arg2: 1n, arg3: 0n });
+  if (init === 'serve' || init === 'only') b.flags = planFlag.serve;
+  if (init === 'only') {
+    b.add('child', { op: 'serve' });
+    return { plan: b.build(), cgroup };
   }
-  // From here on only the program's own process.
-  b.add('child', { op: 'setsid' });
-  const status = planStatus(b);
-  planLabel(b, process, facts);
-  planIdentity(b, process, facts, filterCapabilities(process, input.filter !== undefined));
-  // As the program's own user, so that its terminal and working directory are what it may have.
-  planStdio(b, process, devpts);
-  b.add('child', { op: 'chdir', path: process.cwd });
-  if (ruleset !== undefined) planLandlockRestrict(b, ruleset);
-  // After the last descriptor: RLIMIT_NOFILE may be lower than what the launch itself has open.
-  planLimits(b, process, facts);
-  // Last, so that it must allow as little as possible.
-  planFilter(b, spec, process, facts, input.filter, status);
-  planExec(b, process);
+  if (init === 'run') b.add('child', { op: 'fork', role: forkRole.init, keepCaps: killMask });
+  if (init === 'serve') b.add('child', { op: 'fork', role: forkRole.serve, keepCaps: 0n });
+  // From here on only the program's own process. Beside an init that forks into other cgroups, it
+  // alone takes the namespace that shows only its own.
+  if (cgroup.nested !== undefined && namespaces.fresh.has('cgroup'))
+    b.add('child', { op: 'unshare', flags: CloneFlags.CLONE_NEWCGROUP });
+  planProcess(b, { ...input, devpts, ruleset });
   return { plan: b.build(), cgroup };
 }

@@ -153,6 +153,8 @@ export const FsMagic = {
   CGROUP2_SUPER_MAGIC: 0x63677270,
   /** tmpfs, and devtmpfs. */
   TMPFS_MAGIC: 0x1021994,
+  /** devpts. */
+  DEVPTS_SUPER_MAGIC: 0x1cd1,
   /** proc. */
   PROC_SUPER_MAGIC: 0x9fa0,
   /** sysfs. */

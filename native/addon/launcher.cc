@@ -219,7 +219,6 @@ class Channel : public Napi::ObjectWrap<Channel> {
         return env.Undefined();
       }
       fds[count++] = memfd;
-      header.arg = 1;
       size = 0;
     }
     for (uint32_t i = 0; i < list.Length(); i++)

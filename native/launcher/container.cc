@@ -12,7 +12,7 @@ Container* NewContainer(Launcher& l) {
   for (uint32_t i = 0; i < l.capacity; i++) {
     if (l.table[i].state != State::unused) continue;
     l.table[i] = Container{};
-    l.table[i].pidfd = l.table[i].sync = l.table[i].oomEvent = -1;
+    l.table[i].pidfd = l.table[i].sync = l.table[i].oomEvent = l.table[i].control = -1;
     return &l.table[i];
   }
   uint32_t capacity = l.capacity == 0 ? 64 : l.capacity * 2;
@@ -31,6 +31,7 @@ void ForgetContainer(Launcher& l, Container& c) {
   Unwatch(l, &c.pidfd);
   Unwatch(l, &c.sync);
   Unwatch(l, &c.oomEvent);
+  Unwatch(l, &c.control);
   if (c.report != nullptr) Unmap(c.report, sizeof(ChildReport));
   if (c.teardown != nullptr) Unmap(c.teardown, c.teardownSize);
   c = Container{};

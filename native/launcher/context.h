@@ -27,12 +27,17 @@ struct Home {
   bool ownUser;          // it lives in a user namespace of its own (ordinary user)
 };
 
+// Namespaces of a container that a program joins, in the order of kSlotTarget.
+extern const char* const kTargets[kTargetCount];
+
 struct Context {
   const Home* home;
-  int* slots;  // kMaxSlots descriptors, -1 when empty
+  int* slots;         // kMaxSlots descriptors, -1 when empty
+  const int* target;  // exec by joining: the container's namespaces, -1 when it has none
   uint32_t side;
   int pid;              // attend: the child
   int sync;             // child: the socket to the launcher
+  int control;          // child: what its init will be asked by, -1 without
   int oomEvent;         // prepare: set by watchOom
   uint32_t joined;      // prepare: CLONE_NEW* bits of the namespaces that setns has entered
   bool inHostMounts;    // prepare: setns to the host's mount namespace has happened
@@ -51,8 +56,11 @@ inline int SlotFd(const Context& c, uint64_t slot) {
     // launcher's own mount would be foreign there.
     case kSlotHome: return kAtFdCwd;
     case kSlotNone: return -1;
-    default: return c.slots[slot];
+    default: break;
   }
+  if (slot >= kSlotTarget && slot < kSlotTarget + kTargetCount)
+    return c.target == nullptr ? -1 : c.target[slot - kSlotTarget];
+  return c.slots[slot];
 }
 
 // Puts a new descriptor into its slot.
@@ -90,5 +98,9 @@ int EnterHostMounts(Context& c);
 int PivotInto(int root);
 // init.cc
 [[noreturn]] void RunInit(Context& c, int mainPid, ForkRole role, uint64_t keepCaps);
+// serve.cc: the same, and starts programs; mainPid 0: there is none.
+[[noreturn]] void RunServe(Context& c, int mainPid);
+// launch.cc: carries out a child section; does not return when it ends in a program.
+[[noreturn]] void RunChild(Context& c, const SectionView& child);
 
 }  // namespace ringfort

@@ -1,8 +1,14 @@
 // What happens to a container after its launch.
 #include "launcher/container.h"
+#include "launcher/inside.h"
 
 namespace ringfort {
 namespace {
+
+uint64_t Micros(int64_t sec, int64_t usec) { return static_cast<uint64_t>(sec * 1000000 + usec); }
+
+// The process has ended and been reaped, here or by its container's init.
+void Conclude(Launcher& l, Container& c, const Ended& ended);
 
 // The child's end of the socket is closed: it has executed its program, or it is dead.
 void Settle(Launcher& l, Container& c) {
@@ -14,12 +20,67 @@ void Settle(Launcher& l, Container& c) {
     c.failedStep = c.report->step;
     c.failedError = c.report->error;
     Kill(l, c);
+    // The init could not even fork it, so there is no end to come.
+    if (c.inside && c.pidfd < 0) Conclude(l, c, Ended{c.id, -1, 0, 0, 0});
     return;
   }
   c.state = State::running;
   ReportHeader report = NewReport(Report::running, c.id);
   report.pid = c.pid;
   Send(l.socket, report, nullptr, c.pidfd);
+}
+
+void Conclude(Launcher& l, Container& c, const Ended& ended) {
+  if (c.state == State::ended || c.state == State::unused) return;
+  if (c.sync >= 0) OnSync(l, c);
+  if (c.sync >= 0) Settle(l, c);
+  if (c.state == State::ended || c.state == State::unused) return;
+  bool failed = c.state == State::failed;
+  c.state = State::ended;
+  ReportHeader report = NewReport(failed ? Report::failed : Report::exited, c.id);
+  report.section = c.failedSection;
+  report.step = c.failedStep;
+  report.error = -c.failedError;
+  report.status = c.report->mainEnded != 0 ? c.report->mainStatus : ended.status;
+  report.oom = c.oom ? 1 : 0;
+  report.userUs = ended.userUs;
+  report.systemUs = ended.systemUs;
+  report.maxRssBytes = ended.maxRssBytes;
+  Unwatch(l, &c.pidfd);
+  Unwatch(l, &c.oomEvent);
+  Unwatch(l, &c.control);
+  FinishTeardown(l, c, report);
+}
+
+// The kernel has ended a container's programs with its init, which can tell nothing any more.
+void EndPrograms(Launcher& l, uint32_t container) {
+  for (uint32_t i = 0; i < l.capacity; i++) {
+    Container& c = l.table[i];
+    if (c.state != State::unused && c.inside && c.parent == container)
+      Conclude(l, c, Ended{c.id, kSigkill, 0, 0, 0});
+  }
+}
+
+// Host pid of the process behind a pidfd (proc_pid_fdinfo(5)), 0 when it is gone.
+int PidOf(Launcher& l, int pidfd) {
+  char path[32] = "self/fdinfo/", text[256];
+  size_t at = Length(path);
+  char digits[12];
+  int count = 0;
+  for (int n = pidfd; n > 0 || count == 0; n /= 10) digits[count++] = static_cast<char>('0' + n % 10);
+  while (count > 0) path[at++] = digits[--count];
+  int fd = OpenAt2(l.home.proc, path, kOReadOnly, 0);
+  if (fd < 0) return 0;
+  long n = Read(fd, text, sizeof text);
+  Close(fd);
+  constexpr char kField[] = "\nPid:\t";
+  for (long i = 0; i + 6 < n; i++) {
+    if (!Equal(text + i, kField, 6)) continue;
+    int pid = 0;
+    for (i += 6; i < n && text[i] >= '0' && text[i] <= '9'; i++) pid = pid * 10 + (text[i] - '0');
+    return pid;
+  }
+  return 0;
 }
 
 }  // namespace
@@ -34,7 +95,19 @@ void OnSync(Launcher& l, Container& c) {
     if (n == -kEintr) continue;
     if (n == -kEagain) return;
     if (n <= 0) return Settle(l, c);
+    if (word == kWordHeld) {
+      ReportHeader report = NewReport(Report::created, c.id);
+      report.pid = c.pid;
+      Send(l.socket, report);
+      continue;
+    }
     if (message.controllen < sizeof(CmsgHeader) + sizeof(int)) continue;
+    if (word == kWordPidfd && c.inside && c.pidfd < 0) {
+      c.pidfd = control.fd;
+      c.pid = PidOf(l, c.pidfd);
+      if (c.killed) Signal(l, c, kSigkill);
+      continue;
+    }
     Send(l.socket, NewReport(Report::pty, c.id), nullptr, control.fd);
     Close(control.fd);
   }
@@ -48,25 +121,31 @@ void OnExit(Launcher& l, Container& c) {
   do error = Sys(__NR_waitid, kPPidfd, c.pidfd, P(&info), kWexited | kWnohang | kWall, P(&usage));
   while (error == -kEintr);
   if (error != 0 || info.pid == 0) return;
-  if (c.sync >= 0) OnSync(l, c);
-  if (c.sync >= 0) Settle(l, c);
   constexpr int kCldExited = 1;
-  int status = info.code == kCldExited ? info.status << 8 : info.status;
-  if (c.report->mainEnded != 0) status = c.report->mainStatus;
-  bool failed = c.state == State::failed;
-  c.state = State::ended;
-  ReportHeader report = NewReport(failed ? Report::failed : Report::exited, c.id);
-  report.section = c.failedSection;
-  report.step = c.failedStep;
-  report.error = -c.failedError;
-  report.status = status;
-  report.oom = c.oom ? 1 : 0;
-  report.userUs = static_cast<uint64_t>(usage.utime_sec * 1000000 + usage.utime_usec);
-  report.systemUs = static_cast<uint64_t>(usage.stime_sec * 1000000 + usage.stime_usec);
-  report.maxRssBytes = static_cast<uint64_t>(usage.maxrss) * 1024;
-  Unwatch(l, &c.pidfd);
-  Unwatch(l, &c.oomEvent);
-  FinishTeardown(l, c, report);
+  Ended ended = {c.id, info.code == kCldExited ? info.status << 8 : info.status,
+                 Micros(usage.utime_sec, usage.utime_usec),
+                 Micros(usage.stime_sec, usage.stime_usec),
+                 static_cast<uint64_t>(usage.maxrss) * 1024};
+  if (c.control >= 0) OnControl(l, c);
+  if (c.parent == 0) EndPrograms(l, c.id);
+  Conclude(l, c, ended);
+}
+
+void OnControl(Launcher& l, Container& c) {
+  for (;;) {
+    Ended ended;
+    IoVec iov{&ended, sizeof ended};
+    MsgHeader message{nullptr, 0, &iov, 1, nullptr, 0, 0};
+    long n = Sys(__NR_recvmsg, c.control, P(&message), kMsgDontwait | kMsgCmsgCloexec);
+    if (n == -kEintr) continue;
+    if (n == -kEagain) return;
+    // The init is dead; its pidfd says the rest.
+    if (n <= 0) return Unwatch(l, &c.control);
+    if (n != sizeof ended) continue;
+    Container* program = FindContainer(l, ended.id);
+    if (program != nullptr && program->inside && program->parent == c.id)
+      Conclude(l, *program, ended);
+  }
 }
 
 void OnOom(Launcher& l, Container& c) {
@@ -85,7 +164,8 @@ void Signal(Launcher& l, Container& c, int number) {
 }
 
 void Kill(Launcher& l, Container& c) {
-  if (c.killed || c.pidfd < 0) return;
+  // A program without a pidfd yet is on its way from the init.
+  if (c.killed || (c.pidfd < 0 && !c.inside)) return;
   c.killed = true;
   Signal(l, c, kSigkill);
   KillCgroups(l, c);

@@ -27,4 +27,37 @@ int RunSection(Context& c, const SectionView& section, uint32_t* failed) {
   return 0;
 }
 
+namespace {
+
+// The pointers execve wants, made before any filter could forbid the memory for them.
+int BuildVectors(Context& c, const SectionView& child) {
+  uint32_t offset = 0;
+  StepView step;
+  for (uint32_t i = 0; i < child.steps; i++) {
+    if (!DecodeStep(child.at + offset, child.size - offset, &step)) return -kEproto;
+    offset += step.size;
+  }
+  if (step.op != Op::exec) return 0;
+  uint64_t argc = step.arg[1].number, envc = step.arg[2].number;
+  auto** vectors = static_cast<const char**>(Map((argc + envc + 2) * sizeof(char*), false));
+  if (vectors == nullptr) return -kEnomem;
+  c.argv = vectors;
+  c.envp = vectors + argc + 1;
+  StringList argv(step.arg[1]), env(step.arg[2]);
+  for (uint64_t i = 0; i < argc; i++) c.argv[i] = argv.Next();
+  for (uint64_t i = 0; i < envc; i++) c.envp[i] = env.Next();
+  return 0;
+}
+
+}  // namespace
+
+// The new process. It uses raw system calls and memory that exists already; no heap, no locks.
+void RunChild(Context& c, const SectionView& child) {
+  uint32_t failed = 0;
+  int error = BuildVectors(c, child);
+  if (error == 0) error = RunSection(c, child, &failed);
+  c.report->error = error;
+  Exit(70);
+}
+
 }  // namespace ringfort

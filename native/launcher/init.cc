@@ -1,5 +1,5 @@
 // The container's pid 1: reaps orphans, forwards signals, ends with the main program.
-#include "launcher/context.h"
+#include "launcher/inside.h"
 
 namespace ringfort {
 namespace {
@@ -9,12 +9,6 @@ void DropTo(uint64_t keepCaps) {
   Context unused = {};
   Step_noNewPrivs(unused, caps);
   if (Step_capset(unused, caps) != 0) Exit(70);
-}
-
-// Whether the launcher still holds its end of the socket.
-bool LauncherLives(int sync) {
-  char byte;
-  return Sys(__NR_recvfrom, sync, P(&byte), 1, kMsgPeek | kMsgDontwait) == -kEagain;
 }
 
 [[noreturn]] void End(Context& c, int status) {
@@ -44,7 +38,7 @@ void RunInit(Context& c, int mainPid, ForkRole role, uint64_t keepCaps) {
   Zero(c.planBytes, c.planSize);
   // PR_SET_PDEATHSIG is safe here: the launcher has one thread, and this process keeps its uid.
   Sys(__NR_prctl, kPrSetPdeathsig, kSigkill);
-  if (!LauncherLives(c.sync)) Exit(70);
+  if (!PeerLives(c.sync)) Exit(70);
   Sys(nr::close_range, 0, ~0u, 0);
   DropTo(keepCaps);
   const uint64_t all = ~uint64_t{0};

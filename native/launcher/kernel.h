@@ -73,6 +73,10 @@ struct SignalInfo {  // waitid(2): the fields of siginfo_t that it fills, padded
   int32_t pid, uid, status, pad1;
   uint8_t rest[96];
 };
+struct PollFd {  // poll(2)
+  int32_t fd;
+  int16_t events, revents;
+};
 struct TimeSpec {
   int64_t sec, nsec;
 };
@@ -117,7 +121,7 @@ constexpr uint64_t kClonePidfd = 0x1000, kCloneNewns = 0x20000, kCloneNewcgroup 
                    kCloneNewuts = 0x4000000, kCloneNewipc = 0x8000000, kCloneNewuser = 0x10000000,
                    kCloneNewpid = 0x20000000, kCloneNewnet = 0x40000000, kCloneNewtime = 0x80,
                    kCloneIntoCgroup = 0x200000000ull;
-constexpr int kEnoent = 2, kEintr = 4, kEio = 5, kEbadf = 9, kEagain = 11, kEnomem = 12,
+constexpr int kEnoent = 2, kEsrch = 3, kEintr = 4, kEio = 5, kEbadf = 9, kEagain = 11, kEnomem = 12,
               kEacces = 13, kEexist = 17, kEnodev = 19, kEnotdir = 20, kEinval = 22, kEpipe = 32,
               kEnosys = 38, kEproto = 71;
 constexpr int kSigkill = 9, kSigchld = 17;
@@ -129,6 +133,7 @@ constexpr int kSolSocket = 1, kScmRights = 1;
 constexpr long kFsopenCloexec = 1, kFsmountCloexec = 1;
 constexpr long kFdCloexec = 1, kFGetfd = 1, kFSetfd = 2;
 constexpr uint32_t kEpollin = 1;
+constexpr int16_t kPollin = 1;
 constexpr uint64_t kPrSetPdeathsig = 1, kPrSetDumpable = 4, kPrCapbsetDrop = 24,
                    kPrSetNoNewPrivs = 38, kPrCapAmbient = 47, kPrCapAmbientRaise = 2,
                    kPrSetName = 15;

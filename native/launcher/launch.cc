@@ -34,39 +34,10 @@ int MapPlan(Received& request, Bytes* plan) {
 }
 
 int TakePlan(Received& request, Bytes* plan) {
-  if (request.header.arg == 1) return MapPlan(request, plan);
+  if (request.bodySize == 0) return MapPlan(request, plan);
   if (request.bodySize != request.header.size) return -kEproto;
   *plan = Bytes{request.body, request.bodySize, false};
   return 0;
-}
-
-// The pointers execve wants, made before any filter could forbid the memory for them.
-int BuildVectors(Context& c, const SectionView& child) {
-  uint32_t offset = 0;
-  StepView step;
-  for (uint32_t i = 0; i < child.steps; i++) {
-    if (!DecodeStep(child.at + offset, child.size - offset, &step)) return -kEproto;
-    offset += step.size;
-  }
-  uint64_t argc = step.arg[1].number, envc = step.arg[2].number;
-  auto** vectors = static_cast<const char**>(Map((argc + envc + 2) * sizeof(char*), false));
-  if (vectors == nullptr) return -kEnomem;
-  c.argv = vectors;
-  c.envp = vectors + argc + 1;
-  StringList argv(step.arg[1]), env(step.arg[2]);
-  for (uint64_t i = 0; i < argc; i++) c.argv[i] = argv.Next();
-  for (uint64_t i = 0; i < envc; i++) c.envp[i] = env.Next();
-  return 0;
-}
-
-// The new process. It uses raw system calls and memory that exists already; no heap, no locks.
-[[noreturn]] void RunChild(Context& c, const PlanView& plan) {
-  const SectionView& child = plan.section[static_cast<uint32_t>(Section::child)];
-  uint32_t failed = 0;
-  int error = BuildVectors(c, child);
-  if (error == 0) error = RunSection(c, child, &failed);
-  c.report->error = error;
-  Exit(70);
 }
 
 void CloseSlots(Launcher& l) {
@@ -120,23 +91,6 @@ void NarrowTeardown(Container& record, const SectionView& prepare) {
   record.teardownSteps = kept;
 }
 
-long Clone(Launcher& l, Context& c, const PlanView& plan, int* pidfd) {
-  CloneArgs args = {};
-  args.flags = plan.header.cloneFlags | kClonePidfd;
-  args.pidfd = static_cast<uint64_t>(P(pidfd));
-  args.exit_signal = kSigchld;
-  if (plan.header.intoCgroup != kSlotNone) {
-    args.flags |= kCloneIntoCgroup;
-    args.cgroup = static_cast<uint64_t>(SlotFd(c, plan.header.intoCgroup));
-  }
-  // In its own user namespace the launcher may write a child's maps only while the child's proc
-  // files belong to it, that is while it is dumpable; the plan makes it non-dumpable again.
-  if (l.home.ownUser) Sys(__NR_prctl, kPrSetDumpable, 1, 0, 0, 0);
-  long pid = Sys(nr::clone3, P(&args), sizeof args);
-  if (pid != 0 && l.home.ownUser) Sys(__NR_prctl, kPrSetDumpable, 0, 0, 0, 0);
-  return pid;
-}
-
 int Attend(Launcher& l, Container& record, const PlanView& plan) {
   Context c = {};
   c.home = &l.home;
@@ -146,9 +100,59 @@ int Attend(Launcher& l, Container& record, const PlanView& plan) {
   c.oomEvent = -1;
   record.failedSection = static_cast<uint32_t>(Section::attend);
   int error = RunSection(c, plan.section[1], &record.failedStep);
-  // A child that is dead already does not hear it; the end of its socket says why.
-  if (error == 0) Write(record.sync, "g", 1);
+  // A child that is dead already does not hear it; the end of its socket says why. One that joins a
+  // container does not wait.
+  if (error == 0 && record.parent == 0) Write(record.sync, "g", 1);
   return error;
+}
+
+int Prepare(Launcher& l, Container& record, Context& c, const PlanView& plan) {
+  record.failedSection = static_cast<uint32_t>(Section::prepare);
+  int error = RunSection(c, plan.section[0], &record.failedStep);
+  record.oomEvent = c.oomEvent;
+  if (error == 0 && (c.joined & kCloneNewns) == 0 && c.inHostMounts) {
+    error = static_cast<int>(Sys(__NR_setns, l.home.homeMounts, static_cast<long>(kCloneNewns)));
+    c.inHostMounts = error != 0;
+  }
+  return error;
+}
+
+int Socketpair(int* pair) {
+  constexpr long kUnix = 1, kSeqpacket = 5;
+  return static_cast<int>(Sys(__NR_socketpair, kUnix, kSeqpacket | kOCloexec, 0, P(pair)));
+}
+
+// The process of the plan, up to its first instruction.
+int Bear(Launcher& l, Container& record, Context& c, const Bytes& bytes, const PlanView& plan) {
+  record.failedSection = static_cast<uint32_t>(Section::launcher);
+  int sync[2] = {-1, -1}, control[2] = {-1, -1};
+  int error = Socketpair(sync);
+  if (error == 0 && (plan.header.flags & PLAN_SERVE) != 0) error = Socketpair(control);
+  c.control = control[1];
+  if (error == 0) {
+    Birth birth{&plan, &record, &c, bytes.at, bytes.size, sync[1]};
+    const Container* parent = FindContainer(l, record.parent);
+    error = record.inside ? AskInit(l, *parent, birth) : CloneChild(l, birth);
+  }
+  if (sync[1] >= 0) Close(sync[1]);
+  if (control[1] >= 0) Close(control[1]);
+  record.sync = sync[0];
+  record.control = control[0];
+  return error;
+}
+
+// The namespaces of the container that a program joins, by its first process, which is ours to reap
+// and so cannot have become another.
+void OpenTargets(Launcher& l, const Container& parent, int* target) {
+  for (uint32_t i = 0; i < kTargetCount; i++) {
+    char path[64];
+    Context c = {};
+    c.side = SIDE_A;
+    c.pid = parent.pid;
+    target[i] = ProcPath(c, kTargets[i], path, sizeof path) != 0
+                    ? -1
+                    : OpenAt2(l.home.proc, path, kOReadOnly, 0);
+  }
 }
 
 int Start(Launcher& l, Container& record, const Bytes& bytes, const PlanView& plan) {
@@ -157,44 +161,17 @@ int Start(Launcher& l, Container& record, const Bytes& bytes, const PlanView& pl
   c.slots = l.slots;
   c.side = SIDE_P;
   c.oomEvent = -1;
-  record.failedSection = static_cast<uint32_t>(Section::prepare);
-  int error = RunSection(c, plan.section[0], &record.failedStep);
-  record.oomEvent = c.oomEvent;
-  if (error == 0 && (c.joined & kCloneNewns) == 0 && c.inHostMounts) {
-    error = static_cast<int>(Sys(__NR_setns, l.home.homeMounts, static_cast<long>(kCloneNewns)));
-    c.inHostMounts = error != 0;
+  int target[kTargetCount];
+  for (int& fd : target) fd = -1;
+  if ((plan.header.flags & PLAN_JOIN) != 0) {
+    OpenTargets(l, *FindContainer(l, record.parent), target);
+    c.target = target;
   }
-  int pair[2] = {-1, -1};
-  constexpr long kUnix = 1, kSeqpacket = 5;
-  if (error == 0) {
-    record.failedSection = static_cast<uint32_t>(Section::launcher);
-    error = static_cast<int>(Sys(__NR_socketpair, kUnix, kSeqpacket | kOCloexec, 0, P(pair)));
-  }
-  if (error == 0) {
-    record.report = static_cast<ChildReport*>(Map(sizeof(ChildReport), true));
-    if (record.report == nullptr) error = -kEnomem;
-  }
-  if (error == 0) {
-    record.report->step = ~0u;
-    long pid = Clone(l, c, plan, &record.pidfd);
-    if (pid == 0) {
-      Close(pair[0]);
-      c.side = SIDE_C;
-      c.sync = pair[1];
-      c.report = record.report;
-      c.planBytes = bytes.at;
-      c.planSize = bytes.size;
-      RunChild(c, plan);
-    }
-    record.pid = static_cast<int>(pid);
-    if (pid < 0) {
-      error = static_cast<int>(pid);
-      record.pidfd = -1;
-    }
-  }
+  int error = Prepare(l, record, c, plan);
+  if (error == 0) error = Bear(l, record, c, bytes, plan);
   ReturnFromJoins(c);
-  if (pair[1] >= 0) Close(pair[1]);
-  record.sync = pair[0];
+  for (int fd : target)
+    if (fd >= 0) Close(fd);
   return error;
 }
 
@@ -210,7 +187,10 @@ ReportHeader Failure(uint32_t id, uint32_t section, uint32_t step, int error) {
 int WatchAll(Launcher& l, Container& record) {
   uint32_t index = static_cast<uint32_t>(&record - l.table);
   if (int error = Watching(l, record.sync, Watch::sync, index)) return error;
-  if (int error = Watching(l, record.pidfd, Watch::pidfd, index)) return error;
+  if (!record.inside)
+    if (int error = Watching(l, record.pidfd, Watch::pidfd, index)) return error;
+  if (record.control >= 0)
+    if (int error = Watching(l, record.control, Watch::control, index)) return error;
   return record.oomEvent < 0 ? 0 : Watching(l, record.oomEvent, Watch::oom, index);
 }
 
@@ -234,6 +214,17 @@ void Begin(Launcher& l, Container& record, const Bytes& bytes, const PlanView& p
   FinishTeardown(l, record, report);
 }
 
+// Whether the request and the plan speak of the same thing, and what they are for is there.
+int CheckTarget(Launcher& l, const RequestHeader& request, uint32_t flags) {
+  bool exec = request.type == static_cast<uint32_t>(Request::exec);
+  if (exec != ((flags & (PLAN_INSIDE | PLAN_JOIN)) != 0)) return -kEproto;
+  if (!exec) return 0;
+  const Container* parent = FindContainer(l, request.arg);
+  if (parent == nullptr || parent->parent != 0 || parent->state != State::running || parent->killed)
+    return -kEsrch;
+  return (flags & PLAN_INSIDE) != 0 && parent->control < 0 ? -kEproto : 0;
+}
+
 }  // namespace
 
 void Launch(Launcher& l, Received& request) {
@@ -244,6 +235,7 @@ void Launch(Launcher& l, Received& request) {
   int error = l.homeMade ? TakePlan(request, &bytes) : -kEproto;
   if (error == 0 && FindContainer(l, id) != nullptr) error = -kEexist;
   if (error == 0) error = CheckPlan(bytes.at, bytes.size, request.fdCount, &plan, &fault);
+  if (error == 0) error = CheckTarget(l, request.header, plan.header.flags);
   Container* record = error == 0 ? NewContainer(l) : nullptr;
   if (error == 0 && record == nullptr) error = -kEnomem;
   if (error != 0) {
@@ -254,6 +246,10 @@ void Launch(Launcher& l, Received& request) {
     for (uint32_t i = 0; i < request.fdCount; i++) l.slots[i] = request.fds[i];
     record->state = State::starting;
     record->id = id;
+    if (request.header.type == static_cast<uint32_t>(Request::exec)) {
+      record->parent = request.header.arg;
+      record->inside = (plan.header.flags & PLAN_INSIDE) != 0;
+    }
     l.live++;
     Begin(l, *record, bytes, plan);
     CloseSlots(l);

@@ -39,7 +39,8 @@ void OnRequest(Launcher& l, Received& request) {
       Ready(l, request, error);
       break;
     }
-    case Request::launch: return Launch(l, request);
+    case Request::launch:
+    case Request::exec: return Launch(l, request);
     case Request::signal:
       c = FindContainer(l, request.header.id);
       if (c != nullptr) Signal(l, *c, static_cast<int>(request.header.arg));
@@ -75,6 +76,8 @@ void OnEvent(Launcher& l, const EpollEvent& event) {
     OnExit(l, c);
   else if (kind == Watch::oom && c.oomEvent >= 0)
     OnOom(l, c);
+  else if (kind == Watch::control && c.control >= 0)
+    OnControl(l, c);
 }
 
 // Carries out due retries; ms until the next one, -1 when there is none.

@@ -1,5 +1,7 @@
 #include "launcher/messages.h"
 
+#include "launcher/inside.h"
+
 namespace ringfort {
 namespace {
 
@@ -54,6 +56,22 @@ int Receive(int socket, Received* out) {
     return -kEproto;
   }
   return 1;
+}
+
+bool PeerLives(int socket) {
+  char byte;
+  long n = Sys(__NR_recvfrom, socket, P(&byte), 1, kMsgPeek | kMsgDontwait);
+  return n == -kEagain || n > 0;
+}
+
+int SendFd(int socket, char word, int fd) {
+  CmsgFd control = {{sizeof(CmsgHeader) + sizeof(int), kSolSocket, kScmRights}, fd, 0};
+  IoVec iov{&word, 1};
+  MsgHeader message{nullptr, 0, &iov, 1, &control, sizeof control, 0};
+  long n;
+  do n = Sys(__NR_sendmsg, socket, P(&message), kMsgNosignal);
+  while (n == -kEintr);
+  return n < 0 ? static_cast<int>(n) : 0;
 }
 
 ReportHeader NewReport(Report type, uint32_t id) {

@@ -1,5 +1,5 @@
 // Steps on namespaces.
-#include "launcher/context.h"
+#include "launcher/inside.h"
 
 namespace ringfort {
 namespace {
@@ -17,6 +17,12 @@ constexpr Joinable kJoinable[kJoinables] = {
 
 }  // namespace
 
+// `self` stands for the container's first process (ProcPath).
+const char* const kTargets[kTargetCount] = {
+    "self/ns/user", "self/ns/mnt", "self/ns/pid",    "self/ns/net",
+    "self/ns/ipc",  "self/ns/uts", "self/ns/cgroup", "self/ns/time",
+};
+
 int OpenOwnNamespaces(Home* home) {
   for (int i = 0; i < kJoinables; i++) {
     home->self[i] = OpenAt2(home->proc, kJoinable[i].file, kOReadOnly, 0);
@@ -29,6 +35,15 @@ int OpenOwnNamespaces(Home* home) {
 int Step_wait(Context& c, const Arg* a) {
   char go;
   long n = Read(c.sync, &go, 1);
+  if (n == 1) return 0;
+  return n < 0 ? static_cast<int>(n) : -kEpipe;
+}
+
+int Step_hold(Context& c, const Arg* a) {
+  long n = Sys(__NR_sendto, c.sync, P(&kWordHeld), 1, kMsgNosignal);
+  if (n < 0) return static_cast<int>(n);
+  char go;
+  n = Read(SlotFd(c, a[0].number), &go, 1);
   if (n == 1) return 0;
   return n < 0 ? static_cast<int>(n) : -kEpipe;
 }
@@ -91,6 +106,7 @@ int Step_fork(Context& c, const Arg* a) {
   CloneArgs args = {};
   args.exit_signal = kSigchld;
   long pid = Sys(nr::clone3, P(&args), sizeof args);
+  if (pid > 0 && a[0].number == FORK_SERVE && c.control >= 0) RunServe(c, static_cast<int>(pid));
   if (pid > 0) RunInit(c, static_cast<int>(pid), static_cast<ForkRole>(a[0].number), a[1].number);
   Sys(__NR_rt_sigprocmask, kSigSetmask, P(&before), 0, kSigsetSize);
   return static_cast<int>(pid);

@@ -1,5 +1,5 @@
 // Steps on the process: session, limits, stdio, working directory, exec.
-#include "launcher/context.h"
+#include "launcher/inside.h"
 
 namespace ringfort {
 
@@ -55,12 +55,7 @@ int Step_pty(Context& c, const Arg* a) {
   constexpr long kPeerFlags = kOReadWrite | kNoctty | kOCloexec;
   long peer = error != 0 ? error : Sys(__NR_ioctl, master, kPeer, kPeerFlags);
   if (peer >= 0) {
-    CmsgFd control = {{sizeof(CmsgHeader) + sizeof(int), kSolSocket, kScmRights}, master, 0};
-    char word = 'p';
-    IoVec iov{&word, 1};
-    MsgHeader message{nullptr, 0, &iov, 1, &control, sizeof control, 0};
-    long n = Sys(__NR_sendmsg, c.sync, P(&message), kMsgNosignal);
-    error = n < 0 ? n : 0;
+    error = SendFd(c.sync, kWordPty, master);
     for (int i = 0; i < 3 && error >= 0; i++) error = Sys(__NR_dup3, peer, i, 0);
     if (error >= 0) error = Sys(__NR_ioctl, 0, kControlling, 0);
     Close(static_cast<int>(peer));

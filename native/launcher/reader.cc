@@ -90,7 +90,7 @@ struct Cursor {
 // Which slots hold a descriptor at this point of the plan.
 class Slots {
  public:
-  explicit Slots(uint32_t count) : count_(count), filled_{} {}
+  Slots(uint32_t count, bool joins) : count_(count), joins_(joins), filled_{} {}
   bool Fill(uint64_t slot) {
     if (slot >= count_ || Holds(slot)) return false;
     filled_[slot / 32] |= 1u << slot % 32;
@@ -103,12 +103,14 @@ class Slots {
   }
   bool Readable(uint64_t slot) const {
     bool given = slot == kSlotHost || slot == kSlotProc || slot == kSlotHome || slot == kSlotNone;
-    return given || (slot < count_ && Holds(slot));
+    bool target = joins_ && slot >= kSlotTarget && slot < kSlotTarget + kTargetCount;
+    return given || target || (slot < count_ && Holds(slot));
   }
 
  private:
   bool Holds(uint64_t slot) const { return (filled_[slot / 32] >> slot % 32 & 1) != 0; }
   uint32_t count_;
+  bool joins_;
   uint32_t filled_[kMaxSlots / 32];
 };
 
@@ -129,6 +131,7 @@ bool CheckSlots(const StepView& step, Slots* slots, uint32_t side) {
 // The launcher's own order check: it does not trust the compiler of plans.
 struct OrderCheck {
   uint32_t walls;
+  uint32_t flags;
   bool waited = false, executed = false;
 
   bool Step(const StepView& step) {
@@ -139,8 +142,16 @@ struct OrderCheck {
       if (waited) return false;
       waited = true;
     }
+    // The root that was joined has been pivoted into already.
+    if (step.op == Op::setns && step.arg[0].number == kSlotTarget + 1) walls |= WALL_PIVOT;
     if (step.op == Op::exec) executed = step.arg[0].number > 0 && step.arg[1].number > 0;
-    return step.op != Op::exec || executed;
+    if (step.op == Op::serve) executed = (flags & PLAN_SERVE) != 0;
+    return (step.op != Op::exec && step.op != Op::serve) || executed;
+  }
+
+  // Only a new container has to wait for what is done from outside.
+  bool Complete() const {
+    return executed && waited == ((flags & (PLAN_INSIDE | PLAN_JOIN)) == 0);
   }
 };
 
@@ -156,7 +167,10 @@ bool SetnsAllowed(const StepView& step, uint32_t side) {
 int CheckSection(PlanView* view, uint32_t index, Slots* slots, PlanFault* fault) {
   const uint32_t side = 1u << index;
   SectionView& section = view->section[index];
-  OrderCheck order{view->header.waived};
+  const uint32_t flags = view->header.flags;
+  // An init is behind that wall, and so is what it forks.
+  const uint32_t given = (flags & PLAN_INSIDE) != 0 ? uint32_t{WALL_PIVOT} : 0;
+  OrderCheck order{view->header.waived | given, flags};
   uint32_t offset = 0;
   for (uint32_t i = 0; i < section.steps; i++) {
     fault->step = i;
@@ -169,15 +183,27 @@ int CheckSection(PlanView* view, uint32_t index, Slots* slots, PlanFault* fault)
     offset += step.size;
   }
   if (offset != section.size) return -kEproto;
-  if (side == SIDE_C && !(order.waited && order.executed)) return -kEproto;
+  if (side == SIDE_C && !order.Complete()) return -kEproto;
   return 0;
+}
+
+// A plan is for one thing. A program in a container makes no namespaces by its clone, and nothing
+// waits for it to be attended to.
+bool FlagsAllowed(const PlanHeader& header) {
+  switch (header.flags) {
+    case 0:
+    case PLAN_SERVE: return true;
+    case PLAN_INSIDE:
+    case PLAN_JOIN: return header.cloneFlags == 0 && header.stepCount[1] == 0;
+    default: return false;
+  }
 }
 
 int CheckHeader(const uint8_t* bytes, uint32_t size, uint32_t fds, PlanHeader* header) {
   if (size < sizeof(PlanHeader) || size > kMaxPlanBytes) return -kEproto;
   __builtin_memcpy(header, bytes, sizeof *header);
   if (header->magic != kPlanMagic || header->version != kPlanVersion) return -kEproto;
-  if (header->size != size || header->reserved != 0) return -kEproto;
+  if (header->size != size || !FlagsAllowed(*header)) return -kEproto;
   if (header->fdCount != fds || header->fdCount > header->slotCount) return -kEproto;
   if (header->slotCount > kMaxSlots || (header->waived & ~uint32_t{WALL_ALL}) != 0) return -kEproto;
   constexpr uint64_t kNamespaces = kCloneNewns | kCloneNewcgroup | kCloneNewuts | kCloneNewipc |
@@ -215,7 +241,7 @@ int CheckPlan(const uint8_t* bytes, uint32_t size, uint32_t fds, PlanView* view,
     if (offset > size) return -kEproto;
   }
   if (offset != size || steps > kMaxSteps) return -kEproto;
-  Slots slots(view->header.slotCount);
+  Slots slots(view->header.slotCount, view->header.flags == PLAN_JOIN);
   for (uint32_t i = 0; i < fds; i++) slots.Fill(i);
   for (uint32_t i = 0; i < 4; i++) {
     fault->section = i;

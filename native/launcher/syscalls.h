@@ -76,6 +76,13 @@ inline void* Map(size_t size, bool shared) {
   return at < 0 && at > -4096 ? nullptr : reinterpret_cast<void*>(at);
 }
 
+// The shared memory behind a memfd.
+inline void* MapShared(int fd, size_t size) {
+  constexpr long kReadWrite = 3, kShared = 1;
+  long at = Sys(__NR_mmap, 0, static_cast<long>(size), kReadWrite, kShared, fd, 0);
+  return at < 0 && at > -4096 ? nullptr : reinterpret_cast<void*>(at);
+}
+
 inline void Unmap(void* at, size_t size) { Sys(__NR_munmap, P(at), static_cast<long>(size)); }
 
 [[noreturn]] inline void Exit(int code) {

@@ -1,0 +1,140 @@
+import { closeSync } from 'node:fs';
+import { type CgroupPlan, parseUsage, type Usage, verdict } from './cgroups/index.js';
+import { debugLaunch } from './debug.js';
+import { launchError } from './launchError.js';
+import type { LaunchEvents, LauncherClient } from './launcher/launcher.js';
+import { decodeStatus, type Report } from './launcher/messages.js';
+import type { Plan } from './plan/steps.js';
+import { signalName } from './result.js';
+import { close } from './sys/files.js';
+
+/** How a container or a program in it ended. */
+export interface Ended {
+  exitCode: number | null;
+  signal: NodeJS.Signals | null;
+  usage: Usage;
+  /** The memory limit ended it. */
+  oom: boolean;
+  /** A fork was refused at the pids limit. */
+  pids: boolean;
+}
+
+/** Something that the launcher has started, from then to its end. */
+export interface Running {
+  /** The launcher's number of it. */
+  readonly id: number;
+  /** Host pid of its first process. */
+  readonly pid: number;
+  /** Resolves when it has ended; rejects when the launcher died under it. */
+  readonly ended: Promise<Ended>;
+  /** Resolves when nothing of it is left on the host, or what is left is only retried. */
+  readonly gone: Promise<void>;
+  /** Sends a signal to the (main) program. */
+  signal(number: number): void;
+  /** Ends it and everything that it has started, as far as a cgroup holds them together. */
+  kill(): void;
+}
+
+/** What somebody wants to hear of a start, and what it is about. */
+export interface Follow {
+  /** For debug output. */
+  name: string;
+  plan: Plan;
+  cgroup: CgroupPlan;
+  /** Descriptors of ours that are closed once the plan has left. */
+  opened: number[];
+  onSent?: (() => void) | undefined;
+  onPty?: ((fd: number) => void) | undefined;
+  /** It is set up as far as its `hold` step. */
+  onCreated?: ((created: Omit<Running, 'ended' | 'gone'>) => void) | undefined;
+  /** Nothing that it held on the host is left. */
+  onGone?: () => void;
+}
+
+function endOf(plan: Plan, report: Report): Ended {
+  const { exitCode, signal } = decodeStatus(report.status);
+  const reads = report.found.map(({ step, error, data }) => {
+    const read = plan.teardown[step];
+    const path = read?.op === 'read' ? read.path : '';
+    return error === 0 ? { path, data: data.toString('latin1') } : { path, errno: error };
+  });
+  const usage = parseUsage(reads, report);
+  const { oom, pids } = verdict(usage, report.oom);
+  return { exitCode, signal: signal === null ? null : signalName(signal), usage, oom, pids };
+}
+
+/** A promise and its two ends. */
+class Deferred<T> {
+  resolve!: (value: T) => void;
+  reject!: (error: Error) => void;
+  readonly promise = new Promise<T>((resolve, reject) => {
+    this.resolve = resolve;
+    this.reject = reject;
+  });
+
+  constructor() {
+    // Whoever gave up waiting must not bring the process down.
+    this.promise.catch(() => {});
+  }
+}
+
+/**
+ * Sends a plan and turns the launcher's reports into promises: one for the start, one for the end,
+ * one for the time when nothing is left.
+ * @param send hands the plan to the launcher and returns its number
+ */
+export function follow(
+  launcher: LauncherClient,
+  about: Follow,
+  send: (events: LaunchEvents) => number,
+): Promise<Running> {
+  const { plan } = about;
+  const ended = new Deferred<Ended>();
+  const gone = new Deferred<void>();
+  const trace = debugLaunch(about.name, plan);
+  return new Promise((resolve, reject) => {
+    const controls = (id: number, pid: number) => ({
+      id,
+      pid,
+      signal: (number: number) => launcher.signal(id, number),
+      kill: () => launcher.kill(id),
+    });
+    const id = send({
+      sent() {
+        trace('sent');
+        for (const fd of about.opened.splice(0)) closeSync(fd);
+        about.onSent?.();
+      },
+      created(report) {
+        trace('created');
+        about.onCreated?.(controls(id, report.pid));
+      },
+      running(report, pidfd) {
+        trace('running');
+        if (pidfd >= 0) close(pidfd);
+        resolve({ ...controls(id, report.pid), ended: ended.promise, gone: gone.promise });
+      },
+      failed(report) {
+        const error = launchError(plan, report);
+        trace(`failed: ${error.message}`);
+        reject(error);
+      },
+      exited(report) {
+        trace('exited');
+        ended.resolve(endOf(plan, report));
+      },
+      gone(report) {
+        trace(report.left === 0 ? 'gone' : `${report.left} teardown steps are retried`);
+        if (report.left === 0) about.onGone?.();
+        gone.resolve();
+      },
+      pty: (fd) => (about.onPty === undefined ? close(fd) : about.onPty(fd)),
+      lost(error) {
+        about.onGone?.();
+        reject(error);
+        ended.reject(error);
+        gone.resolve();
+      },
+    });
+  });
+}

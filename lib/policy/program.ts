@@ -1,0 +1,91 @@
+import type { CgroupPlan } from '../cgroups/index.js';
+import { PlanBuilder } from '../plan/builder.js';
+import { planFlag, type Slot, slot, targets } from '../plan/steps.js';
+import type { NamespaceType } from '../spec/types.js';
+import { CloneFlags, OpenFlags, Resolve } from '../sys/constants.js';
+import { FsMagic } from '../sys/processConstants.js';
+import { planLandlockRules } from './landlock.js';
+import { cloneFlag } from './namespaces.js';
+import type { CompiledPlan, PlanInput } from './order.js';
+import { planProcess } from './process.js';
+import { planRootIdentity } from './users.js';
+
+/** What the plan of a further program is made from; `spec` is the container's, with its process. */
+export interface ProgramInput extends Pick<PlanInput, 'spec' | 'facts' | 'fds' | 'filter'> {
+  /** Appends the steps of the program's own cgroup. */
+  planCgroup: (builder: PlanBuilder) => CgroupPlan;
+  /** A child of the launcher joins the container; else its init forks the program. */
+  join: boolean;
+}
+
+/** Which slot has a container's namespace. */
+const targetNames: Readonly<Record<NamespaceType, (typeof targets)[number]>> = {
+  user: 'user',
+  mount: 'mnt',
+  pid: 'pid',
+  network: 'net',
+  ipc: 'ipc',
+  uts: 'uts',
+  cgroup: 'cgroup',
+  time: 'time',
+};
+
+function targetSlot(type: NamespaceType): Slot {
+  return slot.target + targets.indexOf(targetNames[type]);
+}
+
+/**
+ * One more program in a container that runs, up to its exec: it comes to stand behind every wall
+ * that the container's first program stands behind.
+ */
+export function compileProgram(input: ProgramInput): CompiledPlan {
+  const { spec, facts } = input;
+  const b = new PlanBuilder(input.fds);
+  b.flags = input.join ? planFlag.join : planFlag.inside;
+  // In its cgroup before it does anything, so that everything it does is charged and limited.
+  const cgroup = input.planCgroup(b);
+  const own = new Set(spec.linux.namespaces.map(({ type }) => type));
+  if (input.join) planEntry(b, input, own);
+  // Its own cgroup is all that it sees of the tree.
+  if (own.has('cgroup')) b.add('child', { op: 'unshare', flags: CloneFlags.CLONE_NEWCGROUP });
+  if (!input.join) b.add('child', { op: 'newKeyring' });
+  const ruleset = planLandlockRules(b, spec, facts);
+  const devpts = spec.process.terminal === true ? planDevpts(b) : undefined;
+  planProcess(b, { ...input, devpts, ruleset });
+  return { plan: b.build(), cgroup };
+}
+
+/**
+ * The way in for a child of the launcher. The launcher enters what it has rights over and takes that
+ * back after the clone; the user namespace is entered by the child, because nobody comes back from
+ * one, and the mounts after it, because their owner is that namespace.
+ */
+function planEntry(b: PlanBuilder, { facts }: ProgramInput, own: ReadonlySet<NamespaceType>): void {
+  const join = (section: 'prepare' | 'child', type: NamespaceType) =>
+    b.add(section, { op: 'setns', slot: targetSlot(type), type: cloneFlag[type] });
+  for (const type of ['pid', 'network', 'ipc', 'uts', 'time'] as const)
+    if (own.has(type)) join('prepare', type);
+  if (own.has('user')) join('child', 'user');
+  join('child', 'mount');
+  const fresh = own.has('user') ? new Set<NamespaceType>(['user']) : new Set<NamespaceType>();
+  planRootIdentity(b, facts, { fresh, joined: new Map() });
+}
+
+/** The container's devpts, by its place: what else a guest may have put there is no devpts. */
+function planDevpts(b: PlanBuilder): Slot {
+  const devpts = b.newSlot();
+  b.add(
+    'child',
+    {
+      op: 'open',
+      slot: devpts,
+      dir: slot.home,
+      path: '/dev/pts',
+      flags: OpenFlags.O_PATH | OpenFlags.O_DIRECTORY,
+      resolve: BigInt(Resolve.RESOLVE_NO_SYMLINKS),
+      mode: 0,
+    },
+    { op: 'verifyFs', slot: devpts, magic: FsMagic.DEVPTS_SUPER_MAGIC },
+  );
+  return devpts;
+}
