@@ -206,6 +206,12 @@ export const stepTable = {
     ['cgroup', 'f'],
     ['program', 'b'],
   ],
+  chown: [
+    ['dir', 'f'],
+    ['path', 's'],
+    ['uid', 'u'],
+    ['gid', 'u'],
+  ],
 } as const satisfies Record<string, readonly (readonly [string, Kind])[]>;
 
 /** The name of a step. */
