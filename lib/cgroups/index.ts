@@ -4,8 +4,10 @@ export {
   detectCgroups,
   directoryOf,
 } from './detect.js';
+export { type ExecOptions, planExecCgroup } from './exec.js';
 export { moveToLeafCgroup } from './leaf.js';
-export { type CgroupPlan, planCgroup } from './plan.js';
+export type { NestedCgroup } from './nested.js';
+export { type CgroupOptions, type CgroupPlan, planCgroup } from './plan.js';
 export {
   cpuTimeUs,
   parseUsage,

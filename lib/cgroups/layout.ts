@@ -35,6 +35,8 @@ export interface Layout {
   v1: Tree[];
   /** Where device rules go. */
   devices?: Tree;
+  /** Where v1 can freeze all of it. */
+  freezer?: Tree;
 }
 
 /** What must be possible besides the limits in `resources`. */
@@ -44,7 +46,15 @@ export interface Demands {
   /** CPU time must be counted: it is limited. */
   cpuTime: boolean;
   privileged: boolean;
+  /**
+   * The container lives: it gets cgroups of v1 controllers for what it may be asked later, too
+   * (`limits`), and one to freeze where v2 cannot do it.
+   */
+  nested?: false | 'limits' | 'tracking';
 }
+
+/** v1 controllers that a container which lives is given wherever possible, by both names. */
+const wanted = ['memory', 'pids', 'cpu', 'io'] as const satisfies readonly Controller[];
 
 /**
  * Decides in which trees the container needs a cgroup: for each limit the tree that has its
@@ -72,18 +82,28 @@ export function layOut(host: CgroupHost, demands: Demands): Layout {
   const unified = placeUnified(host, choice, { required, purpose, demanded });
   if (unified !== undefined) for (const name of onUnified) unified.controllers.add(name);
   if (unified === undefined) countCpuTime(host, v1, choice, cpuTime);
+  if (demands.nested === 'limits') {
+    for (const name of wanted) tryV1(host, v1, name, choice);
+  }
+  const freezer =
+    unified === undefined && demands.nested ? tryV1(host, v1, 'freezer', choice) : undefined;
   const devices = deviceTree === 'unified' ? unified : deviceTree;
   return {
     ...(unified === undefined ? {} : { unified }),
     v1: [...v1.values()],
     ...(devices === undefined ? {} : { devices }),
+    ...(freezer === undefined ? {} : { freezer }),
   };
 }
+
+/** v1 controllers that no field of `linux.resources` with a number asks for. */
+const plain = ['devices', 'cpuacct', 'freezer'] as const;
+type Plain = (typeof plain)[number];
 
 function addV1(
   trees: Map<Hierarchy, Tree>,
   hierarchy: Hierarchy,
-  controller: Controller | 'devices' | 'cpuacct',
+  controller: Controller | Plain,
   choice: Choice,
 ): Tree {
   let tree = trees.get(hierarchy);
@@ -92,8 +112,29 @@ function addV1(
     tree = { hierarchy, parent, dir: freshDirectory(parent, choice.name), controllers: new Set() };
     trees.set(hierarchy, tree);
   }
-  if (controller !== 'devices' && controller !== 'cpuacct') tree.controllers.add(controller);
+  if (!isPlain(controller)) tree.controllers.add(controller);
   return tree;
+}
+
+function isPlain(controller: string): controller is Plain {
+  return (plain as readonly string[]).includes(controller);
+}
+
+/** Like `addV1`, for what may be done without: undefined where it cannot be had. */
+function tryV1(
+  host: CgroupHost,
+  trees: Map<Hierarchy, Tree>,
+  controller: Controller | Plain,
+  choice: Choice,
+): Tree | undefined {
+  const hierarchy = host.v1.get(v1Name(controller));
+  if (hierarchy === undefined) return undefined;
+  try {
+    return addV1(trees, hierarchy, controller, choice);
+  } catch (error) {
+    if (error instanceof ContainerError && error.code !== 'ERR_CGROUP_EXISTS') return undefined;
+    throw error;
+  }
 }
 
 function placeUnified(
@@ -160,16 +201,9 @@ function countCpuTime(
   demanded: boolean,
 ): void {
   const hierarchy = host.v1.get('cpuacct');
-  if (hierarchy === undefined) {
-    if (demanded) throw nowhere('cpuacct', ['cpuTime']);
-    return;
-  }
-  try {
-    addV1(trees, hierarchy, 'cpuacct', choice);
-  } catch (error) {
-    const unusable = error instanceof ContainerError && error.code !== 'ERR_CGROUP_EXISTS';
-    if (demanded || !unusable) throw error;
-  }
+  if (!demanded) tryV1(host, trees, 'cpuacct', choice);
+  else if (hierarchy === undefined) throw nowhere('cpuacct', ['cpuTime']);
+  else addV1(trees, hierarchy, 'cpuacct', choice);
 }
 
 function nowhere(controller: string, limits: readonly string[]) {

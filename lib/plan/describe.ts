@@ -48,6 +48,11 @@ function octal(mode: number): string {
   return mode.toString(8).padStart(3, '0');
 }
 
+/** An id, or nothing for the one that stays as it is: chown(2). */
+function owner(id: number): string {
+  return id === 0xffffffff ? '' : String(id);
+}
+
 function hex(mask: bigint): string {
   return mask === 0n ? 'none' : `0x${mask.toString(16)}`;
 }
@@ -128,6 +133,7 @@ const words: Words = {
   assert: (s) => s.lines.map((line) => line.replace(/\s+/g, ' ')).join(', '),
   exec,
   watchOom: (s, n) => at(n, s.dir, s.path),
+  chown: (s, n) => `${at(n, s.dir, s.path)} ${owner(s.uid)}:${owner(s.gid)}`,
   bpfDevice: (s, n) => `${n(s.cgroup)} ${s.program.length / 8} instructions`,
   serve: () => 'as the init, for programs to come',
   hold: (s, n) => `until ${n(s.slot)} says so`,
@@ -233,6 +239,7 @@ const syscalls: Readonly<Record<Op, string>> = {
   bpfDevice: 'bpf',
   serve: 'ppoll',
   hold: 'read',
+  chown: 'fchownat',
 };
 
 /** The main system call of a step: the one that an error's `syscall` names. */
@@ -249,6 +256,7 @@ const phases: Readonly<Partial<Record<Op, Phase>>> = {
   verifyFs: 'cgroup',
   watchOom: 'cgroup',
   bpfDevice: 'cgroup',
+  chown: 'cgroup',
   procWrite: 'idmap',
   create: 'mount',
   mkdir: 'mount',

@@ -226,6 +226,12 @@ export const stepTable = {
   ],
   serve: [],
   hold: [['slot', 'f']],
+  chown: [
+    ['dir', 'f'],
+    ['path', 's'],
+    ['uid', 'u'],
+    ['gid', 'u'],
+  ],
 } as const satisfies Record<string, readonly (readonly [string, Kind])[]>;
 
 /** The name of a step. */

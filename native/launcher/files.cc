@@ -97,6 +97,16 @@ int Step_mkdir(Context& c, const Arg* a) {
   return error == -kEexist && a[3].number != 0 ? 0 : static_cast<int>(error);
 }
 
+// The owner of what is there already; an id of 2^32 - 1 stays as it is (chown(2)).
+int Step_chown(Context& c, const Arg* a) {
+  int fd = OpenBelow(c, a[0].number, a[1].text, kOPath, kResolveNoMagiclinks | kResolveNoSymlinks);
+  if (fd < 0) return fd;
+  long error = Sys(__NR_fchownat, fd, P(""), static_cast<long>(a[2].number),
+                   static_cast<long>(a[3].number), kAtEmptyPath);
+  Close(fd);
+  return static_cast<int>(error);
+}
+
 int Step_symlink(Context& c, const Arg* a) {
   const char* name;
   int parent = OpenParent(c, a[0].number, a[2].text, &name);

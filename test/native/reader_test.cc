@@ -130,7 +130,7 @@ void TestSteps() {
       CHECK(RefusedAt(plan, static_cast<uint32_t>(side), 0));
     }
   }
-  for (Op op : {Op::read, Op::rmdir, Op::watchOom, Op::idmapMount, Op::bpfDevice}) {
+  for (Op op : {Op::read, Op::rmdir, Op::watchOom, Op::idmapMount, Op::bpfDevice, Op::chown}) {
     for (const std::vector<Record>& from :
          {EveryStep().prepare, EveryStep().attend, EveryStep().teardown})
       for (const Record& record : from)

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -10,7 +10,9 @@ import { planCgroup } from '../../lib/cgroups/plan.js';
 import { PlanBuilder } from '../../lib/plan/builder.js';
 import { type Step, slot } from '../../lib/plan/steps.js';
 import { annotation } from '../../lib/spec/annotations.js';
-import type { Spec, SpecResources } from '../../lib/spec/types.js';
+import type { Spec } from '../../lib/spec/types.js';
+import * as fakes from '../helpers/fakeCgroups.js';
+import { fill, spec, v2Child, v2Root } from '../helpers/fakeCgroups.js';
 
 // planCgroup reads parents and writes nothing, so a directory with the files that a v2 parent shows
 // is enough to see what it would ask of the kernel.
@@ -20,54 +22,9 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(top, { recursive: true }));
 
-function fill(dir: string, files: Record<string, string>): void {
-  mkdirSync(dir, { recursive: true });
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text);
-}
-
-const v2Root = {
-  'cgroup.controllers': 'cpuset cpu io memory hugetlb pids\n',
-  'cgroup.subtree_control': 'memory pids\n',
-  'cgroup.procs': '1\n',
-};
-/** A cgroup that is not the root has a type. */
-const v2Child = { ...v2Root, 'cgroup.type': 'domain\n', 'memory.swap.max': 'max\n' };
-
-function v2Host(own: string): CgroupHost {
-  const unified = {
-    version: 2 as const,
-    mount: top,
-    root: '/',
-    own,
-    readonly: false,
-    controllers: [],
-    enabled: [],
-  };
-  return { mode: 'v2', unified, v1: new Map() };
-}
-
-function v1Host(controllers: string[]): CgroupHost {
-  const v1 = new Map(
-    controllers.map((name) => {
-      const mount = join(top, name);
-      fill(mount, { 'cpuset.effective_cpus': '0-1\n', 'cpuset.effective_mems': '0\n' });
-      const base = { version: 1 as const, root: '/', own: '/', readonly: false };
-      return [name, { ...base, mount, controllers: [name] }] as const;
-    }),
-  );
-  return { mode: 'v1', v1 };
-}
-
-function spec(resources: SpecResources, annotations: Record<string, string> = {}): Spec {
-  return { ociVersion: '1.2.0', annotations, linux: { namespaces: [], resources } };
-}
-
-/** A step in a few words, with paths below `top`. */
-function word(step: Step): string {
-  const path = 'path' in step ? ` ${step.path.replace(`${top}/`, '')}` : '';
-  const data = 'data' in step ? ` ${new TextDecoder().decode(step.data)}` : '';
-  return `${step.op}${path}${data}`;
-}
+const v2Host = (own: string) => fakes.v2Host(top, own);
+const v1Host = (names: string[]) => fakes.v1Host(top, names);
+const word = (step: Step) => fakes.word(top, step);
 
 function plan(host: CgroupHost, of: Spec, privileged = true) {
   const builder = new PlanBuilder();
