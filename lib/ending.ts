@@ -1,7 +1,7 @@
 import { cpus } from 'node:os';
 import { cpuTimeUs } from './cgroups/index.js';
-import type { Launched } from './launch.js';
-import type { RunOptions } from './options.js';
+import type { Started } from './complete.js';
+import type { CompletionOptions } from './options.js';
 import { type ExitReason, signalNumber } from './result.js';
 
 /** The reasons that are ours to give; the others are the program's or the kernel's. */
@@ -12,20 +12,27 @@ const defaultForceKillAfterDelay = 5000;
 /** ms between two looks at the CPU time; Node's timers end at 2^31. */
 const longestWait = 60_000;
 
+/** How a program's time, or an abort, ends it. */
+export type EndingOptions = Pick<
+  CompletionOptions,
+  'timeout' | 'signal' | 'killSignal' | 'forceKillAfterDelay'
+>;
+
 /** The first cause that ends a program from our side, and what it does about it. */
 export class Ending {
   /** What it was, once there was one. */
   cause: EndingCause | undefined;
-  readonly #launched: Launched;
+  readonly #launched: Started;
   readonly #timers: NodeJS.Timeout[] = [];
   #cpuTimer: NodeJS.Timeout | undefined;
   readonly #onAbort: (() => void) | undefined;
   #done = false;
 
   constructor(
-    launched: Launched,
-    readonly options: RunOptions,
+    launched: Started,
+    readonly options: EndingOptions,
     started: number,
+    onAborted?: () => void,
   ) {
     this.#launched = launched;
     const { timeout, signal } = options;
@@ -34,7 +41,10 @@ export class Ending {
       this.#timers.push(setTimeout(() => this.#gently('timeout'), left));
     }
     if (signal !== undefined) {
-      this.#onAbort = () => this.#gently('abort');
+      this.#onAbort = () => {
+        if (!this.#gently('abort')) return;
+        onAborted?.();
+      };
       if (signal.aborted) this.#onAbort();
       else signal.addEventListener('abort', this.#onAbort, { once: true });
     }
@@ -46,16 +56,21 @@ export class Ending {
     this.#launched.kill();
   }
 
-  #gently(cause: 'timeout' | 'abort'): void {
-    if (this.cause !== undefined) return;
+  /** @returns false when something has been ending it already */
+  #gently(cause: 'timeout' | 'abort'): boolean {
+    if (this.cause !== undefined) return false;
     this.cause = cause;
     const { killSignal = 'SIGTERM', forceKillAfterDelay = defaultForceKillAfterDelay } =
       this.options;
     const number = signalNumber(killSignal);
-    if (number === 9) return this.#launched.kill();
+    if (number === 9) {
+      this.#launched.kill();
+      return true;
+    }
     this.#launched.signal(number);
     if (forceKillAfterDelay !== false)
       this.#timers.push(setTimeout(() => this.#launched.kill(), forceKillAfterDelay));
+    return true;
   }
 
   /** Looks at the CPU time used as often as it could have run out. */

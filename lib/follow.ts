@@ -1,5 +1,5 @@
 import { closeSync } from 'node:fs';
-import { type CgroupPlan, parseUsage, type Usage, verdict } from './cgroups/index.js';
+import { parseUsage, type Usage, verdict } from './cgroups/index.js';
 import { debugLaunch } from './debug.js';
 import { launchError } from './launchError.js';
 import type { LaunchEvents, LauncherClient } from './launcher/launcher.js';
@@ -33,6 +33,8 @@ export interface Running {
   signal(number: number): void;
   /** Ends it and everything that it has started, as far as a cgroup holds them together. */
   kill(): void;
+  /** Whether it keeps this process's event loop alive; at first it does. */
+  hold(alive: boolean): void;
 }
 
 /** What somebody wants to hear of a start, and what it is about. */
@@ -40,7 +42,6 @@ export interface Follow {
   /** For debug output. */
   name: string;
   plan: Plan;
-  cgroup: CgroupPlan;
   /** Descriptors of ours that are closed once the plan has left. */
   opened: number[];
   onSent?: (() => void) | undefined;
@@ -98,6 +99,7 @@ export function follow(
       pid,
       signal: (number: number) => launcher.signal(id, number),
       kill: () => launcher.kill(id),
+      hold: (alive: boolean) => launcher.hold(id, alive),
     });
     const id = send({
       sent() {

@@ -1,5 +1,10 @@
 export type { Usage } from './cgroups/index.js';
 export { moveToLeafCgroup } from './cgroups/index.js';
+export { Container, type ContainerState } from './container/container.js';
+export { createContainer } from './container/create.js';
+export type { ContainerExit } from './container/exit.js';
+export type { OutputChunk } from './container/output.js';
+export { ContainerProcess, type ProcessEvents } from './container/process.js';
 export {
   ContainerError,
   ContainerGoneError,

@@ -181,7 +181,6 @@ export async function launch(input: LaunchInput): Promise<Launched> {
       {
         name: input.id,
         plan,
-        cgroup,
         opened,
         onSent: input.onSent,
         onPty: input.onPty,

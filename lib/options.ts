@@ -174,8 +174,8 @@ export interface ProcessOptions {
 /** Where one of the program's standard streams goes. */
 export type StdioChoice = 'pipe' | 'inherit' | 'ignore' | number | Readable | Writable;
 
-/** Options of `run`. */
-export interface RunOptions extends ContainerOptions, ProcessOptions {
+/** How one program is fed, read, timed and ended. */
+export interface CompletionOptions {
   /** Wall-clock limit in ms (monotonic); then `killSignal`. Default, and 0: none. */
   timeout?: number;
   /**
@@ -214,4 +214,56 @@ export interface RunOptions extends ContainerOptions, ProcessOptions {
    * mode; with `['ignore', 'inherit', 'inherit']` only what the program prints is relayed.
    */
   pty?: { cols: number; rows: number };
+}
+
+/** Options of `run`. */
+export interface RunOptions extends ContainerOptions, ProcessOptions, CompletionOptions {}
+
+/** Options of `createContainer`. */
+export interface CreateOptions extends ContainerOptions, ProcessOptions {
+  /** 1 to 64 letters, digits, `_` or `-`. Default: 12 random hexadecimal digits. */
+  id?: string;
+  /**
+   * The program that the container lives for, as argv: it is pid 1 (unless `init: true`) and the
+   * container ends with it, as OCI has it. Default: none; our init is pid 1 and the container lives
+   * until it is ended.
+   */
+  command?: string[];
+  /** Streams of `command`, at `container.main`. Default `'ignore'`. */
+  stdio?: StdioChoice | [StdioChoice, StdioChoice, StdioChoice];
+  /** Give `command` a terminal. */
+  pty?: { cols: number; rows: number };
+  /** With `false` everything of `command` is set up, and it waits for `container.start()`. */
+  start?: boolean;
+  /** Whatever you want to find it by; not seen inside. */
+  labels?: Record<string, string>;
+  /** Gives the creation up: nothing is left. Once there is a container, it is without effect. */
+  signal?: AbortSignal;
+}
+
+/** What a program in a container may use of what the container may, counted for all it starts. */
+export type ProgramLimits = Limits;
+
+/** Options of `container.exec`. What is not said is as the container was created. */
+export interface ExecOptions extends ProcessOptions, CompletionOptions {
+  /** Limits of its own within the container's. Default: none. */
+  limits?: ProgramLimits;
+}
+
+/** Options of `container.spawn`. What is not said is as the container was created. */
+export interface SpawnOptions extends ProcessOptions {
+  /** Limits of its own within the container's. Default: none. */
+  limits?: ProgramLimits;
+  /** stdin, stdout, stderr; one word stands for all three. Default `'pipe'`. */
+  stdio?: CompletionOptions['stdio'];
+  /** A terminal as stdio: what it prints comes as stdout, and through `onData`. */
+  pty?: { cols: number; rows: number };
+  /** Wall-clock limit in ms (monotonic); then `killSignal`. Default, and 0: none. */
+  timeout?: number;
+  /** Ends it with `killSignal` when aborted, and emits `'error'` with an AbortError, as Node does. */
+  signal?: AbortSignal;
+  /** First signal of a timeout or abort. Default `'SIGTERM'`. */
+  killSignal?: NodeJS.Signals | number;
+  /** ms between `killSignal` and SIGKILL for everything; default 5000; `false`: never. */
+  forceKillAfterDelay?: number | false;
 }

@@ -1,10 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { cpus } from 'node:os';
 import type { RunnableSpec } from './launch.js';
-import type { RunOptions } from './options.js';
+import type { CreateOptions, RunOptions } from './options.js';
 import { seccompOption } from './seccomp/option.js';
-import { checkCommand, checkOptions } from './spec/checks.js';
+import { annotation } from './spec/annotations.js';
+import {
+  checkCommand,
+  checkCreateOptions,
+  checkOptions,
+  checkProgramOptions,
+} from './spec/checks.js';
 import { specFromOptions } from './spec/fromOptions.js';
+import { type Program, programSpec } from './spec/program.js';
 import { specPlace } from './spec/rules/place.js';
 import { applyOciOption } from './spec/validate.js';
 
@@ -22,6 +29,27 @@ function workingDirectory(): string {
   }
 }
 
+/** What `specOf` and its kin compile. */
+interface Compiled {
+  id: string;
+  command: { file: string; args: readonly string[] };
+  options: RunOptions;
+}
+
+function compile({ id, command, options }: Compiled): RunnableSpec {
+  const spec = specFromOptions(command, options, {
+    cwd: workingDirectory(),
+    id,
+    seccomp: seccompOption,
+    ...(options.pty && { interactive: options.pty }),
+  });
+  const final = options.oci === undefined ? spec : applyOciOption(spec, options.oci);
+  if (final.process === undefined) {
+    throw specPlace.key('process').invalid('the program that is to run');
+  }
+  return final as RunnableSpec;
+}
+
 /**
  * The checked spec of a command and its options.
  * @throws InvalidSpecError and its kind, before anything is created
@@ -34,15 +62,40 @@ export function specOf(
 ): RunnableSpec {
   checkOptions(options, { hostCpus: cpus().length });
   checkCommand(file, args, options.env);
-  const spec = specFromOptions({ file, args }, options, {
-    cwd: workingDirectory(),
-    id,
-    seccomp: seccompOption,
-    ...(options.pty && { interactive: options.pty }),
-  });
-  const final = options.oci === undefined ? spec : applyOciOption(spec, options.oci);
-  if (final.process === undefined) {
-    throw specPlace.key('process').invalid('the program that `run` is to run');
-  }
-  return final as RunnableSpec;
+  return compile({ id, command: { file, args }, options });
+}
+
+/** Stands for the program of a container that has only our init: what would do as much elsewhere. */
+const idle = ['sleep', 'infinity'] as const;
+
+/**
+ * The checked spec of a container that lives on.
+ * @throws InvalidSpecError and its kind, before anything is created
+ */
+export function createSpecOf(id: string, options: CreateOptions): RunnableSpec {
+  checkCreateOptions(options, { hostCpus: cpus().length });
+  const [file = '', ...args] = options.command ?? idle;
+  checkCommand(file, args, options.env);
+  const { command, id: _id, start: _start, labels: _labels, ...rest } = options;
+  // A command of its own is pid 1, as OCI has it, unless an init was asked for.
+  const init = rest.init ?? command === undefined;
+  const spec = compile({ id, command: { file, args }, options: { ...rest, init } });
+  if (command !== undefined) return spec;
+  return { ...spec, annotations: { ...spec.annotations, [annotation.init]: 'only' } };
+}
+
+/**
+ * The checked spec of one more program in a container.
+ * @param container its spec, as it was launched
+ * @throws InvalidSpecError and its kind, before anything is created
+ */
+export function programSpecOf(
+  container: RunnableSpec,
+  program: Program,
+  kind: 'exec' | 'spawn',
+): RunnableSpec {
+  checkProgramOptions(program.options, { hostCpus: cpus().length }, kind);
+  const spec = programSpec(container, program);
+  checkCommand(program.file, program.args, program.options.env);
+  return spec;
 }

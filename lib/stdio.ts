@@ -25,6 +25,8 @@ export interface Stdio {
   stderr?: Readable;
   /** With a terminal: takes its master side as soon as the guest has made it. */
   terminal?: (fd: number) => void;
+  /** With a terminal of ours: its size. False when it is not there (yet, or any more). */
+  resize?(size: { cols: number; rows: number }): boolean;
   /** With a terminal that is relayed: resolves when all that the guest printed has been. */
   drained?: Promise<void>;
   /** Closes the guest ends on our side: after this, end of file means that the guest has closed. */

@@ -38,13 +38,20 @@ export function openTerminal(): Stdio {
   const stdin = new PassThrough();
   const stdout = new PassThrough();
   let master: ReadStream | undefined;
+  let masterFd = -1;
   return {
     fds: [],
     stdin,
     stdout,
     terminal(fd) {
+      masterFd = fd;
       master = openMaster(fd, stdout, () => stdout.end());
-      stdin.on('data', (chunk) => master?.write(chunk));
+      stdin.pipe(master, { end: false });
+    },
+    resize({ cols, rows }) {
+      if (master === undefined || master.destroyed) return false;
+      setWindowSize(masterFd, rows, cols);
+      return true;
     },
     sent() {},
     destroy() {

@@ -17,7 +17,10 @@ function check(option: string, id: number, map: readonly IdMapping[]): void {
  * Whether the program's ids exist in the container's id map.
  * @throws InvalidSpecError naming `uid`, `gid` or `groups`
  */
-export function checkIds(user: SpecUser, { uidMappings, gidMappings }: IdLease): void {
+export function checkIds(
+  user: SpecUser,
+  { uidMappings, gidMappings }: Pick<IdLease, 'uidMappings' | 'gidMappings'>,
+): void {
   check('uid', user.uid, uidMappings);
   check('gid', user.gid, gidMappings);
   for (const [i, gid] of (user.additionalGids ?? []).entries()) {

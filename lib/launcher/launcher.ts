@@ -148,6 +148,14 @@ export class LauncherClient {
     this.#control(request.kill, id, 0);
   }
 
+  /** Whether something that lives is waited for, and so keeps the event loop alive. */
+  hold(id: number, alive: boolean): void {
+    if (!this.#launches.has(id)) return;
+    if (!alive) return this.#release(id);
+    this.#working.add(id);
+    this.#channel.ref();
+  }
+
   /** Ends all containers and the launcher. */
   close(): void {
     this.#channel.close();

@@ -53,7 +53,6 @@ export interface CompiledPlan {
  */
 export function compilePlan(input: PlanInput): CompiledPlan {
   const { spec, facts, init } = input;
-  const { process } = spec;
   const b = new PlanBuilder(input.fds);
   checkShown(spec);
   const namespaces = sortNamespaces(spec.linux.namespaces, input.namespaceSlot);

@@ -11,7 +11,7 @@ export const annotation = {
   limits: 'org.ringfort.limits',
   /** CPU time limit in ms. */
   cpuTime: 'org.ringfort.cpu-time',
-  /** `'false'`: the program itself is pid 1. */
+  /** `'false'`: the program itself is pid 1; `'only'`: there is no program but our init. */
   init: 'org.ringfort.init',
   /** `'auto'`, `'require'` or `'off'`. */
   landlock: 'org.ringfort.landlock',

@@ -1,7 +1,8 @@
-import type { RunOptions } from '../options.js';
-import { contradictions, type MachineFacts } from './contradictions.js';
+import type { CreateOptions, ExecOptions, RunOptions, SpawnOptions } from '../options.js';
+import { contradictions, type MachineFacts, programContradictions } from './contradictions.js';
+import { invalid } from '../errors.js';
 import { defined } from './defined.js';
-import { runOptions } from './rules/options.js';
+import { createOptions, execOptions, runOptions, spawnOptions } from './rules/options.js';
 import { optionsPlace } from './rules/place.js';
 import { checkArgumentsFit, sizeOfArgument, sizeOfArguments } from './rules/process.js';
 
@@ -17,6 +18,40 @@ export function checkOptions(
 ): asserts options is RunOptions {
   runOptions(options, optionsPlace);
   for (const check of contradictions) check(options as RunOptions, machine);
+}
+
+/**
+ * The same for the options of `createContainer`.
+ * @throws as `checkOptions`
+ */
+export function checkCreateOptions(
+  options: unknown,
+  machine: MachineFacts,
+): asserts options is CreateOptions {
+  createOptions(options, optionsPlace);
+  const { command, stdio, pty, start, namespaces } = options as CreateOptions;
+  if (command === undefined) {
+    for (const [name, value] of Object.entries({ stdio, pty, start }))
+      if (value !== undefined) throw invalid(name, 'nothing without a `command` to have it', value);
+    if ((namespaces?.pid ?? 'new') !== 'new')
+      throw invalid('namespaces.pid', "'new' without a `command`: our init is all that it has");
+    if ((options as CreateOptions).init === false)
+      throw invalid('init', 'true without a `command`: somebody must be pid 1', false);
+  }
+  for (const check of contradictions) check(options as RunOptions, machine);
+}
+
+/**
+ * The same for the options of a program in a container that runs.
+ * @throws as `checkOptions`
+ */
+export function checkProgramOptions(
+  options: unknown,
+  machine: MachineFacts,
+  kind: 'exec' | 'spawn',
+): asserts options is ExecOptions & SpawnOptions {
+  (kind === 'exec' ? execOptions : spawnOptions)(options, optionsPlace);
+  for (const check of programContradictions) check(options as RunOptions, machine);
 }
 
 /**

@@ -203,3 +203,11 @@ export const contradictions: readonly Check[] = [
   terminalIsAllThree,
   inputNeedsPipe,
 ];
+
+/** Those that concern a program in a container that exists. */
+export const programContradictions: readonly Check[] = [
+  userIsNamedOnce,
+  cpusExist,
+  terminalIsAllThree,
+  inputNeedsPipe,
+];

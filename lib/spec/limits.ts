@@ -130,3 +130,29 @@ export function rlimitsFromOptions(options: ContainerOptions): SpecRlimit[] {
 function finite(limit: number): number {
   return limit === Number.POSITIVE_INFINITY ? rlimInfinity : limit;
 }
+
+/**
+ * Limits of one program within its container's: nothing is limited that was not asked for, but
+ * swap, which a limit on memory always brings along.
+ */
+export function resourcesOfProgram(limits: Limits = {}): SpecResources {
+  const memory = size('limits.memory', limits.memory);
+  const swap = size('limits.swap', limits.swap) ?? 0;
+  return defined({
+    memory: memory === undefined ? undefined : { limit: memory, swap: memory + swap },
+    cpu: cpuFrom(limits, undefined),
+    pids: limits.pids === undefined ? undefined : { limit: limits.pids },
+    blockIO: blockIoFrom(limits.io ?? [], undefined),
+  });
+}
+
+/** The container's resource limits with those that a program's own `limits` name. */
+export function rlimitsOfProgram(container: readonly SpecRlimit[], limits: Limits = {}): SpecRlimit[] {
+  const own = new Map(container.map((limit) => [limit.type, limit]));
+  const set = (type: string, value: number | undefined) => {
+    if (value !== undefined) own.set(type, { type, soft: value, hard: value });
+  };
+  set('RLIMIT_NOFILE', limits.nofile);
+  set('RLIMIT_FSIZE', size('limits.fsize', limits.fsize));
+  return [...own.values()];
+}

@@ -163,6 +163,4 @@ export const FsMagic = {
   NSFS_MAGIC: 0x6e736673,
   /** overlay. */
   OVERLAYFS_SUPER_MAGIC: 0x794c7630,
-  /** devpts. */
-  DEVPTS_SUPER_MAGIC: 0x1cd1,
 } as const;

@@ -42,7 +42,7 @@ const own: Readonly<Record<(typeof annotation)[keyof typeof annotation], Rule>> 
   [annotation.overlay]: json(overlay),
   [annotation.limits]: oneOf('none'),
   [annotation.cpuTime]: matching(/^[1-9]\d{0,14}$/, 'ms as an integer'),
-  [annotation.init]: oneOf('false'),
+  [annotation.init]: oneOf('false', 'only'),
   [annotation.landlock]: oneOf('auto', 'require', 'off'),
   [annotation.cgroupParent]: absolutePath,
   [annotation.idPool]: json(idPool),

@@ -1,11 +1,16 @@
 import { posix } from 'node:path';
 import type {
+  CompletionOptions,
   ContainerOptions,
+  CreateOptions,
+  ExecOptions,
   IoLimit,
   Limits,
   NamespaceOptions,
   OverlayRoot,
+  ProcessOptions,
   RunOptions,
+  SpawnOptions,
 } from '../../options.js';
 import { annotationPrefix } from '../annotations.js';
 import { parseMountString } from '../mountString.js';
@@ -23,6 +28,7 @@ import {
   oneOf,
   type Rule,
   record,
+  type Table,
 } from './rule.js';
 import * as runOption from './runOptions.js';
 import { size } from './runOptions.js';
@@ -198,8 +204,7 @@ const variable: Rule = (value, at) => {
 
 const timeOffset = integer(-Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
 
-/** Every option of `run`, with what it may be: types, ranges, spelling. */
-export const runOptions: Rule = object<RunOptions>({
+const containerTable: Table<ContainerOptions> = {
   rootfs,
   readonly: boolean,
   mounts: list(mountOrString, maxMounts),
@@ -231,6 +236,9 @@ export const runOptions: Rule = object<RunOptions>({
   init: boolean,
   annotations: record(annotationName, text(maxAnnotation)),
   oci: callable,
+};
+
+const processTable: Table<ProcessOptions> = {
   cwd: absolutePath,
   env: record(variableName, variable),
   uid: id,
@@ -238,6 +246,9 @@ export const runOptions: Rule = object<RunOptions>({
   groups: list(id, maxGroups),
   user,
   umask: integer(0, 0o777),
+};
+
+const completionTable: Table<CompletionOptions> = {
   timeout: runOption.timer,
   signal: runOption.abortSignal,
   killSignal: runOption.signalChoice,
@@ -249,4 +260,57 @@ export const runOptions: Rule = object<RunOptions>({
   encoding: runOption.encoding,
   reject: boolean,
   pty: runOption.pty,
+};
+
+/** Every option of `run`, with what it may be: types, ranges, spelling. */
+export const runOptions: Rule = object<RunOptions>({
+  ...containerTable,
+  ...processTable,
+  ...completionTable,
+});
+
+/** A container's id, which is part of names of cgroups and files. */
+export const containerId: Rule = matching(
+  /^[A-Za-z0-9_-]{1,64}$/,
+  '1 to 64 letters, digits, _ or -',
+);
+
+const { stdio, pty, signal, timeout, killSignal, forceKillAfterDelay } = completionTable;
+
+/** A program and its arguments; what execve takes of them together is checked with `env`. */
+const argv: Rule = (value, at) => {
+  list(text(131_071), 65_536, 1)(value, at);
+  if ((value as string[])[0] === '') throw at.index(0).invalid('the name of a program', '');
+};
+
+/** Every option of `createContainer`. */
+export const createOptions: Rule = object<CreateOptions>({
+  ...containerTable,
+  ...processTable,
+  id: containerId,
+  command: argv,
+  stdio,
+  pty,
+  start: boolean,
+  labels: record(text(maxAnnotation), text(maxAnnotation)),
+  signal,
+});
+
+/** Every option of `container.exec`. */
+export const execOptions: Rule = object<ExecOptions>({
+  ...processTable,
+  ...completionTable,
+  limits: limitTable,
+});
+
+/** Every option of `container.spawn`. */
+export const spawnOptions: Rule = object<SpawnOptions>({
+  ...processTable,
+  limits: limitTable,
+  stdio,
+  pty,
+  timeout,
+  signal,
+  killSignal,
+  forceKillAfterDelay,
 });

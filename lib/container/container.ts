@@ -1,0 +1,265 @@
+import { complete } from '../complete.js';
+import { Ending } from '../ending.js';
+import { StateError } from '../errors.js';
+import type { Isolation } from '../isolation.js';
+import type { Launched, RunnableSpec } from '../launch.js';
+import type { ExecOptions, SpawnOptions } from '../options.js';
+import { Turns } from '../program.js';
+import { type RunResult, signalNumber } from '../result.js';
+import { annotation } from '../spec/annotations.js';
+import type { Spec } from '../spec/types.js';
+import { openStreams } from '../streams.js';
+import { type ContainerExit, exitOf } from './exit.js';
+import { ContainerProcess } from './process.js';
+import { prepareProgram } from './program.js';
+
+/** OCI's states; `paused` is between two `running`s. */
+export type ContainerState = 'created' | 'running' | 'paused' | 'stopped';
+
+/** Programs that may be on their way to one container at once; the others wait for their turn. */
+const startsAtOnce = 16;
+
+const defaultStopTimeout = 10_000;
+
+/** A container that is set up and waits for `start`. */
+export interface Waiting {
+  pid: number;
+  signal(number: number): void;
+  kill(): void;
+  go(): void;
+}
+
+/** What a `Container` is made from. */
+export interface ContainerStart {
+  id: string;
+  spec: RunnableSpec;
+  labels?: Readonly<Record<string, string>> | undefined;
+  /** Its launch; already settled unless it waits for `start`. */
+  launch: Promise<Launched>;
+  waiting?: Waiting | undefined;
+  main?: ContainerProcess | undefined;
+}
+
+/**
+ * A container that lives until it is ended, its command ends, or this process does. Programs are
+ * started in it by `exec` and `spawn`, any number at once; each has a cgroup, environment, user and
+ * limits of its own. Leaving an `await using` block ends it, and everything in it.
+ */
+export class Container implements AsyncDisposable {
+  /** As given, or 12 hexadecimal digits. */
+  readonly id: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** The `command` with its streams; undefined without one. */
+  readonly main: ContainerProcess | undefined;
+  /** The OCI spec that it was made from. Do not change it. */
+  readonly spec: Spec;
+  /** When it was created, ms since the epoch. */
+  readonly createdAt = Date.now();
+
+  readonly #turns = new Turns(startsAtOnce);
+  readonly #exit: Promise<ContainerExit>;
+  readonly #starting: Promise<Launched>;
+  #waiting: Waiting | undefined;
+  #launched: Launched | undefined;
+  #state: ContainerState = 'created';
+  #ended: ContainerExit | undefined;
+
+  /** @internal Use `createContainer`. */
+  constructor({ id, spec, labels = {}, launch, waiting, main }: ContainerStart) {
+    this.id = id;
+    this.labels = { ...labels };
+    this.main = main;
+    this.spec = spec;
+    this.#waiting = waiting;
+    this.#starting = launch;
+    this.#exit = this.#live();
+    // Whoever wants to know asks `wait`.
+    this.#exit.catch(() => {});
+  }
+
+  async #live(): Promise<ContainerExit> {
+    try {
+      const launched = await this.#starting;
+      this.#launched = launched;
+      this.#state = 'running';
+      const ending = new Ending(launched, {}, 0);
+      const cpuTime = this.spec.annotations?.[annotation.cpuTime];
+      if (cpuTime !== undefined) ending.watchCpuTime(Number(cpuTime));
+      const ended = await launched.ended.finally(() => ending.done());
+      this.#ended = exitOf(ended, ending.cause);
+      return this.#ended;
+    } finally {
+      this.#state = 'stopped';
+      this.#waiting = undefined;
+    }
+  }
+
+  /** `'created'` until `start`, then `'running'` or `'paused'`, in the end `'stopped'`. */
+  get state(): ContainerState {
+    return this.#state;
+  }
+
+  /** Host pid of its first process; undefined once it has ended. */
+  get pid(): number | undefined {
+    return this.#state === 'stopped' ? undefined : (this.#launched ?? this.#waiting)?.pid;
+  }
+
+  /** Which walls stand; undefined until it has been started. */
+  get isolation(): Isolation | undefined {
+    return this.#launched?.isolation;
+  }
+
+  /** The launch of a container that can be asked for something. */
+  #running(): Launched {
+    const launched = this.#launched;
+    if (launched !== undefined && this.#state === 'running') return launched;
+    const code = this.#state === 'paused' ? 'ERR_CONTAINER_PAUSED' : 'ERR_CONTAINER_NOT_RUNNING';
+    throw new StateError(code, `container ${this.id}: expected to be running, is ${this.#state}`, {
+      phase: 'exec',
+      hint: { created: 'start it first', paused: 'resume it first', stopped: '', running: '' }[
+        this.#state
+      ] || 'it has ended',
+    });
+  }
+
+  /**
+   * Runs one program in it and waits for its end, as `run` does with a container of its own.
+   * @param file looked up in the container's PATH when it has no `/`; never a shell line
+   * @throws StateError `ERR_CONTAINER_NOT_RUNNING`, `ERR_CONTAINER_PAUSED`
+   * @throws InvalidSpecError, NotFoundError, UnsupportedError, PermissionError as `run`
+   * @throws AbortError (`ABORT_ERR`) after `signal`; ExitError with `reject`
+   */
+  exec(
+    file: string,
+    args: readonly string[] | undefined,
+    options: ExecOptions & { encoding: 'buffer' },
+  ): Promise<RunResult<Buffer>>;
+  exec(
+    file: string,
+    args?: readonly string[],
+    options?: Omit<ExecOptions, 'encoding'> & { encoding?: BufferEncoding },
+  ): Promise<RunResult>;
+  exec(
+    file: string,
+    args?: readonly string[],
+    options?: ExecOptions,
+  ): Promise<RunResult<string | Buffer>>;
+  async exec(
+    file: string,
+    args: readonly string[] = [],
+    options: ExecOptions = {},
+  ): Promise<RunResult<string | Buffer>> {
+    const container = this.#running();
+    const program = prepareProgram(container, { file, args, options }, 'exec');
+    return complete(
+      {
+        command: [file, ...args],
+        cpuTime: options.limits?.cpuTime,
+        start: (stdio) => this.#turns.take(() => program(this.#running(), stdio)),
+      },
+      options,
+    );
+  }
+
+  /**
+   * `exec` of a script by the container's /bin/sh. The script is one argument: put nothing into it
+   * that comes from elsewhere.
+   * @throws as `exec`
+   */
+  shell(
+    script: string,
+    options?: Omit<ExecOptions, 'encoding'> & { encoding?: BufferEncoding },
+  ): Promise<RunResult> {
+    return this.exec('/bin/sh', ['-c', script], options);
+  }
+
+  /**
+   * Starts a program and returns at once: child_process's `spawn`. What goes wrong on the way is an
+   * `'error'` event.
+   * @throws StateError, InvalidSpecError: what is wrong already now
+   */
+  spawn(file: string, args: readonly string[] = [], options: SpawnOptions = {}): ContainerProcess {
+    const container = this.#running();
+    const program = prepareProgram(container, { file, args, options }, 'spawn');
+    const stdio = openStreams(options);
+    return new ContainerProcess({
+      file,
+      args,
+      options,
+      stdio,
+      cpuTime: options.limits?.cpuTime,
+      start: () => this.#turns.take(() => program(this.#running(), stdio)),
+    });
+  }
+
+  /**
+   * Lets the command of a container that was created with `start: false` go: OCI's `start`.
+   * @throws StateError `ERR_CONTAINER_STARTED` when it has been started before
+   * @throws NotFoundError `ERR_PROGRAM_NOT_FOUND`, …: the launch errors of its last steps
+   */
+  async start(): Promise<void> {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (waiting === undefined) {
+      const message = `container ${this.id}: expected to be created, is ${this.#state}`;
+      throw new StateError('ERR_CONTAINER_STARTED', message, { phase: 'exec' });
+    }
+    waiting.go();
+    await this.#starting;
+  }
+
+  /**
+   * Sends a signal: to the command; without one, our init hands it to every process, and SIGTERM
+   * ends the container once they are gone. `SIGKILL`, the default, ends everything at once, also
+   * while it is paused.
+   * @returns false when it has ended
+   */
+  kill(signal: NodeJS.Signals | number = 'SIGKILL'): boolean {
+    const target = this.#launched ?? this.#waiting;
+    if (target === undefined || this.#state === 'stopped') return false;
+    const number = signalNumber(signal);
+    if (number === 9) target.kill();
+    else target.signal(number);
+    return true;
+  }
+
+  /**
+   * Asks it to end, and ends it when it does not.
+   * @param options.signal first signal; default `'SIGTERM'`
+   * @param options.timeout ms until SIGKILL for everything; default 10,000
+   */
+  async stop(
+    options: { signal?: NodeJS.Signals | number; timeout?: number } = {},
+  ): Promise<ContainerExit> {
+    const { signal = 'SIGTERM', timeout = defaultStopTimeout } = options;
+    this.kill(signal);
+    const late = setTimeout(() => this.kill(), timeout);
+    try {
+      return await this.#exit;
+    } finally {
+      clearTimeout(late);
+    }
+  }
+
+  /** Resolves when it has ended; at once when it has already. */
+  wait(): Promise<ContainerExit> {
+    return this.#exit;
+  }
+
+  /** Keeps this process's event loop alive, as it does at first. */
+  ref(): void {
+    this.#launched?.hold(true);
+  }
+
+  /** Lets this process end although the container runs, which then ends it. */
+  unref(): void {
+    this.#launched?.hold(false);
+  }
+
+  /** Ends it, and resolves when nothing of it is left. A second time it does nothing. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.kill();
+    await this.#exit.catch(() => {});
+    await this.#launched?.gone;
+  }
+}

@@ -1,0 +1,36 @@
+import type { Readable } from 'node:stream';
+
+/** A piece of what a program has written. */
+export interface OutputChunk {
+  kind: 'stdout' | 'stderr';
+  data: Buffer;
+}
+
+/**
+ * Several streams as one iterable, each piece when it comes. It reads no further than it is asked:
+ * a consumer that stops makes the program wait. Leaving the loop early destroys the streams.
+ */
+export async function* interleave(
+  streams: Readonly<Record<OutputChunk['kind'], Readable | null>>,
+): AsyncIterableIterator<OutputChunk> {
+  const sources = new Map<OutputChunk['kind'], AsyncIterator<Buffer>>();
+  for (const kind of ['stdout', 'stderr'] as const) {
+    const stream = streams[kind];
+    if (stream !== null) sources.set(kind, stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>);
+  }
+  const next = async (kind: OutputChunk['kind']) => ({ kind, step: await sources.get(kind)?.next() });
+  const pending = new Map([...sources.keys()].map((kind) => [kind, next(kind)]));
+  try {
+    while (pending.size > 0) {
+      const { kind, step } = await Promise.race(pending.values());
+      if (step === undefined || step.done) {
+        pending.delete(kind);
+        continue;
+      }
+      pending.set(kind, next(kind));
+      yield { kind, data: step.value };
+    }
+  } finally {
+    for (const stream of Object.values(streams)) stream?.destroy();
+  }
+}

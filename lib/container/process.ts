@@ -1,0 +1,257 @@
+import { EventEmitter } from 'node:events';
+import type { Readable, Writable } from 'node:stream';
+import type { Usage } from '../cgroups/index.js';
+import { abortError, reasonOf, type Started } from '../complete.js';
+import { Ending } from '../ending.js';
+import { ContainerError, errnoName } from '../errors.js';
+import type { Ended } from '../follow.js';
+import type { SpawnOptions } from '../options.js';
+import { type ExitReason, signalNumber } from '../result.js';
+import type { Stdio } from '../stdio.js';
+import { interleave, type OutputChunk } from './output.js';
+
+/** What a `ContainerProcess` is made from. */
+export interface ProcessStart {
+  file: string;
+  args: readonly string[];
+  options: SpawnOptions;
+  stdio: Stdio;
+  /** Its limit of CPU time, ms. */
+  cpuTime?: number | undefined;
+  /** Starts it; rejects when it cannot be started. */
+  start(): Promise<Started>;
+}
+
+/** The events of a `ContainerProcess`, as those of Node's ChildProcess. */
+export interface ProcessEvents {
+  /** It runs. */
+  spawn: [];
+  /** It could not be started, or was aborted. */
+  error: [error: Error];
+  /** It has ended; its streams may still hold something. */
+  exit: [code: number | null, signal: NodeJS.Signals | null];
+  /** It has ended, and its streams too. */
+  close: [code: number | null, signal: NodeJS.Signals | null];
+}
+
+/** What child_process says of a program that is not there, so that its callers find what they look for. */
+function asNodeSays(error: unknown, file: string, args: readonly string[]): Error {
+  if (!(error instanceof ContainerError)) return error as Error;
+  const code = {
+    ERR_PROGRAM_NOT_FOUND: 'ENOENT',
+    ERR_PROGRAM_NOT_EXECUTABLE: 'EACCES',
+  }[error.code];
+  if (code === undefined) return error;
+  const name = error.errno === undefined ? code : errnoName(error.errno);
+  const said = new Error(`spawn ${file} ${name}`, { cause: error });
+  const facts = { errno: error.errno, code: name, syscall: `spawn ${file}` };
+  return Object.assign(said, facts, { path: file, spawnargs: [...args] });
+}
+
+/**
+ * A program in a container, with the face of Node's ChildProcess: code that takes one of those takes
+ * one of these. Differences: `pid` (the host's number) is known only from `'spawn'` on, there is no
+ * IPC channel, and `killTree` reaches what the program has started.
+ */
+export class ContainerProcess extends EventEmitter<ProcessEvents> implements AsyncDisposable {
+  /** The program, and argv as it was given. */
+  readonly spawnfile: string;
+  readonly spawnargs: string[];
+  /** `null` where it is not piped. */
+  readonly stdin: Writable | null;
+  readonly stdout: Readable | null;
+  readonly stderr: Readable | null;
+  /** The three together. */
+  readonly stdio: [Writable | null, Readable | null, Readable | null];
+  /** Host pid, from `'spawn'` on. */
+  pid: number | undefined;
+  /** Set at its end; `null` before, and where a signal ended it. */
+  exitCode: number | null = null;
+  /** The signal that ended it. */
+  signalCode: NodeJS.Signals | null = null;
+  /** A signal has been sent by `kill`. */
+  killed = false;
+  /** There is no IPC channel. */
+  readonly connected = false;
+  /** What ended it, from `'exit'` on. */
+  reason: ExitReason | undefined;
+  /** What it used, from `'exit'` on. */
+  usage: Usage | undefined;
+
+  readonly #stdio: Stdio;
+  readonly #options: SpawnOptions;
+  readonly #since = performance.now();
+  #started: Started | undefined;
+  #ending: Ending | undefined;
+  /** Signals sent before it runs; `'tree'` is everything's end. */
+  readonly #early: (number | 'tree')[] = [];
+  #done = false;
+  #closed: Promise<void>;
+
+  /** @internal */
+  constructor({ file, args, options, stdio, cpuTime, start }: ProcessStart) {
+    super();
+    this.spawnfile = file;
+    this.spawnargs = [file, ...args];
+    this.#stdio = stdio;
+    this.#options = options;
+    this.stdin = stdio.stdin ?? null;
+    this.stdout = stdio.stdout ?? null;
+    this.stderr = stdio.stderr ?? null;
+    this.stdio = [this.stdin, this.stdout, this.stderr];
+    // What a guest does not read is its own affair, until somebody listens.
+    this.stdin?.on('error', () => {});
+    this.#closed = this.#live(start, cpuTime);
+  }
+
+  async #live(start: () => Promise<Started>, cpuTime: number | undefined): Promise<void> {
+    const streams = [this.stdout, this.stderr].map(closedStream);
+    try {
+      this.#started = await start();
+    } catch (error) {
+      this.#failed(asNodeSays(error, this.spawnfile, this.spawnargs.slice(1)));
+      return;
+    }
+    this.pid = this.#started.pid;
+    this.#ending = new Ending(this.#started, this.#options, this.#since, () => this.#aborted());
+    if (cpuTime !== undefined) this.#ending.watchCpuTime(cpuTime);
+    for (const signal of this.#early.splice(0))
+      signal === 'tree' ? this.#started.kill() : this.#started.signal(signal);
+    this.emit('spawn');
+    try {
+      this.#ended(await this.#started.ended);
+    } catch (error) {
+      this.#failed(error as Error);
+      return;
+    }
+    await Promise.all(streams);
+    await this.#stdio.drained;
+    this.#stdio.destroy();
+    this.emit('close', this.exitCode, this.signalCode);
+  }
+
+  #aborted(): void {
+    const { signal } = this.#options;
+    if (signal !== undefined) this.emit('error', abortError(signal));
+  }
+
+  #ended(ended: Ended): void {
+    this.#done = true;
+    this.#ending?.done();
+    this.exitCode = ended.exitCode;
+    this.signalCode = ended.signal;
+    this.reason = reasonOf(ended, this.#ending?.cause);
+    this.usage = ended.usage;
+    this.stdin?.destroy();
+    this.emit('exit', this.exitCode, this.signalCode);
+    // As Node does it: what nobody reads must not hold back 'close'.
+    process.nextTick(() => {
+      for (const stream of [this.stdout, this.stderr]) if (stream?.readable) stream.resume();
+    });
+  }
+
+  #failed(error: Error): void {
+    this.#done = true;
+    this.#ending?.done();
+    this.#stdio.destroy();
+    const { errno } = error as { errno?: unknown };
+    this.exitCode = typeof errno === 'number' ? errno : -1;
+    // On its own, so that an error that nobody listens for is an uncaught exception, as Node's is.
+    process.nextTick(() => {
+      try {
+        this.emit('error', error);
+      } finally {
+        this.emit('close', this.exitCode, null);
+      }
+    });
+  }
+
+  /**
+   * Sends a signal to the program alone. `0` asks whether it is there.
+   * @returns false when it has ended
+   */
+  kill(signal: NodeJS.Signals | number = 'SIGTERM'): boolean {
+    const number = signalNumber(signal);
+    if (this.#done) return false;
+    if (number === 0) return true;
+    if (this.#started === undefined) this.#early.push(number);
+    else this.#started.signal(number);
+    this.killed = true;
+    return true;
+  }
+
+  /**
+   * Ends the program and everything that it has started, at once (SIGKILL): by `cgroup.kill` of its
+   * cgroup, so that no fork gets away. Where there is no cgroup v2, the program alone.
+   * @returns false when the program has ended; what it has left behind is ended all the same
+   */
+  killTree(): boolean {
+    if (this.#started === undefined) this.#early.push('tree');
+    else this.#started.kill();
+    this.killed = true;
+    return !this.#done;
+  }
+
+  /** Keeps this process's event loop alive, as it does at first. */
+  ref(): void {
+    this.#started?.hold(true);
+  }
+
+  /** Lets this process end although the program runs. Pipes that are being read keep it alive. */
+  unref(): void {
+    this.#started?.hold(false);
+  }
+
+  /**
+   * The terminal's size, in characters; its foreground processes get SIGWINCH.
+   * @returns false without a terminal, before `'spawn'` and once it is closed
+   */
+  resize(size: { cols: number; rows: number }): boolean {
+    return this.#stdio.resize?.(size) ?? false;
+  }
+
+  /** Calls back with what the program prints, as text. */
+  onData(listener: (data: string) => void): { dispose(): void } {
+    const { stdout } = this;
+    const decode = new TextDecoder();
+    const take = (chunk: Buffer) => listener(decode.decode(chunk, { stream: true }));
+    stdout?.on('data', take);
+    return { dispose: () => stdout?.off('data', take) };
+  }
+
+  /** Calls back once the program has ended and all that it printed has been handed out. */
+  onExit(listener: (end: { exitCode: number; signal?: number }) => void): { dispose(): void } {
+    const take = (code: number | null, signal: NodeJS.Signals | null) =>
+      listener({
+        exitCode: code ?? 0,
+        ...(signal !== null && { signal: signalNumber(signal) }),
+      });
+    this.on('close', take);
+    return { dispose: () => this.off('close', take) };
+  }
+
+  /** Types into the terminal, or writes to stdin. @returns false when it is best to wait for 'drain' */
+  write(data: string | Uint8Array): boolean {
+    return this.stdin?.write(data) ?? false;
+  }
+
+  /** Both outputs as they come; ends with the program's streams. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<OutputChunk> {
+    return interleave({ stdout: this.stdout, stderr: this.stderr });
+  }
+
+  /** Ends everything of it, and waits until it has. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.killTree();
+    for (const stream of [this.stdout, this.stderr]) stream?.resume();
+    await this.#closed;
+  }
+}
+
+/** Resolves when a stream is closed; at once where there is none. */
+function closedStream(stream: Readable | null): Promise<void> {
+  if (stream === null) return Promise.resolve();
+  return new Promise((resolve) => {
+    stream.once('close', resolve);
+  });
+}

@@ -1,0 +1,32 @@
+import type { Started } from '../complete.js';
+import type { Launched } from '../launch.js';
+import { launchProgram } from '../program.js';
+import { resourcesOfProgram } from '../spec/limits.js';
+import type { Program } from '../spec/program.js';
+import { newId, programSpecOf } from '../specOf.js';
+import type { Stdio } from '../stdio.js';
+
+/** Starts a program that has been checked. */
+export type StartProgram = (container: Launched, stdio: Stdio) => Promise<Started>;
+
+/**
+ * Everything about one more program that can be decided before its streams are opened.
+ * @throws InvalidSpecError for a wrong option, before anything is created
+ */
+export function prepareProgram(
+  container: Launched,
+  program: Program,
+  kind: 'exec' | 'spawn',
+): StartProgram {
+  const spec = programSpecOf(container.inside.spec, program, kind);
+  const resources = resourcesOfProgram(program.options.limits);
+  return (running, stdio) =>
+    launchProgram(running, {
+      execId: newId(),
+      spec,
+      resources,
+      fds: stdio.fds,
+      onSent: stdio.sent,
+      onPty: stdio.terminal,
+    });
+}

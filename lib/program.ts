@@ -1,0 +1,85 @@
+import { planExecCgroup } from './cgroups/index.js';
+import { StateError } from './errors.js';
+import { type Follow, follow } from './follow.js';
+import { checkIds } from './host/checkIds.js';
+import { lookUpUser } from './host/userLookup.js';
+import type { Started } from './complete.js';
+import { filterOf, type Launched, type RunnableSpec } from './launch.js';
+import { encodePlan } from './plan/encode.js';
+import { compileProgram } from './policy/program.js';
+import { namespaceMode } from './spec/namespaces.js';
+import type { SpecResources } from './spec/types.js';
+
+/** What the launch of one more program in a container needs beside its spec. */
+export interface ProgramLaunch {
+  /** Name of its cgroup, below the container's. */
+  execId: string;
+  /** The container's spec with the program as its process. */
+  spec: RunnableSpec;
+  /** Limits of its own. */
+  resources: SpecResources;
+  /** Guest ends of stdin, stdout, stderr; empty for a terminal. */
+  fds: readonly number[];
+  onSent?: Follow['onSent'];
+  onPty?: Follow['onPty'];
+}
+
+/** Starts that wait for their turn: so many may be on their way to one container's init. */
+export class Turns {
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  /** Runs a task when its turn has come. */
+  async take<T>(task: () => Promise<T>): Promise<T> {
+    if (this.#free > 0) this.#free--;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      return await task();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free++;
+      else next();
+    }
+  }
+}
+
+/**
+ * Starts one more program in a container that lives: by its init, or where it has none of ours, by a
+ * child of the launcher that joins.
+ * @throws ContainerError and its kinds; a program that fails is not an error
+ */
+export async function launchProgram(
+  container: Launched,
+  input: ProgramLaunch,
+): Promise<Started> {
+  const { supervisor, facts, serves } = container.inside;
+  const { launcher } = supervisor;
+  const { nested } = container.cgroup;
+  if (nested === undefined) {
+    throw new StateError('ERR_NOT_JOINABLE', 'the container was started for one program');
+  }
+  const user = lookUpUser(input.spec);
+  const { process } = input.spec;
+  const spec = user === undefined ? input.spec : { ...input.spec, process: { ...process, user } };
+  if (namespaceMode(spec.linux.namespaces, 'user') === 'new') checkIds(spec.process.user, facts);
+  const { execId, resources } = input;
+  const { plan, cgroup } = compileProgram({
+    spec,
+    facts,
+    fds: input.fds,
+    ...filterOf(spec, facts),
+    planCgroup: (builder) => planExecCgroup(builder, nested, { execId, resources }),
+    join: !serves,
+  });
+  const bytes = encodePlan(plan);
+  const { onSent, onPty } = input;
+  const about = { name: execId, plan, opened: [], onSent, onPty };
+  const running = await follow(launcher, about, (events) =>
+    launcher.exec(container.id, bytes, plan.fds, events),
+  );
+  return { ...running, isolation: container.isolation, cgroup };
+}
