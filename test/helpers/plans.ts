@@ -131,7 +131,13 @@ const samples: Readonly<Record<Exclude<Kind, 'f' | 'o'>, unknown>> = {
   v: ['one', '', 'three'],
 };
 
-/** Every row of the table on every side that may run it, in an order that the launcher accepts. */
+/** Steps that end a child section; a plan has one of them. */
+const ends = ['exec', 'serve'];
+
+/**
+ * Every row of the table on every side that may run it, in an order that the launcher accepts: exec
+ * last, and of the ends only that.
+ */
 export function everyStep(
   rows: readonly StepRow[],
   table: Readonly<Record<string, readonly (readonly [string, Kind])[]>>,
@@ -139,7 +145,8 @@ export function everyStep(
   let slots = 1;
   const section = (side: number): Step[] =>
     rows
-      .filter(({ sides }) => (sides & side) !== 0)
+      .filter(({ sides, name }) => (sides & side) !== 0 && (name === 'exec' || !ends.includes(name)))
+      .sort((a, b) => Number(ends.includes(a.name)) - Number(ends.includes(b.name)))
       .map(({ name }) => {
         const fields = (table[name] ?? []).map(([field, kind]) => {
           if (kind === 'o') return [field, slots++];

@@ -1,6 +1,7 @@
 // Plans made in C++, good and broken, and what a test asks of the reader about them.
 #pragma once
 #include <cstdint>
+#include <algorithm>
 #include <cstring>
 #include <initializer_list>
 #include <memory>
@@ -61,7 +62,7 @@ struct Record {
 };
 
 struct TestPlan {
-  uint32_t fds = 1, slots = 1, waived = 0, intoCgroup = kSlotNone;
+  uint32_t fds = 1, slots = 1, waived = 0, flags = 0, intoCgroup = kSlotNone;
   uint64_t cloneFlags = 0;
   std::vector<Record> prepare, attend, child, teardown;
 
@@ -72,6 +73,7 @@ struct TestPlan {
     header.fdCount = fds;
     header.slotCount = slots;
     header.waived = waived;
+    header.flags = flags;
     header.cloneFlags = cloneFlags;
     header.intoCgroup = intoCgroup;
     Bytes out(sizeof header);
@@ -120,7 +122,11 @@ constexpr Signature kSignatures[] = {
 #undef STEP
 };
 
-// Every step on every side that may run it, in the order of the table, which raises walls in time.
+// Steps that end a child section; a plan has one of them.
+inline bool Ends(Op op) { return op == Op::exec || op == Op::serve; }
+
+// Every step on every side that may run it, in the order of the table, which raises walls in time;
+// exec last, and of the ends only that.
 inline TestPlan EveryStep() {
   TestPlan plan;
   plan.intoCgroup = 0;
@@ -128,7 +134,7 @@ inline TestPlan EveryStep() {
                                            &plan.teardown};
   for (int i = 0; i < 4; i++) {
     for (const Signature& row : kSignatures) {
-      if ((row.sides & 1u << i) == 0) continue;
+      if ((row.sides & 1u << i) == 0 || (Ends(row.op) && row.op != Op::exec)) continue;
       Record record(row.op);
       for (const char* letter = row.letters; *letter != 0; letter++) {
         switch (*letter) {
@@ -146,6 +152,8 @@ inline TestPlan EveryStep() {
       sections[i]->push_back(record);
     }
   }
+  std::stable_partition(plan.child.begin(), plan.child.end(),
+                        [](const Record& record) { return !Ends(record.op); });
   return plan;
 }
 

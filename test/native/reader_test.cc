@@ -54,7 +54,8 @@ void TestHeader() {
   CHECK(HeaderRefused([](PlanHeader& h) { h.version = 0; }));
   CHECK(HeaderRefused([](PlanHeader& h) { h.size++; }));
   CHECK(HeaderRefused([](PlanHeader& h) { h.size -= 4; }));
-  CHECK(HeaderRefused([](PlanHeader& h) { h.reserved = 1; }));
+  for (uint32_t flags : {3u, 5u, 6u, 8u, 0x80000000u})
+    CHECK(HeaderRefused([flags](PlanHeader& h) { h.flags = flags; }));
   CHECK(HeaderRefused([](PlanHeader& h) { h.fdCount = 0; }));
   CHECK(HeaderRefused([](PlanHeader& h) { h.fdCount = 2; }));
   CHECK(HeaderRefused([](PlanHeader& h) { h.slotCount = 0; }));
@@ -289,6 +290,58 @@ void TestOrder() {
   CHECK(RefusedAt(exec({"/a"}, {}), CHILD, 7));
 }
 
+// What a container whose init serves may end with, and programs for one that runs.
+void TestFlags() {
+  const TestPlan serve = Changed([](TestPlan& p) {
+    p.flags = PLAN_SERVE;
+    p.child = {Record(Op::wait), Record(Op::pivotRoot).U(0), Record(Op::serve)};
+  });
+  CHECK(Accepted(serve));
+  TestPlan plan = serve;
+  plan.flags = 0;
+  CHECK(RefusedAt(plan, CHILD, 2));
+  plan = serve;
+  plan.child.erase(plan.child.begin() + 1);
+  CHECK(RefusedAt(plan, CHILD, 1));
+
+  // By the init: it is behind the pivot already, nothing else is given.
+  const TestPlan inside = Changed([](TestPlan& p) {
+    p.flags = PLAN_INSIDE;
+    p.child.erase(p.child.begin(), p.child.begin() + 2);
+  });
+  CHECK(Accepted(inside));
+  plan = inside;
+  plan.child.erase(plan.child.begin());
+  CHECK(!Accepted(plan));
+  plan = inside;
+  plan.child.insert(plan.child.begin(), Record(Op::wait));
+  CHECK(!Accepted(plan));
+  plan = inside;
+  plan.cloneFlags = kCloneNewpid;
+  CHECK(RefusedAt(plan, kLauncher, 0));
+  plan = inside;
+  plan.attend = {Record(Op::procWrite).S("self/uid_map").B("0 0 1").U(0)};
+  CHECK(RefusedAt(plan, kLauncher, 0));
+
+  // By joining: the container's mount namespace stands for the pivot, and only it does.
+  TestPlan join = inside;
+  join.flags = PLAN_JOIN;
+  CHECK(!Accepted(join));
+  const auto enter = [&](uint32_t slot) {
+    TestPlan made = join;
+    const uint32_t mount = static_cast<uint32_t>(kCloneNewns);
+    made.child.insert(made.child.begin(), Record(Op::setns).U(slot).U(mount));
+    return made;
+  };
+  CHECK(Accepted(enter(kSlotTarget + 1)));
+  CHECK(!Accepted(enter(kSlotTarget)));
+  CHECK(!Accepted(enter(0)));
+  CHECK(!Accepted(enter(kSlotTarget + kTargetCount)));
+  plan = enter(kSlotTarget + 1);
+  plan.flags = PLAN_INSIDE;
+  CHECK(!Accepted(plan));
+}
+
 void TestSetns() {
   const auto accepted = [](uint32_t type) {
     return Accepted(Changed([type](TestPlan& p) { p.prepare = {Record(Op::setns).U(0).U(type)}; }));
@@ -336,6 +389,7 @@ int main() {
   TestIntoCgroup();
   TestWalls();
   TestOrder();
+  TestFlags();
   TestSetns();
   TestLimits();
   return 0;
