@@ -57,7 +57,9 @@ export function planExecCgroup(
     builder.intoCgroup = planUnified(builder, unified, resources);
     if (rootUid !== undefined) builder.add('prepare', handOver(unified.dir, rootUid));
     files.push(...unifiedFiles(unified));
-    builder.add('teardown', write(unified.dir, { file: 'cgroup.kill', data: '1' }));
+    // What it has started outlives it, until it is killed or its container ends.
+    const kill = write(unified.dir, { file: 'cgroup.kill', data: '1' });
+    builder.add('teardown', { ...kill, op: 'writeOnKill' });
   }
   for (const tree of v1) {
     planV1(builder, tree, resources);

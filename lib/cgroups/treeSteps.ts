@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { join } from 'node:path';
 import type { PlanBuilder } from '../plan/builder.js';
-import { bytes, type Slot, type Step, slot } from '../plan/steps.js';
+import { bytes, type Slot, type Step, type StepOf, slot } from '../plan/steps.js';
 import type { SpecResources } from '../spec/types.js';
 import { FsMagic } from '../sys/processConstants.js';
 import { type ParentFacts, parentFacts } from './facts.js';
@@ -160,7 +160,7 @@ function directory(path: string): Step {
 }
 
 /** A write into a file of a cgroup. */
-export function write(dir: string, { file, data }: Setting): Step {
+export function write(dir: string, { file, data }: Setting): StepOf<'write'> {
   return { op: 'write', dir: slot.host, path: join(dir, file), data: bytes(data) };
 }
 

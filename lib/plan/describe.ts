@@ -135,6 +135,7 @@ const words: Words = {
   watchOom: (s, n) => at(n, s.dir, s.path),
   chown: (s, n) => `${at(n, s.dir, s.path)} ${owner(s.uid)}:${owner(s.gid)}`,
   bpfDevice: (s, n) => `${n(s.cgroup)} ${s.program.length / 8} instructions`,
+  writeOnKill: (s, n) => `${at(n, s.dir, s.path)} ${bytesText(s.data)}`,
   serve: () => 'as the init, for programs to come',
   hold: (s, n) => `until ${n(s.slot)} says so`,
 };
@@ -237,6 +238,7 @@ const syscalls: Readonly<Record<Op, string>> = {
   exec: 'execve',
   watchOom: 'eventfd2',
   bpfDevice: 'bpf',
+  writeOnKill: 'write',
   serve: 'ppoll',
   hold: 'read',
   chown: 'fchownat',

@@ -232,6 +232,11 @@ export const stepTable = {
     ['uid', 'u'],
     ['gid', 'u'],
   ],
+  writeOnKill: [
+    ['dir', 'f'],
+    ['path', 's'],
+    ['data', 'b'],
+  ],
 } as const satisfies Record<string, readonly (readonly [string, Kind])[]>;
 
 /** The name of a step. */

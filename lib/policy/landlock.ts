@@ -3,9 +3,10 @@ import type { PlanBuilder } from '../plan/builder.js';
 import { LandlockFs, LandlockScope } from '../plan/flags.js';
 import type { Slot } from '../plan/steps.js';
 import { annotation } from '../spec/annotations.js';
+import { namespaceMode } from '../spec/namespaces.js';
 import { rootKind } from '../spec/rootKind.js';
 import { mountName, mountType } from '../spec/rules/mounts.js';
-import type { Spec, SpecMount } from '../spec/types.js';
+import type { NamespaceType, Spec, SpecMount } from '../spec/types.js';
 import { MountAttr } from '../sys/constants.js';
 import type { Facts } from './facts.js';
 import { readWords } from './mounts/words.js';
@@ -63,6 +64,7 @@ export function hasLandlock(spec: Spec, abi: number): boolean {
  * Landlock as a second wall behind the mounts: what the container may do with a file is said once
  * more, by path, and holds where a mount would fail to. The whole root may be read and executed;
  * only what is mounted writable may be changed.
+ * @param lives each of its programs gets a domain of its own
  * @returns slot of the ruleset; undefined where there is none
  * @throws UnsupportedError as `hasLandlock`
  */
@@ -70,12 +72,13 @@ export function planLandlockRules(
   builder: PlanBuilder,
   spec: Spec,
   facts: Facts,
+  lives: boolean,
 ): Slot | undefined {
   const abi = facts.landlockAbi;
   if (!hasLandlock(spec, abi)) return undefined;
   const handled = handledRights(abi);
   const ruleset = builder.newSlot();
-  const scoped = abi >= 6 ? LandlockScope.ABSTRACT_UNIX_SOCKET | LandlockScope.SIGNAL : 0n;
+  const scoped = abi >= 6 ? scopes(spec, lives) : 0n;
   builder.add('child', { op: 'landlockRuleset', slot: ruleset, fs: handled, net: 0n, scoped });
   for (const { path, rights } of rules(spec, facts)) {
     const access = rights & handled;
@@ -84,6 +87,17 @@ export function planLandlockRules(
     builder.add('child', { op: 'landlockPath', ruleset, path, access, optional });
   }
   return ruleset;
+}
+
+/**
+ * What may not leave the domain. The programs of a container that lives are in domains beside each
+ * other, and must reach each other: there the namespaces are the only wall, where they are its own.
+ */
+function scopes(spec: Spec, lives: boolean): bigint {
+  const own = (type: NamespaceType) => namespaceMode(spec.linux.namespaces, type) === 'new';
+  const sockets = lives && own('network') ? 0n : LandlockScope.ABSTRACT_UNIX_SOCKET;
+  const signals = lives && own('pid') ? 0n : LandlockScope.SIGNAL;
+  return sockets | signals;
 }
 
 /** From here on the process and its descendants are bound; needs no_new_privs. */

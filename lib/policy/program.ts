@@ -49,7 +49,7 @@ export function compileProgram(input: ProgramInput): CompiledPlan {
   // Its own cgroup is all that it sees of the tree.
   if (own.has('cgroup')) b.add('child', { op: 'unshare', flags: CloneFlags.CLONE_NEWCGROUP });
   if (!input.join) b.add('child', { op: 'newKeyring' });
-  const ruleset = planLandlockRules(b, spec, facts);
+  const ruleset = planLandlockRules(b, spec, facts, true);
   const devpts = spec.process.terminal === true ? planDevpts(b) : undefined;
   planProcess(b, { ...input, devpts, ruleset });
   return { plan: b.build(), cgroup };

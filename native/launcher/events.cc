@@ -52,12 +52,15 @@ void Conclude(Launcher& l, Container& c, const Ended& ended) {
   FinishTeardown(l, c, report);
 }
 
-// The kernel has ended a container's programs with its init, which can tell nothing any more.
+// The kernel has ended a container's programs with its first process; an init can tell nothing more.
 void EndPrograms(Launcher& l, uint32_t container) {
   for (uint32_t i = 0; i < l.capacity; i++) {
     Container& c = l.table[i];
-    if (c.state != State::unused && c.inside && c.parent == container)
-      Conclude(l, c, Ended{c.id, kSigkill, 0, 0, 0});
+    if (c.state == State::unused || c.parent != container) continue;
+    // What a program had left behind is gone now, too: its cgroup need not wait any longer.
+    c.retries = 0;
+    c.retryAt = 0;
+    if (c.inside) Conclude(l, c, Ended{c.id, kSigkill, 0, 0, 0});
   }
 }
 
@@ -164,8 +167,8 @@ void Signal(Launcher& l, Container& c, int number) {
 }
 
 void Kill(Launcher& l, Container& c) {
-  // A program without a pidfd yet is on its way from the init.
-  if (c.killed || (c.pidfd < 0 && !c.inside)) return;
+  // Also without a pidfd: a program may be on its way from the init, or have left others behind.
+  if (c.killed) return;
   c.killed = true;
   Signal(l, c, kSigkill);
   KillCgroups(l, c);

@@ -73,6 +73,8 @@ int Step_write(Context& c, const Arg* a) {
   return error;
 }
 
+int Step_writeOnKill(Context& c, const Arg* a) { return Step_write(c, a); }
+
 int Step_writeFd(Context& c, const Arg* a) { return WriteAll(SlotFd(c, a[0].number), a[1]); }
 
 int Step_create(Context& c, const Arg* a) {

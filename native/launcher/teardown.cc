@@ -46,6 +46,7 @@ Pass RunTeardown(Launcher& l, Container& record, bool first) {
     StepView step;
     if (!DecodeStep(record.teardown + offset, record.teardownSize - offset, &step)) break;
     offset += step.size;
+    if (step.op == Op::writeOnKill) continue;
     if (step.op == Op::read) {
       if (first) pass.dataSize = ReadInto(c, step, i, pass.dataSize);
       continue;
@@ -96,7 +97,7 @@ void KillCgroups(Launcher& l, Container& record) {
     StepView step;
     if (!DecodeStep(record.teardown + offset, record.teardownSize - offset, &step)) return;
     offset += step.size;
-    if (step.op == Op::write) RunStep(c, step);
+    if (step.op == Op::write || step.op == Op::writeOnKill) RunStep(c, step);
   }
 }
 

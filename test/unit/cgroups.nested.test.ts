@@ -108,7 +108,7 @@ describe('a container that lives, on v2', () => {
     ]);
     expect(child).toEqual([]);
     expect(teardown).toEqual([
-      'write ringfort-web/e1/cgroup.kill 1',
+      'writeOnKill ringfort-web/e1/cgroup.kill 1',
       'read ringfort-web/e1/cpu.stat',
       'read ringfort-web/e1/memory.peak',
       'read ringfort-web/e1/memory.events',
@@ -187,7 +187,7 @@ describe('a container that lives, on v2', () => {
     ]);
     const { teardown } = exec(nested);
     expect(teardown).toEqual([
-      'write ringfort-web/e1/cgroup.kill 1',
+      'writeOnKill ringfort-web/e1/cgroup.kill 1',
       'read ringfort-web/e1/cpu.stat',
       'rmdir ringfort-web/e1',
     ]);
@@ -303,5 +303,5 @@ test('on a hybrid host, limits go to v1 and the leaf is on v2', () => {
     'mkdir memory/ringfort-web/e1',
     'mkdir pids/ringfort-web/e1',
   ]);
-  expect(one.teardown[0]).toBe('write unified/ringfort-web/e1/cgroup.kill 1');
+  expect(one.teardown[0]).toBe('writeOnKill unified/ringfort-web/e1/cgroup.kill 1');
 });

@@ -12,11 +12,15 @@ import {
 import { specFromOptions } from '../../lib/spec/fromOptions.js';
 import { fixedFacts } from '../helpers/facts.js';
 
-function stepsOf(options: ContainerOptions, facts: Facts = fixedFacts): Step[] {
+function stepsOf(
+  options: ContainerOptions,
+  facts: Facts = fixedFacts,
+  lives = false,
+): Step[] {
   const context = { cwd: '/srv', id: 'box', seccomp: () => ({ defaultAction: 'SCMP_ACT_ERRNO' }) };
   const builder = new PlanBuilder();
   const spec = specFromOptions({ file: 'true', args: [] }, options, context);
-  const ruleset = planLandlockRules(builder, spec, facts);
+  const ruleset = planLandlockRules(builder, spec, facts, lives);
   if (ruleset !== undefined) planLandlockRestrict(builder, ruleset);
   return builder.child;
 }
@@ -61,6 +65,15 @@ test('no rule has a right that the ruleset does not handle', () => {
     }
     expect(steps.at(-1)?.op).toBe('landlockRestrict');
   }
+});
+
+test('programs of one container reach each other where its own namespaces hold them together', () => {
+  const scoped = (options: ContainerOptions) =>
+    (stepsOf(options, { ...fixedFacts, landlockAbi: 6 }, true)[0] as StepOf<'landlockRuleset'>)
+      .scoped;
+  expect(scoped({})).toBe(0n);
+  expect(scoped({ network: 'host' })).toBe(1n);
+  expect(scoped({ namespaces: { pid: 'host' } })).toBe(2n);
 });
 
 test('it is left out, or an error, where the kernel has none', () => {
