@@ -1,11 +1,14 @@
 // The test suite: once as whoever calls it and, for root, the kernel-facing suites again as an
 // ordinary user in cgroups that were delegated to it. RINGFORT_JEST_ARGS is passed on to jest;
-// RINGFORT_TEST_PASSES=user leaves the first pass out, =self the second.
+// RINGFORT_TEST_PASSES=user leaves the first pass out, =self the second; RINGFORT_USER_SUITES is a
+// pattern for the files of the second.
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const { join } = require('node:path');
 
 const root = join(__dirname, '..');
+/** Which files the ordinary user runs, as a pattern. */
+const suites = process.env.RINGFORT_USER_SUITES ?? 'test/kernel';
 const jestArgs = (process.env.RINGFORT_JEST_ARGS ?? '').split(' ').filter(Boolean);
 
 function jestCommand(at, args) {
@@ -105,7 +108,7 @@ async function userPass() {
     const args = jestArgs.map((arg) =>
       arg.startsWith('--outputFile=') ? `--outputFile=${output}` : arg,
     );
-    const jest = jestCommand(at, ['--rootDir', join(at, 'dist'), ...args, 'test/kernel']);
+    const jest = jestCommand(at, ['--rootDir', join(at, 'dist'), ...args, suites]);
     const enter = 'for dir in $RINGFORT_DIRS; do echo $$ > "$dir/cgroup.procs"; done; exec "$@"';
     console.log(`\nagain as user ${user.uid}, with cgroups of its own:`);
     const status = run(['sh', '-c', enter, 'sh', ...asUser(user, jest)], {

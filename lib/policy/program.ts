@@ -1,6 +1,6 @@
 import type { CgroupPlan } from '../cgroups/index.js';
 import { PlanBuilder } from '../plan/builder.js';
-import { planFlag, type Slot, slot, targets } from '../plan/steps.js';
+import { forkRole, planFlag, type Slot, slot, targets } from '../plan/steps.js';
 import type { NamespaceType } from '../spec/types.js';
 import { CloneFlags, OpenFlags, Resolve } from '../sys/constants.js';
 import { FsMagic } from '../sys/processConstants.js';
@@ -56,19 +56,24 @@ export function compileProgram(input: ProgramInput): CompiledPlan {
 }
 
 /**
- * The way in for a child of the launcher. The launcher enters what it has rights over and takes that
- * back after the clone; the user namespace is entered by the child, because nobody comes back from
- * one, and the mounts after it, because their owner is that namespace.
+ * The way in for a child of the launcher. Root's launcher enters what it has rights over and takes
+ * that back after the clone, so the child is born inside; an ordinary user's could not come back, so
+ * the child enters all by itself, and its own child is the first to be in the pid namespace. The
+ * user namespace is always entered by the child, because nobody comes back from one, and the mounts
+ * after it, because their owner is that namespace.
  */
 function planEntry(b: PlanBuilder, { facts }: ProgramInput, own: ReadonlySet<NamespaceType>): void {
   const join = (section: 'prepare' | 'child', type: NamespaceType) =>
     b.add(section, { op: 'setns', slot: targetSlot(type), type: cloneFlag[type] });
-  for (const type of ['pid', 'network', 'ipc', 'uts', 'time'] as const)
-    if (own.has(type)) join('prepare', type);
+  const others = (['pid', 'network', 'ipc', 'uts', 'time'] as const).filter((type) => own.has(type));
+  if (facts.privileged) for (const type of others) join('prepare', type);
   if (own.has('user')) join('child', 'user');
+  if (!facts.privileged) for (const type of others) join('child', type);
   join('child', 'mount');
   const fresh = own.has('user') ? new Set<NamespaceType>(['user']) : new Set<NamespaceType>();
   planRootIdentity(b, facts, { fresh, joined: new Map() });
+  if (!facts.privileged && own.has('pid'))
+    b.add('child', { op: 'fork', role: forkRole.middle, keepCaps: 0n });
 }
 
 /** The container's devpts, by its place: what else a guest may have put there is no devpts. */
