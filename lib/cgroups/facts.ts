@@ -23,7 +23,11 @@ export interface ParentFacts {
  * The facts of a parent, each read when it is asked for: most launches need few of them.
  * @param isRoot the parent is the root of the v2 tree
  */
-export function parentFacts({ version }: Hierarchy, { dir }: Parent, isRoot: boolean): ParentFacts {
+export function parentFacts(
+  { version }: Pick<Hierarchy, 'version'>,
+  { dir }: Pick<Parent, 'dir'>,
+  isRoot: boolean,
+): ParentFacts {
   const v1 = version === 1;
   const has = (file: string) => existsSync(join(dir, file));
   const list = (file: string) => readText(join(dir, file)).trim();

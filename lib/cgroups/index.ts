@@ -5,9 +5,14 @@ export {
   directoryOf,
 } from './detect.js';
 export { type ExecOptions, planExecCgroup } from './exec.js';
+export { freeze, isFrozen, thaw } from './freezer.js';
 export { moveToLeafCgroup } from './leaf.js';
+export type { CgroupPaths } from './liveFiles.js';
 export type { NestedCgroup } from './nested.js';
 export { type CgroupOptions, type CgroupPlan, planCgroup } from './plan.js';
+export type { Pressure, Stall } from './pressure.js';
+export { type ContainerStats, type MemoryBreakdown, readStats } from './stats.js';
+export { updateLimits } from './update.js';
 export {
   cpuTimeUs,
   parseUsage,
@@ -18,3 +23,10 @@ export {
   type Verdict,
   verdict,
 } from './usage.js';
+export {
+  type EventWatch,
+  type LimitEvent,
+  type LimitEventType,
+  type WatchOptions,
+  watchEvents,
+} from './watch.js';

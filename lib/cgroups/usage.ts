@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { type Counters, parseCounters } from './counters.js';
+import { readOptional } from './liveFiles.js';
 
 /** What a container has used. A field is undefined where this kernel does not count it. */
 export interface Usage {
@@ -43,40 +43,6 @@ export interface Verdict {
   pids: boolean;
 }
 
-type Counters = Partial<Record<keyof Usage, number>>;
-
-/** One parser for each accounting file; names are unique over v1 and v2, but for cpu.stat. */
-const parsers: Readonly<Record<string, (text: string) => Counters>> = {
-  'cpu.stat': (text) => {
-    const stat = flatKeyed(text);
-    return {
-      ...scaled('cpuTimeMs', stat.get('usage_usec'), 1e3),
-      ...scaled('userMs', stat.get('user_usec'), 1e3),
-      ...scaled('systemMs', stat.get('system_usec'), 1e3),
-      ...scaled('throttledMs', stat.get('throttled_usec'), 1e3),
-      // v1 counts in ns
-      ...scaled('throttledMs', stat.get('throttled_time'), 1e6),
-    };
-  },
-  'cpuacct.usage': (text) => scaled('cpuTimeMs', whole(text), 1e6),
-  'cpuacct.usage_user': (text) => scaled('userMs', whole(text), 1e6),
-  'cpuacct.usage_sys': (text) => scaled('systemMs', whole(text), 1e6),
-  'memory.peak': (text) => scaled('peakMemoryBytes', whole(text)),
-  'memory.max_usage_in_bytes': (text) => scaled('peakMemoryBytes', whole(text)),
-  'memory.events': (text) => scaled('oomKills', flatKeyed(text).get('oom_kill')),
-  'memory.oom_control': (text) => scaled('oomKills', flatKeyed(text).get('oom_kill')),
-  'pids.peak': (text) => scaled('maxPids', whole(text)),
-  'pids.events': (text) => scaled('pidsLimitHits', flatKeyed(text).get('max')),
-  'io.stat': (text) => ({
-    ...scaled('ioReadBytes', sum(text, /\brbytes=(\d+)/g)),
-    ...scaled('ioWriteBytes', sum(text, /\bwbytes=(\d+)/g)),
-  }),
-  'blkio.throttle.io_service_bytes_recursive': (text) => ({
-    ...scaled('ioReadBytes', sum(text, /^\d+:\d+ Read (\d+)$/gm)),
-    ...scaled('ioWriteBytes', sum(text, /^\d+:\d+ Write (\d+)$/gm)),
-  }),
-};
-
 /**
  * The accounting files of the container's cgroups, in the order they are read.
  * @see cgroup-v2.rst, cgroup-v1/{cpuacct,memory,pids,blkio-controller}.rst
@@ -98,6 +64,22 @@ export const usageFiles = {
   },
 } as const satisfies Record<string, readonly string[] | Record<string, readonly string[]>>;
 
+/** Fields of `Usage` that are there only where they are counted. */
+const optional = [
+  'peakMemoryBytes',
+  'ioReadBytes',
+  'ioWriteBytes',
+  'maxPids',
+  'oomKills',
+  'pidsLimitHits',
+  'throttledMs',
+] as const satisfies readonly (keyof Usage & keyof Counters)[];
+
+function entry(counted: Counters, key: keyof Counters): [string, number][] {
+  const value = counted[key];
+  return value === undefined ? [] : [[key, value]];
+}
+
 /**
  * Makes the usage of a container from what was read before its cgroups were removed. CPU time comes
  * from `rusage` when no cgroup counted it, and so does peak memory (which is then the largest of
@@ -106,13 +88,13 @@ export const usageFiles = {
 export function parseUsage(reads: readonly ReadResult[], rusage: Rusage): Usage {
   const counted: Counters = {};
   for (const { path, data } of reads) {
-    if (data !== undefined) Object.assign(counted, parsers[basename(path)]?.(data));
+    if (data !== undefined) Object.assign(counted, parseCounters(path, data));
   }
   const userMs = counted.userMs ?? rusage.userUs / 1e3;
   const systemMs = counted.systemMs ?? rusage.systemUs / 1e3;
   return {
     peakMemoryBytes: rusage.maxRssBytes,
-    ...counted,
+    ...Object.fromEntries(optional.flatMap((key) => entry(counted, key))),
     cpuTimeMs: counted.cpuTimeMs ?? userMs + systemMs,
     userMs,
     systemMs,
@@ -140,39 +122,10 @@ export interface UsageSource {
  */
 export async function cpuTimeUs(source: UsageSource): Promise<number | undefined> {
   for (const path of source.usageFiles) {
-    const parse = parsers[basename(path)];
-    if (!/\/(cpu\.stat|cpuacct\.usage)$/.test(path) || parse === undefined) continue;
+    if (!/\/(cpu\.stat|cpuacct\.usage)$/.test(path)) continue;
     const data = await readOptional(path);
-    const { cpuTimeMs } = data === undefined ? {} : parse(data);
+    const { cpuTimeMs } = data === undefined ? {} : parseCounters(path, data);
     if (cpuTimeMs !== undefined) return Math.round(cpuTimeMs * 1e3);
   }
   return undefined;
-}
-
-/** The text of a file, undefined when it is gone: a cgroup that dies answers ENODEV. */
-async function readOptional(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    const { code = '' } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENODEV') return undefined;
-    throw error;
-  }
-}
-
-function scaled(key: keyof Usage, value: number | undefined, divisor = 1): Counters {
-  return value === undefined ? {} : { [key]: value / divisor };
-}
-
-function flatKeyed(text: string): Map<string, number> {
-  const pairs = text.matchAll(/^(\S+) (\d+)$/gm);
-  return new Map([...pairs].map(([, key = '', value]) => [key, Number(value)]));
-}
-
-function whole(text: string): number | undefined {
-  return /^\d+\s*$/.test(text) ? Number(text) : undefined;
-}
-
-function sum(text: string, pattern: RegExp): number {
-  return [...text.matchAll(pattern)].reduce((total, [, value]) => total + Number(value), 0);
 }
