@@ -1,4 +1,4 @@
-import { planExecCgroup } from './cgroups/index.js';
+import { mustJoin, planExecCgroup } from './cgroups/index.js';
 import { StateError } from './errors.js';
 import { type Follow, follow } from './follow.js';
 import { checkIds } from './host/checkIds.js';
@@ -67,13 +67,14 @@ export async function launchProgram(
   const spec = user === undefined ? input.spec : { ...input.spec, process: { ...process, user } };
   if (namespaceMode(spec.linux.namespaces, 'user') === 'new') checkIds(spec.process.user, facts);
   const { execId, resources } = input;
+  const joins = !serves || mustJoin(nested, resources);
   const { plan, cgroup } = compileProgram({
     spec,
     facts,
     fds: input.fds,
     ...filterOf(spec, facts),
-    planCgroup: (builder) => planExecCgroup(builder, nested, { execId, resources }),
-    join: !serves,
+    planCgroup: (builder) => planExecCgroup(builder, nested, { execId, resources, joins }),
+    join: joins,
   });
   const bytes = encodePlan(plan);
   const { onSent, onPty } = input;

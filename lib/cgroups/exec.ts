@@ -29,6 +29,8 @@ export interface ExecOptions {
   execId: string;
   /** Limits of its own, within the container's; by default none. */
   resources?: SpecResources | undefined;
+  /** It is a child of the launcher and attaches itself before it joins the container. */
+  joins?: boolean;
   /** Who clones into it; by default as `planCgroup` was told. */
   rootUid?: number | undefined;
 }
@@ -48,10 +50,10 @@ const taken = [initLeaf, 'tasks', 'notify_on_release', 'release_agent'];
 export function planExecCgroup(
   builder: PlanBuilder,
   nested: NestedCgroup,
-  { execId, resources = {}, rootUid = nested.rootUid }: ExecOptions,
+  { execId, resources = {}, joins = false, rootUid = nested.rootUid }: ExecOptions,
 ): CgroupPlan {
   check(execId, resources);
-  const { unified, v1 } = layOutExec(nested, execId, resources);
+  const { unified, v1 } = layOutExec(nested, execId, resources, attachable(nested, joins));
   const files: string[] = [];
   if (unified !== undefined) {
     builder.intoCgroup = planUnified(builder, unified, resources);
@@ -90,17 +92,18 @@ function layOutExec(
   nested: NestedCgroup,
   name: string,
   resources: SpecResources,
+  outers: readonly OuterTree[],
 ): { unified?: UnifiedTree; v1: Tree[] } {
   const v1 = new Map<OuterTree, Tree>();
   const onUnified: string[] = [];
-  for (const outer of attachable(nested)) {
+  for (const outer of outers) {
     if (counts(outer, nested)) v1.set(outer, treeBelow(outer, name));
   }
   for (const controller of controllers) {
     const fields = asked(resources, controller);
     if (fields.length === 0) continue;
     const file = v1Name(controller);
-    const outer = attachable(nested).find(({ hierarchy }) => hierarchy.controllers.includes(file));
+    const outer = outers.find(({ hierarchy }) => hierarchy.controllers.includes(file));
     if (!nested.limited) throw cannot(controller, fields);
     if (outer === undefined) onUnified.push(controller);
     else {
@@ -122,8 +125,20 @@ function layOutExec(
  * The v1 trees that a program can attach itself to. The kernel asks whether who opened `tasks` is
  * root or the very user that moves (cgroup1_tasks_write; since 5.16 by the descriptor).
  */
-function attachable({ v1, privileged, rootUid }: NestedCgroup): readonly OuterTree[] {
-  return privileged || rootUid === undefined ? v1 : [];
+function attachable(
+  { v1, privileged, rootUid }: NestedCgroup,
+  joins: boolean,
+): readonly OuterTree[] {
+  return privileged || joins || rootUid === undefined ? v1 : [];
+}
+
+/**
+ * Whether only a child of the launcher can get these limits: an ordinary user's on v1, where the
+ * container's own root is another user than who owns the cgroups.
+ */
+export function mustJoin(nested: NestedCgroup, resources: SpecResources): boolean {
+  const asks = controllers.some((controller) => asked(resources, controller).length > 0);
+  return asks && attachable(nested, false).length < nested.v1.length;
 }
 
 /** Whether a v1 tree is used for its accounts alone. */

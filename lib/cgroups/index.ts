@@ -4,7 +4,7 @@ export {
   detectCgroups,
   directoryOf,
 } from './detect.js';
-export { type ExecOptions, planExecCgroup } from './exec.js';
+export { type ExecOptions, mustJoin, planExecCgroup } from './exec.js';
 export { freeze, isFrozen, thaw } from './freezer.js';
 export { moveToLeafCgroup } from './leaf.js';
 export type { CgroupPaths } from './liveFiles.js';

@@ -13,6 +13,7 @@ Container* NewContainer(Launcher& l) {
     if (l.table[i].state != State::unused) continue;
     l.table[i] = Container{};
     l.table[i].pidfd = l.table[i].sync = l.table[i].oomEvent = l.table[i].control = -1;
+    for (int& fd : l.table[i].target) fd = -1;
     return &l.table[i];
   }
   uint32_t capacity = l.capacity == 0 ? 64 : l.capacity * 2;
@@ -32,6 +33,8 @@ void ForgetContainer(Launcher& l, Container& c) {
   Unwatch(l, &c.sync);
   Unwatch(l, &c.oomEvent);
   Unwatch(l, &c.control);
+  for (int fd : c.target)
+    if (fd >= 0) Close(fd);
   if (c.report != nullptr) Unmap(c.report, sizeof(ChildReport));
   if (c.teardown != nullptr) Unmap(c.teardown, c.teardownSize);
   c = Container{};

@@ -24,6 +24,7 @@ struct Container {
   int sync;  // our end of the child's socket; its end of file is exec or death
   int oomEvent;
   int control;          // socket to an init that starts programs, -1 without one
+  int target[kTargetCount];  // its namespaces, kept where they cannot be opened later; else -1
   ChildReport* report;  // one shared page, until the end
   uint8_t* teardown;    // private copy of the plan's last section
   uint32_t teardownSize, teardownSteps;

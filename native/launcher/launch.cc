@@ -141,10 +141,16 @@ int Bear(Launcher& l, Container& record, Context& c, const Bytes& bytes, const P
   return error;
 }
 
+int Duplicate(int fd) {
+  constexpr long kDupfdCloexec = 1030;
+  return static_cast<int>(Sys(__NR_fcntl, fd, kDupfdCloexec, 0));
+}
+
 // The namespaces of the container that a program joins, by its first process, which is ours to reap
 // and so cannot have become another.
 void OpenTargets(Launcher& l, const Container& parent, int* target) {
   for (uint32_t i = 0; i < kTargetCount; i++) {
+    if (target[i] >= 0) continue;
     char path[64];
     Context c = {};
     c.side = SIDE_A;
@@ -164,7 +170,10 @@ int Start(Launcher& l, Container& record, const Bytes& bytes, const PlanView& pl
   int target[kTargetCount];
   for (int& fd : target) fd = -1;
   if ((plan.header.flags & PLAN_JOIN) != 0) {
-    OpenTargets(l, *FindContainer(l, record.parent), target);
+    const Container& parent = *FindContainer(l, record.parent);
+    for (uint32_t i = 0; i < kTargetCount; i++)
+      if (parent.target[i] >= 0) target[i] = Duplicate(parent.target[i]);
+    OpenTargets(l, parent, target);
     c.target = target;
   }
   int error = Prepare(l, record, c, plan);
@@ -198,6 +207,10 @@ void Begin(Launcher& l, Container& record, const Bytes& bytes, const PlanView& p
   int error = KeepTeardown(record, plan);
   if (error == 0) error = Start(l, record, bytes, plan);
   if (error == 0) {
+    // The init will not be dumpable: in its own user namespace the launcher has no right to open
+    // them then.
+    if (l.home.ownUser && (plan.header.flags & PLAN_SERVE) != 0)
+      OpenTargets(l, record, record.target);
     error = Attend(l, record, plan);
     if (int watched = WatchAll(l, record); error == 0) error = watched;
     if (error == 0) return;
