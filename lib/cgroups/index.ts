@@ -6,6 +6,7 @@ export {
 } from './detect.js';
 export { type ExecOptions, mustJoin, planExecCgroup } from './exec.js';
 export { freeze, isFrozen, thaw } from './freezer.js';
+export { killProgram } from './kill.js';
 export { moveToLeafCgroup } from './leaf.js';
 export type { CgroupPaths } from './liveFiles.js';
 export type { NestedCgroup } from './nested.js';

@@ -9,6 +9,7 @@ import {
   detectCgroups,
   freeze,
   isFrozen,
+  killProgram,
   type LimitEvent,
   readStats,
   thaw,
@@ -57,7 +58,7 @@ const freezerV1: Requirement = {
   check: () => (detectCgroups().v1.has('freezer') ? undefined : 'not in a v1 tree here'),
 };
 
-suite('cgroups below a container’s', [root, cgroups], () => {
+suite('cgroups below a container’s', [cgroups], () => {
   test('each program is counted and killed by itself', async () => {
     const box = make();
     const one = box.exec({ execId: 'one' });
@@ -104,7 +105,7 @@ suite('the leaf of a program', [root, cgroups, unifiedTree], () => {
   });
 });
 
-suite('readStats', [root, cgroups], () => {
+suite('readStats', [cgroups], () => {
   test('says what is used and what is allowed', async () => {
     const box = make();
     await box.run(box.plan, spin);
@@ -167,13 +168,39 @@ function freezing(host: () => CgroupHost) {
   });
 }
 
-suite('freeze on v2', [root, cgroups, unifiedTree], () => freezing(detectCgroups));
+suite('freeze on v2', [cgroups, unifiedTree], () => freezing(detectCgroups));
 
 suite('freeze on v1', [root, cgroups, freezerV1], () =>
   freezing(() => {
     const { v1 } = detectCgroups();
     return { mode: 'v1', v1 };
   }),
+);
+
+function killing(host: () => CgroupHost) {
+  test('one program that forks without end, and not its neighbour', async () => {
+    const box = make({ pids: { limit: 64 } }, undefined, host());
+    const neighbour = await box.run(box.exec({ execId: 'two' }), 'exec sleep 60');
+    const program = box.exec({ execId: 'one' });
+    const forks = 'f() { (f &) ; }; while :; do f; (sleep 60 & sleep 60 &); done';
+    const child = await box.run(program, `${forks} 2>/dev/null`);
+    const ended = once(child, 'exit');
+    await until(async () => ((await readStats(program.paths)).pids.current ?? 0) > 8);
+    await killProgram(program.paths, box.plan.paths);
+    await ended;
+    // Not pids.current, which counts zombies that the host's init has yet to reap.
+    const { unified, v1 } = program.paths;
+    const dirs = [...Object.values(v1), ...(unified === undefined ? [] : [unified])];
+    expect(dirs.map((dir) => readFileSync(join(dir, 'cgroup.procs'), 'utf8')).join('')).toBe('');
+    expect(neighbour.exitCode ?? neighbour.signalCode).toBeNull();
+    await killProgram(program.paths, box.plan.paths);
+  });
+}
+
+suite('killProgram on v2', [cgroups, unifiedTree], () => killing(detectCgroups));
+
+suite('killProgram on v1', [root, cgroups, freezerV1], () =>
+  killing(() => ({ mode: 'v1', v1: detectCgroups().v1 })),
 );
 
 describe('freeze', () => {
@@ -188,7 +215,7 @@ describe('freeze', () => {
   });
 });
 
-suite('updateLimits', [root, cgroups], () => {
+suite('updateLimits', [cgroups], () => {
   const memory = (limit: number, swap?: number) => ({
     memory: { limit, ...(swap !== undefined && { swap }) },
   });
@@ -293,7 +320,7 @@ suite('updateLimits on v1', [root, cgroups, memoryV1], () => {
   });
 });
 
-suite('watchEvents', [root, cgroups], () => {
+suite('watchEvents', [cgroups], () => {
   async function events(resources: SpecResources, script: string, type: LimitEvent['type']) {
     const box = make(resources);
     const program = box.exec({ execId: 'one' });
