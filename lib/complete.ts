@@ -64,6 +64,11 @@ class Stopper {
   }
 }
 
+/** @throws the AbortError of a signal that has been aborted already */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw abortError(signal);
+}
+
 /** Why it ended: what we did to it, what the kernel did, or itself. */
 export function reasonOf(ended: Ended, cause: EndingCause | undefined): ExitReason {
   if (cause !== undefined) return cause;
@@ -157,7 +162,7 @@ export async function complete(
   options: CompletionOptions,
 ): Promise<RunResult<string | Buffer>> {
   const started = performance.now();
-  if (options.signal?.aborted === true) throw abortError(options.signal);
+  throwIfAborted(options.signal);
   const limit = parseSize('maxBuffer', options.maxBuffer ?? defaultMaxBuffer);
   const stdio = openStreams(options, options.input !== undefined);
   const overflow = new Stopper();

@@ -1,10 +1,17 @@
-export type { Usage } from './cgroups/index.js';
+export type { CgroupPaths, ContainerStats, MemoryBreakdown, Pressure, Stall, Usage } from './cgroups/index.js';
 export { moveToLeafCgroup } from './cgroups/index.js';
-export { Container, type ContainerState } from './container/container.js';
+export { Container } from './container/container.js';
 export { createContainer } from './container/create.js';
+export type {
+  ContainerEvent,
+  ContainerEventFacts,
+  ContainerEventType,
+} from './container/events.js';
 export type { ContainerExit } from './container/exit.js';
+export type { ContainerInfo, ContainerState, ProgramInfo } from './container/info.js';
 export type { OutputChunk } from './container/output.js';
 export { ContainerProcess, type ProcessEvents } from './container/process.js';
+export type { ProcessInfo } from './container/top.js';
 export {
   ContainerError,
   ContainerGoneError,

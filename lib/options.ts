@@ -267,3 +267,10 @@ export interface SpawnOptions extends ProcessOptions {
   /** ms between `killSignal` and SIGKILL for everything; default 5000; `false`: never. */
   forceKillAfterDelay?: number | false;
 }
+
+/** Limits that `container.update` can change; `null` takes one away. */
+export type LimitsUpdate = {
+  [Name in 'memory' | 'swap' | 'cpus' | 'cpuWeight' | 'cpuset' | 'pids' | 'io']?:
+    | Limits[Name]
+    | (Name extends 'memory' | 'cpus' | 'pids' ? null : never);
+};

@@ -24,6 +24,11 @@ export interface ProgramLaunch {
   onPty?: Follow['onPty'];
 }
 
+/** A program in a container, from its start to its end. */
+export interface StartedProgram extends Started {
+  readonly execId: string;
+}
+
 /** Starts that wait for their turn: so many may be on their way to one container's init. */
 export class Turns {
   #free: number;
@@ -55,7 +60,7 @@ export class Turns {
 export async function launchProgram(
   container: Launched,
   input: ProgramLaunch,
-): Promise<Started> {
+): Promise<StartedProgram> {
   const { supervisor, facts, serves } = container.inside;
   const { launcher } = supervisor;
   const { nested } = container.cgroup;
@@ -82,5 +87,5 @@ export async function launchProgram(
   const running = await follow(launcher, about, (events) =>
     launcher.exec(container.id, bytes, plan.fds, events),
   );
-  return { ...running, isolation: container.isolation, cgroup };
+  return { ...running, execId, isolation: container.isolation, cgroup };
 }

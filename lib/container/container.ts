@@ -1,23 +1,27 @@
-import { complete } from '../complete.js';
+import { type ContainerStats, freeze, readStats, thaw, updateLimits } from '../cgroups/index.js';
+import { abortError, complete, throwIfAborted } from '../complete.js';
 import { Ending } from '../ending.js';
 import { StateError } from '../errors.js';
 import type { Isolation } from '../isolation.js';
 import type { Launched, RunnableSpec } from '../launch.js';
-import type { ExecOptions, SpawnOptions } from '../options.js';
+import type { ExecOptions, LimitsUpdate, SpawnOptions } from '../options.js';
 import { Turns } from '../program.js';
 import { type RunResult, signalNumber } from '../result.js';
 import { annotation } from '../spec/annotations.js';
+import { checkUpdate } from '../spec/checks.js';
+import { resourcesOfUpdate } from '../spec/limits.js';
+import { optionsPlace } from '../spec/rules/place.js';
+import { timer } from '../spec/rules/runOptions.js';
 import type { Spec } from '../spec/types.js';
 import { openStreams } from '../streams.js';
+import { type ContainerEvent, EventHub } from './events.js';
 import { type ContainerExit, exitOf } from './exit.js';
+import type { ContainerInfo, ContainerState } from './info.js';
 import { ContainerProcess } from './process.js';
 import { prepareProgram } from './program.js';
-
-/** OCI's states; `paused` is between two `running`s. */
-export type ContainerState = 'created' | 'running' | 'paused' | 'stopped';
-
-/** Programs that may be on their way to one container at once; the others wait for their turn. */
-const startsAtOnce = 16;
+import { Programs } from './programs.js';
+import { sample } from './sample.js';
+import { type ProcessInfo, processesIn } from './top.js';
 
 const defaultStopTimeout = 10_000;
 
@@ -56,9 +60,12 @@ export class Container implements AsyncDisposable {
   /** When it was created, ms since the epoch. */
   readonly createdAt = Date.now();
 
-  readonly #turns = new Turns(startsAtOnce);
   readonly #exit: Promise<ContainerExit>;
   readonly #starting: Promise<Launched>;
+  readonly #events: EventHub;
+  readonly #programs: Programs;
+  /** What changes its state or limits happens one at a time. */
+  readonly #changes = new Turns(1);
   #waiting: Waiting | undefined;
   #launched: Launched | undefined;
   #state: ContainerState = 'created';
@@ -71,6 +78,8 @@ export class Container implements AsyncDisposable {
     this.main = main;
     this.spec = spec;
     this.#waiting = waiting;
+    this.#events = new EventHub(id);
+    this.#programs = new Programs(this.#events);
     this.#starting = launch;
     this.#exit = this.#live();
     // Whoever wants to know asks `wait`.
@@ -85,12 +94,17 @@ export class Container implements AsyncDisposable {
       const ending = new Ending(launched, {}, 0);
       const cpuTime = this.spec.annotations?.[annotation.cpuTime];
       if (cpuTime !== undefined) ending.watchCpuTime(Number(cpuTime));
+      this.#events.started(launched.pid, launched.cgroup.paths);
       const ended = await launched.ended.finally(() => ending.done());
       this.#ended = exitOf(ended, ending.cause);
+      this.#state = 'stopped';
+      const { usage, ...facts } = this.#ended;
+      await this.#events.died(facts, usage);
       return this.#ended;
     } finally {
       this.#state = 'stopped';
       this.#waiting = undefined;
+      this.#events.end();
     }
   }
 
@@ -155,7 +169,8 @@ export class Container implements AsyncDisposable {
       {
         command: [file, ...args],
         cpuTime: options.limits?.cpuTime,
-        start: (stdio) => this.#turns.take(() => program(this.#running(), stdio)),
+        start: (stdio) =>
+          this.#programs.start([file, ...args], () => program(this.#running(), stdio)),
       },
       options,
     );
@@ -188,7 +203,7 @@ export class Container implements AsyncDisposable {
       options,
       stdio,
       cpuTime: options.limits?.cpuTime,
-      start: () => this.#turns.take(() => program(this.#running(), stdio)),
+      start: () => this.#programs.start([file, ...args], () => program(this.#running(), stdio)),
     });
   }
 
@@ -244,6 +259,128 @@ export class Container implements AsyncDisposable {
   /** Resolves when it has ended; at once when it has already. */
   wait(): Promise<ContainerExit> {
     return this.#exit;
+  }
+
+  /**
+   * Stops every process where it is, by the cgroup freezer; resolves when all have stopped. New
+   * programs cannot be started meanwhile, `kill` works. Without effect when it is paused already.
+   * @throws UnsupportedError `ERR_CGROUP_UNAVAILABLE` where no cgroup can be frozen
+   * @throws StateError `ERR_CONTAINER_NOT_RUNNING`; AbortError after `signal`: it runs on
+   */
+  pause(options: { signal?: AbortSignal } = {}): Promise<void> {
+    return this.#change(options, async () => {
+      if (this.#state === 'paused') return;
+      await freeze(this.#running().cgroup.paths, options);
+      if (this.#state !== 'running') return;
+      this.#state = 'paused';
+      this.#events.emit('paused', {});
+    });
+  }
+
+  /**
+   * Lets a paused container run on. Without effect when it runs.
+   * @throws as `pause`
+   */
+  resume(options: { signal?: AbortSignal } = {}): Promise<void> {
+    return this.#change(options, async () => {
+      if (this.#state !== 'paused') {
+        this.#running();
+        return;
+      }
+      await thaw((this.#launched as Launched).cgroup.paths, options);
+      if (this.#state !== 'paused') return;
+      this.#state = 'running';
+      this.#events.emit('resumed', {});
+    });
+  }
+
+  /**
+   * Gives it other limits while it runs or is paused. What is not named stays as it is. A memory
+   * limit below what is in use: v1 refuses it (`ERR_LIMIT_BUSY`), v2 reclaims, and kills if need be.
+   * When one of them cannot be set, none is.
+   * @throws InvalidSpecError; UnsupportedError `ERR_CGROUP_UNAVAILABLE`
+   * @throws StateError `ERR_LIMIT_BUSY`, `ERR_LIMIT_REFUSED`, `ERR_CONTAINER_NOT_RUNNING`
+   */
+  async update(options: { limits: LimitsUpdate }): Promise<void> {
+    checkUpdate(options);
+    const resources = resourcesOfUpdate(options.limits);
+    await this.#change({}, async () => {
+      const launched = this.#state === 'paused' ? (this.#launched as Launched) : this.#running();
+      const limits = await updateLimits(launched.cgroup.paths, resources);
+      this.#events.emit('updated', { limits });
+    });
+  }
+
+  /** One change of state at a time, and what goes wrong because it has ended meanwhile said so. */
+  #change(options: { signal?: AbortSignal }, change: () => Promise<void>): Promise<void> {
+    return this.#changes.take(async () => {
+      const { signal } = options;
+      throwIfAborted(signal);
+      try {
+        await change();
+      } catch (error) {
+        if (signal !== undefined && error === signal.reason) throw abortError(signal);
+        if (this.#state === 'stopped') this.#running();
+        throw error;
+      }
+    });
+  }
+
+  /**
+   * What it uses, at once and then at every interval, until it ends: `for await (const s of …)`.
+   * @param options.interval ms; default 1000
+   * @throws StateError `ERR_CONTAINER_NOT_RUNNING` before it has been started
+   * @throws AbortError after `signal`
+   */
+  stats(
+    options: { interval?: number; signal?: AbortSignal } = {},
+  ): AsyncGenerator<ContainerStats, void, undefined> {
+    const { interval = 1000, signal } = options;
+    timer(interval, optionsPlace.key('interval'));
+    if (this.#state === 'created') this.#running();
+    return sample(
+      async () => {
+        if (this.#launched === undefined || this.#state === 'stopped') return undefined;
+        const stats = await readStats(this.#launched.cgroup.paths);
+        // Read while it was being taken down: nothing, or a part.
+        return (this.#state as ContainerState) === 'stopped' ? undefined : stats;
+      },
+      { interval, signal },
+    );
+  }
+
+  /**
+   * What happens to it from now on, as an async iterable that ends after `died`. A reader that is
+   * more than 1024 events late finds a `lost` in place of the oldest.
+   * @throws AbortError after `signal`
+   */
+  events(options: { signal?: AbortSignal } = {}): AsyncIterableIterator<ContainerEvent> {
+    return this.#events.listen(options.signal);
+  }
+
+  /** Its processes, as the host sees them. */
+  async top(): Promise<ProcessInfo[]> {
+    const launched = this.#launched;
+    return launched === undefined ? [] : processesIn(launched.cgroup.paths);
+  }
+
+  /** Everything that is known of it, as plain data. */
+  inspect(): ContainerInfo {
+    const { id, state, pid, createdAt, labels, spec, isolation } = this;
+    return {
+      id,
+      state,
+      pid,
+      createdAt,
+      labels,
+      annotations: { ...spec.annotations },
+      command: this.main?.spawnargs,
+      programs: this.#programs.list(),
+      cgroup: this.#launched?.cgroup.paths,
+      isolation,
+      spec,
+      exit: this.#ended,
+    };
   }
 
   /** Keeps this process's event loop alive, as it does at first. */

@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs';
-import { abortError } from '../complete.js';
+import { throwIfAborted } from '../complete.js';
 import { type Launched, launch, type RunnableSpec } from '../launch.js';
 import type { CreateOptions } from '../options.js';
 import { createSpecOf, newId } from '../specOf.js';
@@ -51,10 +51,6 @@ interface Creation {
   spec: RunnableSpec;
   stdio: Stdio;
   gate: Gate | undefined;
-}
-
-function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted === true) throw abortError(signal);
 }
 
 /** Starts the launch; `created` resolves when it waits at the gate, or has gone through without one. */

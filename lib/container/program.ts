@@ -1,13 +1,12 @@
-import type { Started } from '../complete.js';
 import type { Launched } from '../launch.js';
-import { launchProgram } from '../program.js';
+import { launchProgram, type StartedProgram } from '../program.js';
 import { resourcesOfProgram } from '../spec/limits.js';
 import type { Program } from '../spec/program.js';
 import { newId, programSpecOf } from '../specOf.js';
 import type { Stdio } from '../stdio.js';
 
 /** Starts a program that has been checked. */
-export type StartProgram = (container: Launched, stdio: Stdio) => Promise<Started>;
+export type StartProgram = (container: Launched, stdio: Stdio) => Promise<StartedProgram>;
 
 /**
  * Everything about one more program that can be decided before its streams are opened.

@@ -1,8 +1,20 @@
-import type { CreateOptions, ExecOptions, RunOptions, SpawnOptions } from '../options.js';
+import type {
+  CreateOptions,
+  ExecOptions,
+  LimitsUpdate,
+  RunOptions,
+  SpawnOptions,
+} from '../options.js';
 import { contradictions, type MachineFacts, programContradictions } from './contradictions.js';
 import { invalid } from '../errors.js';
 import { defined } from './defined.js';
-import { createOptions, execOptions, runOptions, spawnOptions } from './rules/options.js';
+import {
+  createOptions,
+  execOptions,
+  runOptions,
+  spawnOptions,
+  updateOptions,
+} from './rules/options.js';
 import { optionsPlace } from './rules/place.js';
 import { checkArgumentsFit, sizeOfArgument, sizeOfArguments } from './rules/process.js';
 
@@ -52,6 +64,17 @@ export function checkProgramOptions(
 ): asserts options is ExecOptions & SpawnOptions {
   (kind === 'exec' ? execOptions : spawnOptions)(options, optionsPlace);
   for (const check of programContradictions) check(options as RunOptions, machine);
+}
+
+/**
+ * The same for what `container.update` changes.
+ * @throws as `checkOptions`
+ */
+export function checkUpdate(options: unknown): asserts options is { limits: LimitsUpdate } {
+  updateOptions(options, optionsPlace);
+  const { limits } = options as { limits: LimitsUpdate };
+  if (limits.swap !== undefined && limits.memory == null)
+    throw invalid('limits.swap', 'nothing without `memory`, which it is counted with');
 }
 
 /**

@@ -1,5 +1,5 @@
 import { sharesFromWeight } from '../cgroups/weights.js';
-import type { ContainerOptions, IoLimit, Limits } from '../options.js';
+import type { ContainerOptions, IoLimit, Limits, LimitsUpdate } from '../options.js';
 import { defaultLimits, defaultRlimits } from './defaults.js';
 import { defined } from './defined.js';
 import { rlimInfinity } from './names.js';
@@ -143,6 +143,25 @@ export function resourcesOfProgram(limits: Limits = {}): SpecResources {
     cpu: cpuFrom(limits, undefined),
     pids: limits.pids === undefined ? undefined : { limit: limits.pids },
     blockIO: blockIoFrom(limits.io ?? [], undefined),
+  });
+}
+
+/**
+ * New limits for a container that runs. A limit on memory brings its swap along, as at creation.
+ */
+export function resourcesOfUpdate(limits: LimitsUpdate): SpecResources {
+  const { memory, cpus, pids, ...rest } = limits;
+  const asked = resourcesOfProgram({
+    ...rest,
+    ...(memory != null && { memory }),
+    ...(cpus != null && { cpus }),
+    ...(pids != null && { pids }),
+  });
+  return defined({
+    ...asked,
+    memory: memory === null ? { limit: -1, swap: -1 } : asked.memory,
+    cpu: cpus === null ? { ...asked.cpu, quota: -1 } : asked.cpu,
+    pids: pids === null ? { limit: -1 } : asked.pids,
   });
 }
 

@@ -6,6 +6,7 @@ import type {
   ExecOptions,
   IoLimit,
   Limits,
+  LimitsUpdate,
   NamespaceOptions,
   OverlayRoot,
   ProcessOptions,
@@ -127,7 +128,7 @@ const cpus: Rule = (value, at) => {
     throw at.invalid('a number of at least 0.01', value);
 };
 
-const limitTable = object<Limits>({
+const limitRules: Table<Limits> = {
   memory: size(minMemory),
   swap: size(),
   cpus,
@@ -139,7 +140,9 @@ const limitTable = object<Limits>({
   // sysctl fs.nr_open may not go beyond this. @see proc_sys_fs(5)
   nofile: integer(1, 2 ** 30),
   fsize: size(),
-});
+};
+
+const limitTable = object<Limits>(limitRules);
 
 const limits: Rule = (value, at) => {
   if (isObject(value)) limitTable(value, at);
@@ -314,3 +317,27 @@ export const spawnOptions: Rule = object<SpawnOptions>({
   killSignal,
   forceKillAfterDelay,
 });
+
+function orNull(rule: Rule): Rule {
+  return (value, at) => {
+    if (value !== null) rule(value, at);
+  };
+}
+
+const { memory, swap, cpus: cpuShare, cpuWeight, cpuset, pids: tasks, io: rates } = limitRules;
+
+/** The options of `container.update`. */
+export const updateOptions: Rule = object<{ limits: LimitsUpdate }>(
+  {
+    limits: object<LimitsUpdate>({
+      memory: orNull(memory),
+      swap,
+      cpus: orNull(cpuShare),
+      cpuWeight,
+      cpuset,
+      pids: orNull(tasks),
+      io: rates,
+    }),
+  },
+  { required: ['limits'] },
+);

@@ -1,0 +1,49 @@
+import { reasonOf } from '../complete.js';
+import { type StartedProgram, Turns } from '../program.js';
+import type { EventHub } from './events.js';
+import type { ProgramInfo } from './info.js';
+
+/** Programs that may be on their way to one container at once; the others wait for their turn. */
+const startsAtOnce = 16;
+
+/** The programs of one container that were started from here. */
+export class Programs {
+  readonly #turns = new Turns(startsAtOnce);
+  readonly #running = new Map<string, ProgramInfo>();
+  readonly #events: EventHub;
+
+  constructor(events: EventHub) {
+    this.#events = events;
+  }
+
+  /** Those that run. */
+  list(): ProgramInfo[] {
+    return [...this.#running.values()];
+  }
+
+  /** Starts one in its turn, and tells of its start and its end. */
+  async start(command: string[], start: () => Promise<StartedProgram>): Promise<StartedProgram> {
+    const started = await this.#turns.take(start);
+    const { execId, pid } = started;
+    this.#running.set(execId, { execId, pid, command });
+    this.#events.emit('exec', { execId, pid, command });
+    // A launcher that dies is told of elsewhere.
+    this.#follow(started)
+      .catch(() => {})
+      .finally(() => this.#running.delete(execId));
+    return started;
+  }
+
+  async #follow({ execId, ended, cgroup }: StartedProgram): Promise<void> {
+    const told = this.#events.told('oom');
+    const end = await ended;
+    await this.#events.check();
+    // v1 counts in each cgroup alone: the program's count has gone with it.
+    const alone = cgroup.usageFiles.some((path) => path.endsWith('/memory.oom_control'));
+    const missed = (end.usage.oomKills ?? 0) - (this.#events.told('oom') - told);
+    if (alone && missed > 0) this.#events.emit('oom', { count: missed });
+    const { exitCode, signal } = end;
+    const reason = reasonOf(end, undefined);
+    this.#events.emit('exec-died', { execId, exitCode, signal, reason });
+  }
+}

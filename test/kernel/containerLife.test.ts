@@ -1,0 +1,328 @@
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import {
+  type ContainerEvent,
+  type ContainerStats,
+  type CreateOptions,
+  createContainer,
+} from '../../lib/index.js';
+import { until } from '../helpers/launches.js';
+import { expectNoLeaks, type Snapshot, snapshot } from '../helpers/leaks.js';
+import { cgroups, suite } from '../helpers/needs.js';
+
+/** Counts in a file, so that somebody can see whether it gets on. */
+const counter = 'i=0; while :; do i=$((i+1)); echo $i >/tmp/count; sleep 0.01; done';
+
+suite('the life of a container', [cgroups], () => {
+  let before: Snapshot;
+  beforeAll(async () => {
+    await using box = await createContainer();
+    await box.exec('true', [], { limits: { cpuTime: 1000 } });
+    for await (const _ of box.stats()) break;
+    before = snapshot();
+  });
+  afterAll(() => expectNoLeaks(before));
+
+  describe('created and started', () => {
+    test('a command waits for start with everything set up, and nothing of it has run', async () => {
+      await using box = await createContainer({
+        command: ['sh', '-c', 'echo ran'],
+        stdio: 'pipe',
+        start: false,
+      });
+      expect(box).toMatchObject({ state: 'created', pid: expect.any(Number) });
+      const chunks: Buffer[] = [];
+      box.main?.stdout?.on('data', (chunk) => chunks.push(chunk));
+      await expect(box.exec('true')).rejects.toMatchObject({ code: 'ERR_CONTAINER_NOT_RUNNING' });
+      await sleep(50);
+      expect(chunks).toEqual([]);
+      await box.start();
+      expect(await box.wait()).toMatchObject({ exitCode: 0, reason: 'exit' });
+      expect(Buffer.concat(chunks).toString()).toBe('ran\n');
+      await expect(box.start()).rejects.toMatchObject({ code: 'ERR_CONTAINER_STARTED' });
+    });
+
+    test('what cannot be executed fails at start', async () => {
+      await using box = await createContainer({ command: ['no-such-program'], start: false });
+      await expect(box.start()).rejects.toMatchObject({ code: 'ERR_PROGRAM_NOT_FOUND' });
+      expect(box.state).toBe('stopped');
+    });
+
+    test('one that is never started leaves nothing', async () => {
+      const box = await createContainer({ command: ['true'], start: false });
+      await box[Symbol.asyncDispose]();
+      await box[Symbol.asyncDispose]();
+      expect(box.state).toBe('stopped');
+      expect(box.kill()).toBe(false);
+    });
+
+    test.each<[string, CreateOptions, string]>([
+      ['start', { start: false }, 'start'],
+      ['stdio', { stdio: 'pipe' }, 'stdio'],
+      ['init: false', { init: false }, 'init'],
+      ['a pid namespace of others', { namespaces: { pid: 'host' } }, 'namespaces.pid'],
+    ])('%s needs a command', async (_, options, option) => {
+      await expect(createContainer(options)).rejects.toMatchObject({ option });
+    });
+
+    test.each(['..', 'a/b', '', 'x'.repeat(65), 'ä'])('the id %j is refused', async (id) => {
+      await expect(createContainer({ id })).rejects.toMatchObject({ option: 'id' });
+    });
+
+    test('an id is used once at a time', async () => {
+      const id = `life-${process.pid}`;
+      await using box = await createContainer({ id });
+      await expect(createContainer({ id })).rejects.toMatchObject({ name: 'StateError' });
+      expect((await box.exec('true')).exitCode).toBe(0);
+      await box[Symbol.asyncDispose]();
+      await using again = await createContainer({ id });
+      expect(again.id).toBe(id);
+    });
+
+    test('an abort leaves nothing', async () => {
+      await expect(createContainer({ signal: AbortSignal.abort() })).rejects.toMatchObject({
+        code: 'ABORT_ERR',
+      });
+      const controller = new AbortController();
+      const creation = createContainer({ signal: controller.signal });
+      controller.abort();
+      await expect(creation).rejects.toMatchObject({ code: 'ABORT_ERR' });
+    });
+  });
+
+  describe('its end', () => {
+    test('stop: our init passes SIGTERM on and ends when all have gone', async () => {
+      const box = await createContainer();
+      const polite = box.spawn('sh', ['-c', 'trap "echo bye; exit 3" TERM; echo up; sleep 600 & wait']);
+      const said: string[] = [];
+      polite.stdout?.on('data', (chunk) => said.push(String(chunk)));
+      await until(() => said.includes('up\n'));
+      const closed = new Promise((resolve) => polite.once('close', resolve));
+      expect(await box.stop()).toMatchObject({ exitCode: 0, signal: null, reason: 'exit' });
+      await closed;
+      expect([polite.exitCode, said.join('')]).toEqual([3, 'up\nbye\n']);
+    });
+
+    test('stop: SIGKILL for who does not listen', async () => {
+      const box = await createContainer({ command: ['sh', '-c', 'trap "" TERM; while :; do sleep 0.05; done'] });
+      await sleep(100);
+      expect(await box.stop({ timeout: 100 })).toMatchObject({ signal: 'SIGKILL' });
+    });
+
+    test('the exit code of its command, and a signal to it', async () => {
+      await using box = await createContainer({
+        command: ['sh', '-c', 'trap "exit 42" USR1; while :; do sleep 0.01; done'],
+      });
+      await until(() => existsSync(`/proc/${box.pid}`));
+      await sleep(100);
+      box.kill('SIGUSR1');
+      expect(await box.wait()).toMatchObject({ exitCode: 42, signal: null, reason: 'exit' });
+    });
+
+    test('an endless double fork does not get away', async () => {
+      const box = await createContainer({ limits: { pids: 64 } });
+      const storm = box.spawn('sh', ['-c', 'f() { (sleep 0.001; f) & }; f; f; f; wait'], {
+        stdio: 'ignore',
+      });
+      await until(() => storm.pid !== undefined);
+      await sleep(200);
+      const { unified } = box.inspect().cgroup ?? {};
+      box.kill();
+      await box[Symbol.asyncDispose]();
+      expect(unified === undefined || !existsSync(unified)).toBe(true);
+    });
+
+    test('limits of CPU time hold for all of it', async () => {
+      await using box = await createContainer({ limits: { cpuTime: 300 } });
+      const burn = box.exec('sh', ['-c', 'while :; do :; done']);
+      expect(await box.wait()).toMatchObject({ reason: 'cpu-time', signal: 'SIGKILL' });
+      expect(await burn).toMatchObject({ signal: 'SIGKILL' });
+    });
+
+    test('out of memory is the end of the program that took it, not of the container', async () => {
+      await using box = await createContainer({ limits: { memory: '64MiB' } });
+      const result = await box.exec('python3', ['-c', 'a = bytearray(300 << 20)']);
+      expect(result.reason).toBe('oom');
+      expect((await box.exec('echo', ['on'])).stdout).toBe('on\n');
+    });
+  });
+
+  describe('paused', () => {
+    test('nothing gets on, nothing is started, resume lets it', async () => {
+      await using box = await createContainer();
+      const process = box.spawn('sh', ['-c', counter], { stdio: 'ignore' });
+      const count = async () => Number((await box.exec('cat', ['/tmp/count'])).stdout);
+      await until(() => process.pid !== undefined);
+      await sleep(100);
+      await box.pause();
+      await box.pause();
+      expect(box.state).toBe('paused');
+      await expect(box.exec('true')).rejects.toMatchObject({ code: 'ERR_CONTAINER_PAUSED' });
+      const cpu = (await nextStats(box.stats())).cpu.usageMs;
+      await sleep(100);
+      expect((await nextStats(box.stats())).cpu.usageMs).toBe(cpu);
+      await box.resume();
+      await box.resume();
+      const resumed = await count();
+      await sleep(100);
+      expect(await count()).toBeGreaterThan(resumed);
+    });
+
+    test('it can be killed and stopped while it is paused', async () => {
+      const box = await createContainer({ command: ['sleep', '600'] });
+      await box.pause();
+      expect(await box.stop({ timeout: 50 })).toMatchObject({ signal: 'SIGKILL' });
+      await expect(box.resume()).rejects.toMatchObject({ code: 'ERR_CONTAINER_NOT_RUNNING' });
+      await expect(box.pause()).rejects.toMatchObject({ code: 'ERR_CONTAINER_NOT_RUNNING' });
+    });
+
+    test('an abort while it waits', async () => {
+      await using box = await createContainer();
+      await expect(box.pause({ signal: AbortSignal.abort() })).rejects.toMatchObject({
+        code: 'ABORT_ERR',
+      });
+      expect(box.state).toBe('running');
+    });
+  });
+
+  describe('its limits', () => {
+    test('update holds at once, for what runs already', async () => {
+      await using box = await createContainer({ limits: { pids: 64, memory: '128MiB' } });
+      const forks = 'for i in $(seq 20); do sleep 1 & done; echo done; kill $(jobs -p); wait';
+      expect((await box.exec('sh', ['-c', forks])).exitCode).toBe(0);
+      await box.update({ limits: { pids: 8, memory: '96MiB' } });
+      expect((await box.exec('sh', ['-c', forks])).reason).toBe('pids');
+      const stats = await nextStats(box.stats());
+      expect(stats.memory.limitBytes).toBe(96 << 20);
+      expect(stats.pids.limit).toBe(8);
+      await box.update({ limits: { pids: null } });
+      expect((await box.exec('sh', ['-c', forks])).exitCode).toBe(0);
+    });
+
+    test.each([
+      [{ limits: { memory: 'much' } }, 'limits.memory'],
+      [{ limits: { nofile: 5 } }, 'limits.nofile'],
+      [{ limits: { swap: 5 } }, 'limits.swap'],
+      [{}, 'limits'],
+      [{ memory: '5MiB' }, 'memory'],
+    ])('%j is refused', async (options, option) => {
+      await using box = await createContainer();
+      await expect(box.update(options as never)).rejects.toMatchObject({ option });
+    });
+  });
+
+  describe('what it tells', () => {
+    test('stats rise with known work', async () => {
+      await using box = await createContainer({ limits: { memory: '128MiB' } });
+      const burn = box.spawn('python3', ['-c', 'a = bytearray(40 << 20)\nwhile True: pass']);
+      const seen: ContainerStats[] = [];
+      for await (const stats of box.stats({ interval: 100 })) {
+        seen.push(stats);
+        if ((stats.cpu.usageMs ?? 0) > 300 && (stats.memory.currentBytes ?? 0) > 40 << 20) break;
+      }
+      const last = seen.at(-1);
+      expect(last?.pids.current).toBeGreaterThanOrEqual(1);
+      expect(last?.memory.limitBytes).toBe(128 << 20);
+      expect(last?.cpu.usageMs).toBeGreaterThan(seen[0]?.cpu.usageMs ?? 0);
+      await burn[Symbol.asyncDispose]();
+    });
+
+    test('stats end with the container, with an abort, and when nobody wants more', async () => {
+      const box = await createContainer();
+      const stats = box.stats({ interval: 10 });
+      await stats.next();
+      await stats.return();
+      const controller = new AbortController();
+      const aborted = box.stats({ interval: 60_000, signal: controller.signal });
+      await aborted.next();
+      const next = aborted.next();
+      controller.abort();
+      await expect(next).rejects.toMatchObject({ code: 'ABORT_ERR' });
+      let rounds = 0;
+      for await (const _ of box.stats({ interval: 10 })) if (++rounds === 3) box.kill();
+      expect(rounds).toBeLessThan(20);
+      const after = box.stats();
+      expect(await after.next()).toEqual({ done: true, value: undefined });
+      expect(() => box.stats({ interval: -1 })).toThrow(
+        expect.objectContaining({ option: 'interval' }),
+      );
+    });
+
+    test('events in their order', async () => {
+      const box = await createContainer({
+        command: ['sleep', '600'],
+        start: false,
+        limits: { memory: '64MiB', pids: 16 },
+      });
+      const events: ContainerEvent[] = [];
+      const listening = (async () => {
+        for await (const event of box.events()) events.push(event);
+      })();
+      await box.start();
+      await box.exec('true');
+      await box.exec('python3', ['-c', 'a = bytearray(300 << 20)']);
+      await box.exec('sh', ['-c', 'for i in $(seq 40); do sleep 1 & done']);
+      await box.pause();
+      await box.resume();
+      await box.update({ limits: { pids: 20 } });
+      await box.stop({ timeout: 0 });
+      await listening;
+      const types = events.map(({ type }) => type);
+      expect(types[0]).toBe('started');
+      expect(types.at(-1)).toBe('died');
+      expect(types.filter((type) => type === 'exec')).toHaveLength(3);
+      expect(types.filter((type) => type === 'exec-died')).toHaveLength(3);
+      for (const type of ['oom', 'pids-limit', 'paused', 'resumed', 'updated'])
+        expect([type, types.includes(type as ContainerEvent['type'])]).toEqual([type, true]);
+      const [program] = events.filter((event) => event.type === 'exec');
+      expect(program).toMatchObject({ id: box.id, command: ['true'], pid: expect.any(Number) });
+      const ooms = events.filter((event) => event.type === 'oom');
+      expect(ooms.reduce((sum, { count }) => sum + count, 0)).toBeGreaterThanOrEqual(1);
+      await box[Symbol.asyncDispose]();
+    });
+
+    test('events: an abort, a reader that leaves, one that comes too late', async () => {
+      const box = await createContainer();
+      const controller = new AbortController();
+      const next = box.events({ signal: controller.signal }).next();
+      controller.abort();
+      await expect(next).rejects.toMatchObject({ code: 'ABORT_ERR' });
+      for (const iterator of [box.events(), box.events()]) await iterator.return?.();
+      await box[Symbol.asyncDispose]();
+      expect(await box.events().next()).toEqual({ done: true, value: undefined });
+    });
+
+    test('inspect and top', async () => {
+      await using box = await createContainer({ labels: { for: 'a test' } });
+      const process = box.spawn('sleep', ['600']);
+      await until(() => process.pid !== undefined);
+      expect(box.inspect()).toMatchObject({
+        id: box.id,
+        state: 'running',
+        labels: { for: 'a test' },
+        programs: [{ pid: process.pid, command: ['sleep', '600'] }],
+        spec: { ociVersion: '1.2.0' },
+      });
+      expect(JSON.parse(JSON.stringify(box.inspect()))).toMatchObject({ id: box.id });
+      const top = await box.top();
+      expect(top.find(({ pid }) => pid === process.pid)).toMatchObject({
+        parent: box.pid,
+        command: ['sleep', '600'],
+      });
+    });
+  });
+
+  test('64 at once', async () => {
+    const boxes = await Promise.all(Array.from({ length: 64 }, () => createContainer()));
+    const results = await Promise.all(boxes.map((box, i) => box.exec('echo', [String(i)])));
+    expect(results.map(({ stdout }) => stdout.trim())).toEqual(boxes.map((_, i) => String(i)));
+    await Promise.all(boxes.map((box) => box[Symbol.asyncDispose]()));
+  });
+});
+
+async function nextStats(stats: AsyncGenerator<ContainerStats>): Promise<ContainerStats> {
+  const { value } = await stats.next();
+  await stats.return(undefined);
+  return value;
+}
