@@ -72,7 +72,7 @@ export async function launchProgram(
   const spec = user === undefined ? input.spec : { ...input.spec, process: { ...process, user } };
   if (namespaceMode(spec.linux.namespaces, 'user') === 'new') checkIds(spec.process.user, facts);
   const { execId, resources } = input;
-  const joins = !serves || mustJoin(nested, resources);
+  const joins = !serves || mustJoin(nested);
   const { plan, cgroup } = compileProgram({
     spec,
     facts,

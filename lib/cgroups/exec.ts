@@ -133,12 +133,11 @@ function attachable(
 }
 
 /**
- * Whether only a child of the launcher can get these limits: an ordinary user's on v1, where the
- * container's own root is another user than who owns the cgroups.
+ * Whether only a child of the launcher can be in all of the container's trees: an ordinary user's on
+ * v1, where the container's own root is another user than who owns the cgroups.
  */
-export function mustJoin(nested: NestedCgroup, resources: SpecResources): boolean {
-  const asks = controllers.some((controller) => asked(resources, controller).length > 0);
-  return asks && attachable(nested, false).length < nested.v1.length;
+export function mustJoin(nested: NestedCgroup): boolean {
+  return attachable(nested, false).length < nested.v1.length;
 }
 
 /** Whether a v1 tree is used for its accounts alone. */
