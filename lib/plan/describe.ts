@@ -118,6 +118,7 @@ const words: Words = {
   exec,
   watchOom: (s, n) => at(n, s.dir, s.path),
   bpfDevice: (s, n) => `${n(s.cgroup)} ${s.program.length / 8} instructions`,
+  serveFiles: (s, n) => `on ${n(s.socket)}`,
 };
 
 /**
@@ -218,6 +219,7 @@ const syscalls: Readonly<Record<Op, string>> = {
   exec: 'execve',
   watchOom: 'eventfd2',
   bpfDevice: 'bpf',
+  serveFiles: 'recvmsg',
 };
 
 /** The main system call of a step: the one that an error's `syscall` names. */
@@ -251,6 +253,7 @@ const phases: Readonly<Partial<Record<Op, Phase>>> = {
   rmdir: 'teardown',
   read: 'teardown',
   exec: 'exec',
+  serveFiles: 'exec',
 };
 
 /** Where in a launch a step belongs; what sets up the process itself is `'process'`. */

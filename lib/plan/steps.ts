@@ -206,6 +206,7 @@ export const stepTable = {
     ['cgroup', 'f'],
     ['program', 'b'],
   ],
+  serveFiles: [['socket', 'f']],
 } as const satisfies Record<string, readonly (readonly [string, Kind])[]>;
 
 /** The name of a step. */
@@ -250,7 +251,7 @@ export interface Plan {
   prepare: readonly Step[];
   /** Launcher, while the child waits at its `wait` step. */
   attend: readonly Step[];
-  /** The new process, up to and including `exec`. */
+  /** The new process, up to and including `exec` or `serveFiles`. */
   child: readonly Step[];
   /** Launcher, when the container has ended or could not be started. */
   teardown: readonly Step[];

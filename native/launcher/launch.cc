@@ -48,6 +48,7 @@ int BuildVectors(Context& c, const SectionView& child) {
     if (!DecodeStep(child.at + offset, child.size - offset, &step)) return -kEproto;
     offset += step.size;
   }
+  if (step.op != Op::exec) return 0;
   uint64_t argc = step.arg[1].number, envc = step.arg[2].number;
   auto** vectors = static_cast<const char**>(Map((argc + envc + 2) * sizeof(char*), false));
   if (vectors == nullptr) return -kEnomem;

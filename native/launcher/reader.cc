@@ -129,18 +129,20 @@ bool CheckSlots(const StepView& step, Slots* slots, uint32_t side) {
 // The launcher's own order check: it does not trust the compiler of plans.
 struct OrderCheck {
   uint32_t walls;
-  bool waited = false, executed = false;
+  bool waited = false, ended = false;
 
   bool Step(const StepView& step) {
     const StepKind& kind = kSteps[static_cast<uint32_t>(step.op)];
-    if (executed || (kind.needs & ~walls) != 0) return false;
+    if (ended || (kind.needs & ~walls) != 0) return false;
     walls |= kind.raises;
     if (step.op == Op::wait) {
       if (waited) return false;
       waited = true;
     }
-    if (step.op == Op::exec) executed = step.arg[0].number > 0 && step.arg[1].number > 0;
-    return step.op != Op::exec || executed;
+    // Two steps never return: nothing comes after them, and a child must end in one.
+    bool runnable = step.arg[0].number > 0 && step.arg[1].number > 0;
+    ended = step.op == Op::serveFiles || (step.op == Op::exec && runnable);
+    return step.op != Op::exec || runnable;
   }
 };
 
@@ -169,7 +171,7 @@ int CheckSection(PlanView* view, uint32_t index, Slots* slots, PlanFault* fault)
     offset += step.size;
   }
   if (offset != section.size) return -kEproto;
-  if (side == SIDE_C && !(order.waited && order.executed)) return -kEproto;
+  if (side == SIDE_C && !(order.waited && order.ended)) return -kEproto;
   return 0;
 }
 
