@@ -44,8 +44,9 @@ struct FileReply {
   uint32_t kind;  // events: struct inotify_event, one after the other; id, error and value are 0
   uint32_t id;
   int32_t error;  // errno, 0 when none
+  uint32_t last;  // 1: the listing of a directory is complete
+  uint32_t value;
   uint32_t dataSize;
-  uint64_t value;
 };
 static_assert(sizeof(FileReply) == 24, "the decoder takes these 24 bytes");
 

@@ -116,6 +116,7 @@ constexpr Number kFileNumbers[] = {
     {"replyKindAt", offsetof(FileReply, kind)},
     {"replyIdAt", offsetof(FileReply, id)},
     {"replyErrorAt", offsetof(FileReply, error)},
+    {"replyLastAt", offsetof(FileReply, last)},
     {"replyDataSizeAt", offsetof(FileReply, dataSize)},
     {"replyValueAt", offsetof(FileReply, value)},
 };

@@ -25,7 +25,8 @@ struct FileAgent {
   int passed;   // the descriptor that came with the request in hand, -1 when none
   int dirs[kMaxFileDirs];
   // the reply in the making
-  uint64_t value;
+  uint32_t value;
+  bool last;
   uint32_t dataSize;
   int fd;  // to be sent and closed; -1 when none
   uint8_t* data;

@@ -85,7 +85,7 @@ int FileOp_watch(FileAgent& a, const FileRequestView& r) {
   long watch = Sys(__NR_inotify_add_watch, a.inotify, P(name.text),
                    static_cast<long>(static_cast<uint32_t>(r.header.number[0])));
   if (watch < 0) return static_cast<int>(watch);
-  a.value = static_cast<uint64_t>(watch);
+  a.value = static_cast<uint32_t>(watch);
   return 0;
 }
 

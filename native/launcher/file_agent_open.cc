@@ -81,6 +81,30 @@ int HandOut(FileAgent& a, int fd, uint64_t flags) {
   return 0;
 }
 
+// Entries from `from` on (all ones: where the descriptor is) into the reply; value 1 when they are
+// the last.
+int List(FileAgent& a, int fd, uint64_t from, uint64_t most) {
+  if (from != ~uint64_t{0}) {
+    long at = Sys(__NR_lseek, fd, static_cast<long>(from), 0);
+    if (at < 0) return static_cast<int>(at);
+  }
+  uint32_t end = most < kMaxFileData - a.dataSize ? a.dataSize + static_cast<uint32_t>(most)
+                                                  : kMaxFileData;
+  bool first = true;
+  for (;;) {
+    long n = Sys(__NR_getdents64, fd, P(a.data + a.dataSize), end - a.dataSize);
+    // getdents64(2): no room for even one more.
+    if (n == -kEinval && !first) return 0;
+    if (n < 0) return static_cast<int>(n);
+    if (n == 0) {
+      a.last = true;
+      return 0;
+    }
+    a.dataSize += static_cast<uint32_t>(n);
+    first = false;
+  }
+}
+
 // A file that is there already, looked at before it is opened: opening a fifo or a device can have
 // effects of its own.
 int OpenExisting(FileAgent& a, const FileRequestView& r, uint64_t flags) {
@@ -131,14 +155,17 @@ int FileOp_openDir(FileAgent& a, const FileRequestView& r) {
   int fd = OpenAt2(start, r.path, flags, ResolveFlags(r.header));
   if (fd < 0) return fd;
   StatX st;
-  if (int error = StatTarget(fd, &st)) {
+  int error = StatTarget(fd, &st);
+  __builtin_memcpy(a.data, &st, sizeof st);
+  a.dataSize = sizeof st;
+  if (error == 0 && r.header.number[1] != 0)
+    error = List(a, fd, r.header.number[0], r.header.number[1]);
+  if (error != 0) {
     Close(fd);
     return error;
   }
   a.dirs[handle] = fd;
   a.value = handle;
-  __builtin_memcpy(a.data, &st, sizeof st);
-  a.dataSize = sizeof st;
   return 0;
 }
 
@@ -153,15 +180,7 @@ int FileOp_closeDir(FileAgent& a, const FileRequestView& r) {
 int FileOp_readdir(FileAgent& a, const FileRequestView& r) {
   int fd = StartOf(a, r.header.dir);
   if (fd < 0 || r.header.dir == kFileCwd) return -kEbadf;
-  if (r.header.number[0] != ~uint64_t{0}) {
-    long at = Sys(__NR_lseek, fd, static_cast<long>(r.header.number[0]), 0);
-    if (at < 0) return static_cast<int>(at);
-  }
-  uint64_t room = r.header.number[1] < kMaxFileData ? r.header.number[1] : kMaxFileData;
-  long n = Sys(__NR_getdents64, fd, P(a.data), static_cast<long>(room));
-  if (n < 0) return static_cast<int>(n);
-  a.dataSize = static_cast<uint32_t>(n);
-  return 0;
+  return List(a, fd, r.header.number[0], r.header.number[1]);
 }
 
 int FileOp_stat(FileAgent& a, const FileRequestView& r) {
