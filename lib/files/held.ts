@@ -76,3 +76,14 @@ export class HeldPath<D extends Held<D>> {
     for (const level of this.#levels.splice(0)) level.held?.close();
   }
 }
+
+/** Opens a directory two times over; none stays open when that fails. */
+export async function twice<D extends Held<D>>(open: () => Promise<D>): Promise<[D, D]> {
+  const first = await open();
+  try {
+    return [first, await open()];
+  } catch (error) {
+    first.close();
+    throw error;
+  }
+}

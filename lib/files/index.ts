@@ -1,4 +1,7 @@
 export { FileAgent } from './agent.js';
+export { copyIn } from './copyIn.js';
+export type { CopyOptions, CopyResult } from './copyOptions.js';
+export { copyOut } from './copyOut.js';
 export { FileHandle, type WholeFileOptions } from './fileHandle.js';
 export { FileSystem } from './fileSystem.js';
 export type { FileData } from './io.js';
