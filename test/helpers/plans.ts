@@ -139,7 +139,8 @@ export function everyStep(
   let slots = 1;
   const section = (side: number): Step[] =>
     rows
-      .filter(({ sides }) => (sides & side) !== 0)
+      // A child ends in one step only: exec here.
+      .filter(({ name, sides }) => (sides & side) !== 0 && name !== 'serveFiles')
       .map(({ name }) => {
         const fields = (table[name] ?? []).map(([field, kind]) => {
           if (kind === 'o') return [field, slots++];
