@@ -19,6 +19,26 @@ export interface Channel {
   unref(): void;
 }
 
+/** A socket of messages with descriptors beside them (native/addon/socket.cc). */
+export interface MessageSocket {
+  /** False when the socket is full just now: try again after `onWritable`. */
+  send(bytes: Uint8Array, fds: readonly number[]): boolean;
+  /** One call of `onWritable` when the socket takes messages again. */
+  watchWritable(): void;
+  /** Closes the descriptor too. */
+  close(): void;
+  /** Keeps the event loop alive; `unref` (the state at start) does not. */
+  ref(): void;
+  unref(): void;
+}
+
+/** One row of native/file_ops.def. */
+export interface FileOpRow {
+  name: string;
+  paths: number;
+  data: number;
+}
+
 /** One row of native/steps.def. */
 export interface StepRow {
   name: string;
@@ -41,4 +61,13 @@ export interface Binding {
     onWritable: () => void,
     onExit: () => void,
   ) => Channel;
+  fileOps: FileOpRow[];
+  /** Numbers of native/file_protocol.h. */
+  fileProtocol: Record<string, number>;
+  MessageSocket: new (
+    fd: number,
+    onMessage: (message: Buffer, fds: number[]) => void,
+    onWritable: () => void,
+    onEnd: () => void,
+  ) => MessageSocket;
 }

@@ -138,6 +138,7 @@ const words: Words = {
   writeOnKill: (s, n) => `${at(n, s.dir, s.path)} ${bytesText(s.data)}`,
   serve: () => 'as the init, for programs to come',
   hold: (s, n) => `until ${n(s.slot)} says so`,
+  serveFiles: (s, n) => `on ${n(s.socket)}`,
 };
 
 /**
@@ -242,6 +243,7 @@ const syscalls: Readonly<Record<Op, string>> = {
   serve: 'ppoll',
   hold: 'read',
   chown: 'fchownat',
+  serveFiles: 'recvmsg',
 };
 
 /** The main system call of a step: the one that an error's `syscall` names. */
@@ -276,6 +278,7 @@ const phases: Readonly<Partial<Record<Op, Phase>>> = {
   rmdir: 'teardown',
   read: 'teardown',
   exec: 'exec',
+  serveFiles: 'exec',
 };
 
 /** Where in a launch a step belongs; what sets up the process itself is `'process'`. */

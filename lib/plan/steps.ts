@@ -237,6 +237,7 @@ export const stepTable = {
     ['path', 's'],
     ['data', 'b'],
   ],
+  serveFiles: [['socket', 'f']],
 } as const satisfies Record<string, readonly (readonly [string, Kind])[]>;
 
 /** The name of a step. */
@@ -283,7 +284,7 @@ export interface Plan {
   prepare: readonly Step[];
   /** Launcher, while the child waits at its `wait` step. */
   attend: readonly Step[];
-  /** The new process, up to and including `exec`. */
+  /** The new process, up to and including `exec` or `serveFiles`. */
   child: readonly Step[];
   /** Launcher, when the container has ended or could not be started. */
   teardown: readonly Step[];

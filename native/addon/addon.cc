@@ -8,6 +8,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   ringfort::InitTable(env, exports);
   ringfort::InitSys(env, exports);
   ringfort::InitLauncher(env, exports);
+  ringfort::InitSocket(env, exports);
   return exports;
 }
 

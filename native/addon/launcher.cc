@@ -13,22 +13,16 @@
 #include <string>
 #include <vector>
 
+#include "addon/callbacks.h"
 #include "addon/launcher_process.h"
+#include "addon/message_socket.h"
 #include "addon/parts.h"
 #include "protocol.h"
 
 namespace ringfort {
 namespace {
 
-Napi::Error SystemError(Napi::Env env, int error, const char* syscall) {
-  Napi::Error result = Napi::Error::New(env, std::string(syscall) + ": " + uv_strerror(-error));
-  result.Set("code", Napi::String::New(env, uv_err_name(-error)));
-  result.Set("errno", Napi::Number::New(env, -error));
-  result.Set("syscall", Napi::String::New(env, syscall));
-  return result;
-}
-
-class Channel : public Napi::ObjectWrap<Channel> {
+class Channel : public Napi::ObjectWrap<Channel>, private MessageSocket::Owner {
  public:
   static Napi::Function Define(Napi::Env env) {
     return DefineClass(
@@ -41,7 +35,8 @@ class Channel : public Napi::ObjectWrap<Channel> {
   }
 
   // new Channel(path | '', lockFd | -1, onMessage, onWritable, onExit)
-  explicit Channel(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Channel>(info) {
+  explicit Channel(const Napi::CallbackInfo& info)
+      : Napi::ObjectWrap<Channel>(info), socket_(this) {
     Napi::Env env = info.Env();
     process_ = StartLauncherProcess(info[0].As<Napi::String>().Utf8Value(),
                                     info[1].As<Napi::Number>().Int32Value());
@@ -55,9 +50,8 @@ class Channel : public Napi::ObjectWrap<Channel> {
     context_ = std::make_unique<Napi::AsyncContext>(env, "ringfort:launcher");
     uv_loop_t* loop;
     napi_get_uv_event_loop(env, &loop);
-    // Both descriptors are fresh and pollable; what is left to fail is the loop's own memory.
-    int error = uv_poll_init(loop, &socketPoll_, process_.socket);
-    if (error == 0) error = uv_poll_init(loop, &exitPoll_, process_.pidfd);
+    int error = uv_poll_init(loop, &exitPoll_, process_.pidfd);
+    if (error == 0) error = -socket_.Open(loop, process_.socket);
     if (error != 0) {
       // The launcher ends at the end of its socket.
       close(process_.socket);
@@ -65,23 +59,15 @@ class Channel : public Napi::ObjectWrap<Channel> {
       SystemError(env, -error, "epoll_ctl").ThrowAsJavaScriptException();
       return;
     }
-    socketPoll_.data = exitPoll_.data = this;
-    uv_poll_start(&socketPoll_, UV_READABLE, OnSocket);
+    exitPoll_.data = this;
     uv_poll_start(&exitPoll_, UV_READABLE, OnProcess);
-    UnrefHandles();
-    open_ = true;
+    uv_unref(reinterpret_cast<uv_handle_t*>(&exitPoll_));
     // Lives until both handles are closed, whatever the garbage collector thinks.
     Ref();
     napi_add_async_cleanup_hook(env, OnEnvironmentEnd, this, &cleanup_);
   }
 
  private:
-  static void OnSocket(uv_poll_t* handle, int status, int events) {
-    auto* self = static_cast<Channel*>(handle->data);
-    if ((events & UV_WRITABLE) != 0) self->BecameWritable();
-    if (status < 0 || (events & UV_READABLE) != 0) self->ReadAll();
-  }
-
   static void OnProcess(uv_poll_t* handle, int, int) {
     auto* self = static_cast<Channel*>(handle->data);
     siginfo_t info = {};
@@ -89,21 +75,22 @@ class Channel : public Napi::ObjectWrap<Channel> {
                 WEXITED | WNOHANG | __WALL, nullptr) != 0 ||
         info.si_pid == 0)
       return;
-    self->ReadAll();
-    self->CloseSocket();
-    uv_close(reinterpret_cast<uv_handle_t*>(handle), OnHandleClosed);
+    self->socket_.ReadAll();
+    self->socket_.Close();
+    uv_close(reinterpret_cast<uv_handle_t*>(handle), [](uv_handle_t* closed) {
+      auto* channel = static_cast<Channel*>(closed->data);
+      close(channel->process_.pidfd);
+      channel->HandleClosed();
+    });
     if (self->ended_) return;
     Napi::HandleScope scope(self->Env());
-    self->Call(self->onExit_, {});
+    CallBack(*self->context_, self->Value(), self->onExit_, {});
   }
 
-  static void OnHandleClosed(uv_handle_t* handle) {
-    auto* self = static_cast<Channel*>(handle->data);
-    close(handle == reinterpret_cast<uv_handle_t*>(&self->exitPoll_) ? self->process_.pidfd
-                                                                     : self->process_.socket);
-    if (++self->closedHandles_ < 2) return;
-    if (self->cleanup_ != nullptr) napi_remove_async_cleanup_hook(self->cleanup_);
-    if (!self->ended_) self->Unref();
+  void HandleClosed() {
+    if (++closedHandles_ < 2) return;
+    if (cleanup_ != nullptr) napi_remove_async_cleanup_hook(cleanup_);
+    if (!ended_) Unref();
   }
 
   // The environment (a worker thread, a Jest context, the process) ends: the launcher sees the end
@@ -112,84 +99,34 @@ class Channel : public Napi::ObjectWrap<Channel> {
     auto* self = static_cast<Channel*>(data);
     self->ended_ = true;
     self->cleanup_ = handle;
-    self->CloseSocket();
+    self->socket_.Close();
     uv_ref(reinterpret_cast<uv_handle_t*>(&self->exitPoll_));
   }
 
-  // Calls into JavaScript from the event loop. What it throws is an uncaught exception, as from
-  // Node's own handles. False when nothing ran, because a worker is being terminated.
-  bool Call(const Napi::FunctionReference& function, const std::vector<napi_value>& arguments) {
-    napi_env env = Env();
-    napi_value result, error;
-    if (napi_make_callback(env, *context_, Value(), function.Value(), arguments.size(),
-                           arguments.data(), &result) == napi_ok)
-      return true;
-    bool thrown = false;
-    napi_is_exception_pending(env, &thrown);
-    if (thrown && napi_get_and_clear_last_exception(env, &error) == napi_ok)
-      napi_fatal_exception(env, error);
-    return thrown;
-  }
-
-  void CloseSocket() {
-    if (!open_) return;
-    open_ = false;
-    shutdown(process_.socket, SHUT_RDWR);
-    uv_close(reinterpret_cast<uv_handle_t*>(&socketPoll_), OnHandleClosed);
-  }
-
-  void ReadAll() {
-    // Bounded, so that a flood of reports cannot starve the event loop; uv_poll is level-triggered.
-    for (int i = 0; i < 64 && open_ && !ended_; i++)
-      if (!ReadOne()) return;
-  }
-
-  bool ReadOne() {
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxFds)];
-    static thread_local char buffer[sizeof(ReportHeader) + kMaxReportData];
-    iovec iov{buffer, sizeof buffer};
-    msghdr message = {};
-    message.msg_iov = &iov;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    ssize_t n;
-    do n = recvmsg(process_.socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    while (n < 0 && errno == EINTR);
-    if (n <= 0) {
-      if (n == 0 || errno != EAGAIN) uv_poll_stop(&socketPoll_);
-      return false;
+  void OnMessage(const char* bytes, size_t size, const std::vector<int>& fds) override {
+    if (ended_) {
+      for (int fd : fds) close(fd);
+      return;
     }
-    Napi::Env env = Env();
-    Napi::HandleScope scope(env);
-    Napi::Array fds = Napi::Array::New(env);
-    std::vector<int> received;
-    for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
-      if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
-      size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-      for (size_t i = 0; i < count; i++) {
-        int fd;
-        memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-        received.push_back(fd);
-        fds.Set(fds.Length(), fd);
-      }
-    }
-    bool taken =
-        Call(onMessage_, {Napi::Buffer<char>::Copy(env, buffer, static_cast<size_t>(n)), fds});
-    for (size_t i = 0; i < received.size() && !taken; i++) close(received[i]);
-    return true;
-  }
-
-  void BecameWritable() {
-    uv_poll_start(&socketPoll_, UV_READABLE, OnSocket);
     Napi::HandleScope scope(Env());
-    Call(onWritable_, {});
+    Deliver(*context_, Value(), onMessage_, bytes, size, fds);
   }
+
+  void OnWritable() override {
+    if (ended_) return;
+    Napi::HandleScope scope(Env());
+    CallBack(*context_, Value(), onWritable_, {});
+  }
+
+  // The launcher's pidfd says it, too, and what became of it.
+  void OnEnd() override {}
+
+  void OnClosed() override { HandleClosed(); }
 
   // send(type, id, arg, plan | undefined, fds): false when the socket is full just now
   Napi::Value Send(const Napi::CallbackInfo& info) {
     Napi::Env env = info.Env();
-    if (!open_) {
+    if (!socket_.open()) {
       SystemError(env, EPIPE, "sendmsg").ThrowAsJavaScriptException();
       return env.Undefined();
     }
@@ -223,7 +160,8 @@ class Channel : public Napi::ObjectWrap<Channel> {
     }
     for (uint32_t i = 0; i < list.Length(); i++)
       fds[count++] = list.Get(i).As<Napi::Number>().Int32Value();
-    int error = SendMessage(header, body, size, fds, count);
+    iovec parts[2] = {{&header, sizeof header}, {body, size}};
+    int error = socket_.Send(parts, 2, fds, count);
     if (memfd >= 0) close(memfd);
     if (error == EAGAIN) return Napi::Boolean::New(env, false);
     if (error != 0) {
@@ -233,51 +171,24 @@ class Channel : public Napi::ObjectWrap<Channel> {
     return Napi::Boolean::New(env, true);
   }
 
-  int SendMessage(const RequestHeader& header, void* body, size_t size, const int* fds,
-                  size_t count) {
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxFds)];
-    iovec iov[2] = {{const_cast<RequestHeader*>(&header), sizeof header}, {body, size}};
-    msghdr message = {};
-    message.msg_iov = iov;
-    message.msg_iovlen = 2;
-    if (count > 0) {
-      message.msg_control = control;
-      message.msg_controllen = CMSG_SPACE(sizeof(int) * count);
-      cmsghdr* c = CMSG_FIRSTHDR(&message);
-      c->cmsg_level = SOL_SOCKET;
-      c->cmsg_type = SCM_RIGHTS;
-      c->cmsg_len = CMSG_LEN(sizeof(int) * count);
-      memcpy(CMSG_DATA(c), fds, sizeof(int) * count);
-    }
-    ssize_t n;
-    do n = sendmsg(process_.socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    while (n < 0 && errno == EINTR);
-    return n < 0 ? errno : 0;
-  }
-
   Napi::Value WatchWritable(const Napi::CallbackInfo& info) {
-    if (open_) uv_poll_start(&socketPoll_, UV_READABLE | UV_WRITABLE, OnSocket);
+    socket_.WatchWritable();
     return info.Env().Undefined();
   }
 
   Napi::Value Close(const Napi::CallbackInfo& info) {
-    CloseSocket();
+    socket_.Close();
     return info.Env().Undefined();
   }
 
   Napi::Value RefLoop(const Napi::CallbackInfo& info) {
-    if (open_) uv_ref(reinterpret_cast<uv_handle_t*>(&socketPoll_));
+    socket_.Ref();
     return info.Env().Undefined();
   }
 
   Napi::Value UnrefLoop(const Napi::CallbackInfo& info) {
-    if (open_) uv_unref(reinterpret_cast<uv_handle_t*>(&socketPoll_));
+    socket_.Unref();
     return info.Env().Undefined();
-  }
-
-  void UnrefHandles() {
-    uv_unref(reinterpret_cast<uv_handle_t*>(&socketPoll_));
-    uv_unref(reinterpret_cast<uv_handle_t*>(&exitPoll_));
   }
 
   Napi::Value Pid(const Napi::CallbackInfo& info) {
@@ -287,9 +198,10 @@ class Channel : public Napi::ObjectWrap<Channel> {
   LauncherProcess process_;
   Napi::FunctionReference onMessage_, onWritable_, onExit_;
   std::unique_ptr<Napi::AsyncContext> context_;
-  uv_poll_t socketPoll_, exitPoll_;
+  MessageSocket socket_;
+  uv_poll_t exitPoll_;
   napi_async_cleanup_hook_handle cleanup_ = nullptr;
-  bool open_ = false, ended_ = false;
+  bool ended_ = false;
   int closedHandles_ = 0;
 };
 

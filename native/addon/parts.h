@@ -8,4 +8,6 @@ void InitTable(Napi::Env env, Napi::Object exports);
 void InitSys(Napi::Env env, Napi::Object exports);
 // launcher*.cc: starts the launcher and carries its messages
 void InitLauncher(Napi::Env env, Napi::Object exports);
+// socket.cc: a socket of messages, such as the one to a file agent
+void InitSocket(Napi::Env env, Napi::Object exports);
 }  // namespace ringfort

@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "addon/parts.h"
+#include "file_protocol.h"
 #include "protocol.h"
 
 namespace ringfort {
@@ -18,6 +19,17 @@ constexpr Row kRows[] = {
 #define STEP(name, signature, sides, needs, raises) {#name, signature, sides, needs, raises},
 #include "steps.def"
 #undef STEP
+};
+
+struct FileRow {
+  const char* name;
+  uint32_t paths, data;
+};
+
+constexpr FileRow kFileRows[] = {
+#define FILE_OP(name, paths, data) {#name, paths, data},
+#include "file_ops.def"
+#undef FILE_OP
 };
 
 struct Number {
@@ -86,6 +98,43 @@ constexpr Number kNumbers[] = {
     {"foundSizeAt", offsetof(Found, size)},
 };
 
+// The numbers of file_protocol.h.
+constexpr Number kFileNumbers[] = {
+    {"maxPath", kMaxFilePath},
+    {"maxData", kMaxFileData},
+    {"maxDirs", kMaxFileDirs},
+    {"cwd", kFileCwd},
+    {"passed", kFilePassed},
+    {"noFollow", FILE_NOFOLLOW},
+    {"noSymlinks", FILE_NOSYMLINKS},
+    {"kindReply", static_cast<uint32_t>(FileReplyKind::reply)},
+    {"kindEvents", static_cast<uint32_t>(FileReplyKind::events)},
+    {"requestSize", sizeof(FileRequest)},
+    {"replySize", sizeof(FileReply)},
+    {"opAt", offsetof(FileRequest, op)},
+    {"idAt", offsetof(FileRequest, id)},
+    {"dirAt", offsetof(FileRequest, dir)},
+    {"dir2At", offsetof(FileRequest, dir2)},
+    {"flagsAt", offsetof(FileRequest, flags)},
+    {"pathSizeAt", offsetof(FileRequest, pathSize)},
+    {"path2SizeAt", offsetof(FileRequest, path2Size)},
+    {"dataSizeAt", offsetof(FileRequest, dataSize)},
+    {"numberAt", offsetof(FileRequest, number)},
+    {"replyKindAt", offsetof(FileReply, kind)},
+    {"replyIdAt", offsetof(FileReply, id)},
+    {"replyErrorAt", offsetof(FileReply, error)},
+    {"replyLastAt", offsetof(FileReply, last)},
+    {"replyDataSizeAt", offsetof(FileReply, dataSize)},
+    {"replyValueAt", offsetof(FileReply, value)},
+};
+
+template <size_t N>
+Napi::Object Numbers(Napi::Env env, const Number (&list)[N]) {
+  Napi::Object numbers = Napi::Object::New(env);
+  for (const Number& number : list) numbers.Set(number.name, number.value);
+  return numbers;
+}
+
 }  // namespace
 
 void InitTable(Napi::Env env, Napi::Object exports) {
@@ -99,10 +148,18 @@ void InitTable(Napi::Env env, Napi::Object exports) {
     step.Set("raises", row.raises);
     steps.Set(steps.Length(), step);
   }
-  Napi::Object numbers = Napi::Object::New(env);
-  for (const Number& number : kNumbers) numbers.Set(number.name, number.value);
+  Napi::Array fileOps = Napi::Array::New(env);
+  for (const FileRow& row : kFileRows) {
+    Napi::Object op = Napi::Object::New(env);
+    op.Set("name", row.name);
+    op.Set("paths", row.paths);
+    op.Set("data", row.data);
+    fileOps.Set(fileOps.Length(), op);
+  }
   exports.Set("steps", steps);
-  exports.Set("protocol", numbers);
+  exports.Set("protocol", Numbers(env, kNumbers));
+  exports.Set("fileOps", fileOps);
+  exports.Set("fileProtocol", Numbers(env, kFileNumbers));
 }
 
 }  // namespace ringfort

@@ -145,7 +145,9 @@ struct OrderCheck {
     // The root that was joined has been pivoted into already.
     if (step.op == Op::setns && step.arg[0].number == kSlotTarget + 1) walls |= WALL_PIVOT;
     if (step.op == Op::exec) executed = step.arg[0].number > 0 && step.arg[1].number > 0;
+    // Three steps never return: nothing comes after them, and a child must end in one.
     if (step.op == Op::serve) executed = (flags & PLAN_SERVE) != 0;
+    if (step.op == Op::serveFiles) executed = true;
     return (step.op != Op::exec && step.op != Op::serve) || executed;
   }
 

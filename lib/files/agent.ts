@@ -1,0 +1,218 @@
+import { abortError } from '../abort.js';
+import { ContainerGoneError } from '../errors.js';
+import type { MessageSocket } from '../native/binding.js';
+import { loadBinding } from '../native/load.js';
+import { close } from '../sys/files.js';
+import { type About, callError } from './paths.js';
+import {
+  decodeReply,
+  encodeRequest,
+  type FileOp,
+  type FileReply,
+  type FileRequest,
+  fileProtocol,
+} from './protocol.js';
+
+/** What a call came back with. */
+export interface Answer {
+  value: number;
+  /** The listing of a directory is complete. */
+  last: boolean;
+  data: Buffer;
+  /** A descriptor, the caller's to close; −1 when none came. */
+  fd: number;
+}
+
+/** How a call differs from the plain one. */
+export interface CallOptions {
+  /** Gives up waiting; what has been sent is still carried out. */
+  signal?: AbortSignal | undefined;
+  /** A descriptor of ours that the call is about (`dir: fileProtocol.passed`). */
+  fd?: number;
+}
+
+interface Call {
+  op: FileOp;
+  bytes: Uint8Array;
+  fds: readonly number[];
+  settle(reply: FileReply, fd: number): void;
+  fail(error: Error): void;
+  /** Whoever called has given up. */
+  dropped: boolean;
+}
+
+const EMFILE = 24;
+/** Calls on their way at once; the rest wait here, where an abort can take them back. */
+const maxInFlight = 64;
+
+function gone(): ContainerGoneError {
+  return new ContainerGoneError(
+    'ERR_CONTAINER_GONE',
+    'the container has ended, or its file agent was killed',
+    { phase: 'process' },
+  );
+}
+
+/**
+ * The client of one file agent: the process inside a container that does file system calls for us
+ * (native/launcher/file_agent.h). Requests are carried out one after the other, in order.
+ */
+export class FileAgent {
+  readonly #socket: MessageSocket;
+  readonly #waiting: { id: number; call: Call }[] = [];
+  readonly #sent = new Map<number, Call>();
+  readonly #listeners = new Set<(events: Buffer) => void>();
+  #nextId = 1;
+  #kept = 0;
+  #gone: ContainerGoneError | undefined;
+
+  /** @param fd our end of the agent's SOCK_SEQPACKET socket; the client's from now on */
+  constructor(fd: number) {
+    const { MessageSocket } = loadBinding();
+    this.#socket = new MessageSocket(
+      fd,
+      (message, fds) => this.#onMessage(message, fds),
+      () => this.#flush(),
+      () => this.close(),
+    );
+  }
+
+  /** Why calls fail, once the agent is gone. */
+  get gone(): ContainerGoneError | undefined {
+    return this.#gone;
+  }
+
+  /**
+   * One request.
+   * @throws SyscallError what the container's kernel says, about `about`
+   * @throws ContainerGoneError `ERR_CONTAINER_GONE`
+   * @throws AbortError
+   */
+  call(
+    op: FileOp,
+    request: FileRequest,
+    about: About,
+    { signal, fd }: CallOptions = {},
+  ): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      if (this.#gone !== undefined) return reject(this.#gone);
+      if (signal?.aborted === true) return reject(abortError(signal));
+      const id = this.#nextId;
+      this.#nextId = (id % 0xffffffff) + 1;
+      const stop = () => {
+        call.dropped = true;
+        reject(abortError(signal as AbortSignal));
+      };
+      const call: Call = {
+        op,
+        bytes: encodeRequest(op, id, request),
+        fds: fd === undefined ? [] : [fd],
+        dropped: false,
+        settle({ error, value, last, data }, received) {
+          signal?.removeEventListener('abort', stop);
+          if (error !== 0) reject(callError(error, about));
+          // The descriptor table of this process is full (recvmsg(2), MSG_CTRUNC).
+          else if (op === 'open' && received < 0) reject(callError(EMFILE, about));
+          else resolve({ value, last, data, fd: received });
+        },
+        fail(error) {
+          signal?.removeEventListener('abort', stop);
+          reject(error);
+        },
+      };
+      signal?.addEventListener('abort', stop, { once: true });
+      this.#waiting.push({ id, call });
+      this.#flush();
+    });
+  }
+
+  /** Hears `struct inotify_event`s, as many as came together. @returns how to stop */
+  onEvents(listener: (events: Buffer) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Keeps the event loop alive until the returned function is called, as a watch does. */
+  keepAlive(): () => void {
+    let kept = true;
+    this.#kept++;
+    this.#socket.ref();
+    return () => {
+      if (kept) this.#kept--;
+      kept = false;
+      this.#rest();
+    };
+  }
+
+  /** Ends the agent; everything pending is rejected with `ERR_CONTAINER_GONE`. Idempotent. */
+  close(): void {
+    if (this.#gone !== undefined) return;
+    this.#gone = gone();
+    this.#socket.close();
+    const calls = [...this.#sent.values(), ...this.#waiting.map(({ call }) => call)];
+    this.#sent.clear();
+    this.#waiting.length = 0;
+    for (const call of calls) call.fail(this.#gone);
+    for (const listener of [...this.#listeners]) listener(Buffer.alloc(0));
+  }
+
+  #flush(): void {
+    while (this.#sent.size < maxInFlight) {
+      const next = this.#waiting[0];
+      if (next === undefined) break;
+      if (!next.call.dropped && !this.#send(next.id, next.call)) return;
+      this.#waiting.shift();
+    }
+    this.#rest();
+  }
+
+  /** @returns false when there is no room just now. */
+  #send(id: number, call: Call): boolean {
+    try {
+      if (!this.#socket.send(call.bytes, call.fds)) {
+        this.#socket.watchWritable();
+        return false;
+      }
+    } catch (error) {
+      // EPIPE is followed by the end of the socket; a bad descriptor concerns this call only.
+      if ((error as NodeJS.ErrnoException).code !== 'EBADF') {
+        this.close();
+        return false;
+      }
+      call.fail(error as Error);
+      return true;
+    }
+    this.#sent.set(id, call);
+    this.#socket.ref();
+    return true;
+  }
+
+  /** Only what somebody waits for keeps the event loop alive. */
+  #rest(): void {
+    if (this.#sent.size === 0 && this.#waiting.length === 0 && this.#kept === 0)
+      this.#socket.unref();
+  }
+
+  #onMessage(message: Buffer, fds: number[]): void {
+    const reply = decodeReply(message);
+    const call = reply?.kind === fileProtocol.kindReply ? this.#sent.get(reply.id) : undefined;
+    if (reply !== undefined && call !== undefined) {
+      this.#sent.delete(reply.id);
+      const [fd = -1] = call.dropped ? [] : fds.splice(0, 1);
+      if (call.dropped) this.#undo(call, reply);
+      else call.settle(reply, fd);
+      this.#flush();
+    } else if (reply?.kind === fileProtocol.kindEvents) {
+      for (const listener of [...this.#listeners]) listener(reply.data);
+    }
+    for (const fd of fds) close(fd);
+  }
+
+  /** What nobody waits for any more must not stay open in the agent. */
+  #undo({ op }: Call, { error, value }: FileReply): void {
+    if (error !== 0) return;
+    const about = { syscall: 'close' };
+    if (op === 'openDir') this.call('closeDir', { dir: value }, about).catch(() => {});
+    else if (op === 'watch') this.call('unwatch', { numbers: [value] }, about).catch(() => {});
+  }
+}

@@ -1,0 +1,13 @@
+export { FileAgent } from './agent.js';
+export { copyIn } from './copyIn.js';
+export type { CopyOptions, CopyResult } from './copyOptions.js';
+export { copyOut } from './copyOut.js';
+export { FileHandle, type WholeFileOptions } from './fileHandle.js';
+export { FileSystem } from './fileSystem.js';
+export type { FileData } from './io.js';
+export type * from './options.js';
+export type { GuestPath } from './paths.js';
+export { Dirent, Stats } from './stats.js';
+export type { ReadStreamOptions, WriteStreamOptions } from './streams.js';
+export type { Time } from './time.js';
+export type { WatchEvent, WatchOptions } from './watch.js';

@@ -1,0 +1,77 @@
+import type { FileAgent } from './agent.js';
+import { Directory } from './directory.js';
+import { type About, callError, type GuestPath, pathBytes } from './paths.js';
+import { fileProtocol } from './protocol.js';
+import { walk } from './walk.js';
+
+/** How often a tree is gone through again that a guest goes on filling. */
+const maxPasses = 20;
+
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? '';
+}
+
+/** Somebody else was faster, or has put something new there: the next pass sees. */
+const changed = new Set(['ENOENT', 'ENOTEMPTY', 'EEXIST', 'EISDIR', 'ENOTDIR']);
+
+/** Awaits it; false when the tree has changed under it. */
+async function still(done: Promise<unknown>): Promise<boolean> {
+  try {
+    await done;
+    return true;
+  } catch (error) {
+    if (changed.has(codeOf(error))) return false;
+    throw error;
+  }
+}
+
+/**
+ * Removes a directory of the guest and everything in it, however deep. No symbolic link is
+ * followed: a directory that turns into one meanwhile loses only its own name.
+ * @throws SyscallError ENOTEMPTY when a guest fills it faster
+ */
+export async function removeTree(
+  agent: FileAgent,
+  path: GuestPath,
+  signal?: AbortSignal,
+): Promise<void> {
+  const about: About = { syscall: 'rm', path };
+  const bytes = pathBytes(path, 'rm');
+  const context = { agent, about, signal };
+  for (let pass = 1; ; pass++) {
+    const flags = fileProtocol.noFollow;
+    const top = await Directory.open(context, { path: bytes, flags });
+    for await (const visit of walk(top, true)) {
+      if (visit.kind === 'enter') continue;
+      const op = visit.kind === 'leave' ? 'rmdir' : 'unlink';
+      const request = { dir: visit.parent.handle, path: visit.name };
+      await still(agent.call(op, request, about, { signal }));
+    }
+    const removed = agent.call(
+      'rmdir',
+      { path: bytes },
+      { ...about, syscall: 'rmdir' },
+      { signal },
+    );
+    if (pass === maxPasses) await removed;
+    else if (await still(removed)) return;
+    else if (!(await exists(agent, bytes))) return;
+  }
+}
+
+async function exists(agent: FileAgent, path: Uint8Array): Promise<boolean> {
+  try {
+    await agent.call('stat', { path, flags: fileProtocol.noFollow }, { syscall: 'lstat' });
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+/** A directory where `rm` was not told to be recursive, in the shape of node:fs' error. */
+export function isDirectoryError(path: GuestPath): Error {
+  const { errno, message } = callError(21, { syscall: 'rm', path });
+  const error = new Error(`Path is a directory: ${message.replace('EISDIR: ', '')}`);
+  return Object.assign(error, { code: 'ERR_FS_EISDIR', errno, syscall: 'rm' });
+}
