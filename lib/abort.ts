@@ -1,8 +1,8 @@
-/** Node's own `AbortError`: `code` is `'ABORT_ERR'`, `cause` the signal's reason. */
-export function abortError(signal: AbortSignal): Error {
+/** Node's own `AbortError`: `code` is `'ABORT_ERR'`, `cause` the signal's reason, and what there was as `result`. */
+export function abortError(signal: AbortSignal, result?: object): Error {
   const error = new Error('The operation was aborted', { cause: signal.reason });
   error.name = 'AbortError';
-  return Object.assign(error, { code: 'ABORT_ERR' });
+  return Object.assign(error, { code: 'ABORT_ERR', ...(result && { result }) });
 }
 
 /** @throws AbortError when the signal is aborted */

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { abortError, throwIfAborted } from './abort.js';
 import type { UsageSource } from './cgroups/index.js';
 import { Ending, type EndingCause } from './ending.js';
 import { ContainerError } from './errors.js';
@@ -64,11 +65,6 @@ class Stopper {
   }
 }
 
-/** @throws the AbortError of a signal that has been aborted already */
-export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted === true) throw abortError(signal);
-}
-
 /** Why it ended: what we did to it, what the kernel did, or itself. */
 export function reasonOf(ended: Ended, cause: EndingCause | undefined): ExitReason {
   if (cause !== undefined) return cause;
@@ -122,13 +118,6 @@ function resultOf(outcome: Outcome, options: CompletionOptions): RunResult<strin
     usage: ended.usage,
     isolation: outcome.launched.isolation,
   };
-}
-
-/** The error of a call whose signal has been aborted. */
-export function abortError(signal: AbortSignal, result?: RunResult<string | Buffer>): Error {
-  const error = new Error('the operation was aborted', { cause: signal.reason });
-  error.name = 'AbortError';
-  return Object.assign(error, { code: 'ABORT_ERR', ...(result && { result }) });
 }
 
 function inputFailed(cause: unknown): ContainerError {

@@ -24,6 +24,15 @@ export {
   UnsupportedError,
 } from './errors.js';
 export { explain } from './explain.js';
+export type {
+  CopyOptions,
+  CopyResult,
+  FileData,
+  FileHandle,
+  FileSystem,
+  GuestPath,
+  WatchEvent,
+} from './files/index.js';
 export { formatDoctor } from './host/doctor.js';
 export type { ProbeItem, ProbeReport, ProbeStatus } from './host/probe.js';
 export type { Isolation } from './isolation.js';

@@ -1,14 +1,18 @@
-import { mustJoin, planExecCgroup } from './cgroups/index.js';
+import { killProgram, mustJoin, planExecCgroup } from './cgroups/index.js';
 import { StateError } from './errors.js';
 import { type Follow, follow } from './follow.js';
 import { checkIds } from './host/checkIds.js';
 import { lookUpUser } from './host/userLookup.js';
 import type { Started } from './complete.js';
 import { filterOf, type Launched, type RunnableSpec } from './launch.js';
+import type { PlanBuilder } from './plan/builder.js';
 import { encodePlan } from './plan/encode.js';
-import { compileProgram } from './policy/program.js';
+import type { CompiledPlan } from './policy/order.js';
+import { compileFileAgent, compileProgram } from './policy/program.js';
 import { namespaceMode } from './spec/namespaces.js';
 import type { SpecResources } from './spec/types.js';
+import { close, socketpair } from './sys/files.js';
+import { SocketType } from './sys/processConstants.js';
 
 /** What the launch of one more program in a container needs beside its spec. */
 export interface ProgramLaunch {
@@ -52,6 +56,42 @@ export class Turns {
   }
 }
 
+/** The cgroups of a container's programs, and how they come to be in them. */
+function wayIn(container: Launched, execId: string, resources: SpecResources) {
+  const { nested } = container.cgroup;
+  if (nested === undefined) {
+    throw new StateError('ERR_NOT_JOINABLE', 'the container was started for one program');
+  }
+  const joins = !container.inside.serves || mustJoin(nested);
+  return {
+    join: joins,
+    planCgroup: (builder: PlanBuilder) =>
+      planExecCgroup(builder, nested, { execId, resources, joins }),
+  };
+}
+
+/** Hands a plan to the launcher of the container that it is for. */
+async function launchInside(
+  container: Launched,
+  { plan, cgroup }: CompiledPlan,
+  input: Pick<ProgramLaunch, 'execId' | 'onSent' | 'onPty'>,
+): Promise<StartedProgram> {
+  const { launcher } = container.inside.supervisor;
+  const { execId, onSent, onPty } = input;
+  const bytes = encodePlan(plan);
+  const about = { name: execId, plan, opened: [], onSent, onPty };
+  const running = await follow(launcher, about, (events) =>
+    launcher.exec(container.id, bytes, plan.fds, events),
+  );
+  // Without cgroup.kill (v1 alone) its processes have to be looked for.
+  const kill = () => {
+    running.kill();
+    if (cgroup.paths.unified === undefined)
+      killProgram(cgroup.paths, container.cgroup.paths).catch(() => {});
+  };
+  return { ...running, kill, execId, isolation: container.isolation, cgroup };
+}
+
 /**
  * Starts one more program in a container that lives: by its init, or where it has none of ours, by a
  * child of the launcher that joins.
@@ -61,31 +101,40 @@ export async function launchProgram(
   container: Launched,
   input: ProgramLaunch,
 ): Promise<StartedProgram> {
-  const { supervisor, facts, serves } = container.inside;
-  const { launcher } = supervisor;
-  const { nested } = container.cgroup;
-  if (nested === undefined) {
-    throw new StateError('ERR_NOT_JOINABLE', 'the container was started for one program');
-  }
+  const { facts } = container.inside;
   const user = lookUpUser(input.spec);
   const { process } = input.spec;
   const spec = user === undefined ? input.spec : { ...input.spec, process: { ...process, user } };
   if (namespaceMode(spec.linux.namespaces, 'user') === 'new') checkIds(spec.process.user, facts);
-  const { execId, resources } = input;
-  const joins = !serves || mustJoin(nested);
-  const { plan, cgroup } = compileProgram({
+  const compiled = compileProgram({
     spec,
     facts,
     fds: input.fds,
     ...filterOf(spec, facts),
-    planCgroup: (builder) => planExecCgroup(builder, nested, { execId, resources, joins }),
-    join: joins,
+    ...wayIn(container, input.execId, input.resources),
   });
-  const bytes = encodePlan(plan);
-  const { onSent, onPty } = input;
-  const about = { name: execId, plan, opened: [], onSent, onPty };
-  const running = await follow(launcher, about, (events) =>
-    launcher.exec(container.id, bytes, plan.fds, events),
-  );
-  return { ...running, execId, isolation: container.isolation, cgroup };
+  return launchInside(container, compiled, input);
+}
+
+/**
+ * Starts a file agent in a container that lives.
+ * @returns our end of its socket, and its process
+ * @throws as `launchProgram`
+ */
+export async function launchFileAgent(
+  container: Launched,
+  execId: string,
+): Promise<{ fd: number; agent: StartedProgram }> {
+  const { facts, spec } = container.inside;
+  const way = wayIn(container, execId, {});
+  const [fd, guests] = socketpair(SocketType.SOCK_SEQPACKET);
+  try {
+    const compiled = compileFileAgent({ spec, facts, fds: [guests], ...way });
+    return { fd, agent: await launchInside(container, compiled, { execId }) };
+  } catch (error) {
+    close(fd);
+    throw error;
+  } finally {
+    close(guests);
+  }
 }

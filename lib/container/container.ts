@@ -1,7 +1,17 @@
 import { type ContainerStats, freeze, readStats, thaw, updateLimits } from '../cgroups/index.js';
-import { abortError, complete, throwIfAborted } from '../complete.js';
+import { abortError, throwIfAborted } from '../abort.js';
+import { complete } from '../complete.js';
 import { Ending } from '../ending.js';
 import { StateError } from '../errors.js';
+import {
+  type CopyOptions,
+  type CopyResult,
+  copyIn,
+  copyOut,
+  FileAgent,
+  FileSystem,
+  type GuestPath,
+} from '../files/index.js';
 import type { Isolation } from '../isolation.js';
 import type { Launched, RunnableSpec } from '../launch.js';
 import type { ExecOptions, LimitsUpdate, SpawnOptions } from '../options.js';
@@ -64,6 +74,8 @@ export class Container implements AsyncDisposable {
   readonly #starting: Promise<Launched>;
   readonly #events: EventHub;
   readonly #programs: Programs;
+  readonly #agent: FileAgent;
+  #fs: FileSystem | undefined;
   /** What changes its state or limits happens one at a time. */
   readonly #changes = new Turns(1);
   #waiting: Waiting | undefined;
@@ -80,6 +92,8 @@ export class Container implements AsyncDisposable {
     this.#waiting = waiting;
     this.#events = new EventHub(id);
     this.#programs = new Programs(this.#events);
+    const running = () => this.#running();
+    this.#agent = new FileAgent(() => this.#programs.startFileAgent(running), running);
     this.#starting = launch;
     this.#exit = this.#live();
     // Whoever wants to know asks `wait`.
@@ -105,6 +119,7 @@ export class Container implements AsyncDisposable {
       this.#state = 'stopped';
       this.#waiting = undefined;
       this.#events.end();
+      this.#agent.close();
     }
   }
 
@@ -356,6 +371,32 @@ export class Container implements AsyncDisposable {
    */
   events(options: { signal?: AbortSignal } = {}): AsyncIterableIterator<ContainerEvent> {
     return this.#events.listen(options.signal);
+  }
+
+  /**
+   * Its files, through an agent of ours that does the calls inside, as its root: nothing that a guest
+   * plants leads out. While it is paused, calls are refused with `ERR_CONTAINER_PAUSED`; those that
+   * are under way then wait.
+   */
+  get fs(): FileSystem {
+    this.#fs ??= new FileSystem(this.#agent);
+    return this.#fs;
+  }
+
+  /**
+   * Copies a file or tree of the host into it, as `docker cp`.
+   * @throws SyscallError as node:fs; StateError; ContainerGoneError; AbortError
+   */
+  copyIn(source: string, destination: GuestPath, options?: CopyOptions): Promise<CopyResult> {
+    return copyIn(this.#agent, source, destination, options);
+  }
+
+  /**
+   * Copies a file or tree out of it, as `docker cp`. Nothing that a guest plants is followed.
+   * @throws as `copyIn`
+   */
+  copyOut(source: GuestPath, destination: string, options?: CopyOptions): Promise<CopyResult> {
+    return copyOut(this.#agent, source, destination, options);
   }
 
   /** Its processes, as the host sees them. */

@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs';
-import { throwIfAborted } from '../complete.js';
+import { throwIfAborted } from '../abort.js';
 import { type Launched, launch, type RunnableSpec } from '../launch.js';
 import type { CreateOptions } from '../options.js';
 import { createSpecOf, newId } from '../specOf.js';

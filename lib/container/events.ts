@@ -6,7 +6,7 @@ import {
   type Usage,
   watchEvents,
 } from '../cgroups/index.js';
-import { throwIfAborted } from '../complete.js';
+import { throwIfAborted } from '../abort.js';
 import type { ExitReason } from '../result.js';
 
 /** What each kind of event says beside when and of which container. */

@@ -1,7 +1,8 @@
 import { EventEmitter } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import type { Usage } from '../cgroups/index.js';
-import { abortError, reasonOf, type Started } from '../complete.js';
+import { abortError } from '../abort.js';
+import { reasonOf, type Started } from '../complete.js';
 import { Ending } from '../ending.js';
 import { ContainerError, errnoName } from '../errors.js';
 import type { Ended } from '../follow.js';

@@ -1,5 +1,7 @@
 import { reasonOf } from '../complete.js';
-import { type StartedProgram, Turns } from '../program.js';
+import type { Launched } from '../launch.js';
+import { launchFileAgent, type StartedProgram, Turns } from '../program.js';
+import { newId } from '../specOf.js';
 import type { EventHub } from './events.js';
 import type { ProgramInfo } from './info.js';
 
@@ -32,6 +34,16 @@ export class Programs {
       .catch(() => {})
       .finally(() => this.#running.delete(execId));
     return started;
+  }
+
+  /** Starts a file agent in its turn. @returns our end of its socket */
+  startFileAgent(container: () => Launched): Promise<number> {
+    return this.#turns.take(async () => {
+      const { fd, agent } = await launchFileAgent(container(), newId());
+      // Only the calls that wait for it keep anybody alive.
+      agent.hold(false);
+      return fd;
+    });
   }
 
   async #follow({ execId, ended, cgroup }: StartedProgram): Promise<void> {

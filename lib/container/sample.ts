@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { abortError, throwIfAborted } from '../complete.js';
+import { abortError, throwIfAborted } from '../abort.js';
 
 /**
  * Asks for a value at once and then at every interval until there is none any more.

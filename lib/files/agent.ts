@@ -58,7 +58,11 @@ function gone(): ContainerGoneError {
  * (native/launcher/file_agent.h). Requests are carried out one after the other, in order.
  */
 export class FileAgent {
-  readonly #socket: MessageSocket;
+  /** Starts the agent, and again where it was killed; absent for one that was handed over. */
+  readonly #open: (() => Promise<number>) | undefined;
+  readonly #ready: () => void;
+  #socket: MessageSocket | undefined;
+  #opening = false;
   readonly #waiting: { id: number; call: Call }[] = [];
   readonly #sent = new Map<number, Call>();
   readonly #listeners = new Set<(events: Buffer) => void>();
@@ -66,15 +70,49 @@ export class FileAgent {
   #kept = 0;
   #gone: ContainerGoneError | undefined;
 
-  /** @param fd our end of the agent's SOCK_SEQPACKET socket; the client's from now on */
-  constructor(fd: number) {
+  /**
+   * @param socket our end of the agent's SOCK_SEQPACKET socket, the client's from now on; or how to
+   * start an agent, for the first call, and for the next one after an agent was killed
+   * @param ready throws while the container can be asked nothing
+   */
+  constructor(socket: number | (() => Promise<number>), ready = () => {}) {
+    this.#ready = ready;
+    if (typeof socket === 'number') this.#attach(socket);
+    this.#open = typeof socket === 'number' ? undefined : socket;
+  }
+
+  #attach(fd: number): void {
     const { MessageSocket } = loadBinding();
     this.#socket = new MessageSocket(
       fd,
       (message, fds) => this.#onMessage(message, fds),
       () => this.#flush(),
-      () => this.close(),
+      () => this.#onEnd(),
     );
+  }
+
+  async #start(open: () => Promise<number>): Promise<void> {
+    this.#opening = true;
+    let fd: number;
+    try {
+      fd = await open();
+    } catch (error) {
+      this.#opening = false;
+      this.#failAll(error as Error);
+      return;
+    }
+    this.#opening = false;
+    if (this.#gone !== undefined) return close(fd);
+    this.#attach(fd);
+    if (this.#kept > 0) this.#socket?.ref();
+    this.#flush();
+  }
+
+  #onEnd(): void {
+    if (this.#open === undefined) return this.close();
+    this.#socket?.close();
+    this.#socket = undefined;
+    this.#failAll(gone());
   }
 
   /** Why calls fail, once the agent is gone. */
@@ -96,6 +134,7 @@ export class FileAgent {
   ): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (this.#gone !== undefined) return reject(this.#gone);
+      this.#ready();
       if (signal?.aborted === true) return reject(abortError(signal));
       const id = this.#nextId;
       this.#nextId = (id % 0xffffffff) + 1;
@@ -136,7 +175,7 @@ export class FileAgent {
   keepAlive(): () => void {
     let kept = true;
     this.#kept++;
-    this.#socket.ref();
+    this.#socket?.ref();
     return () => {
       if (kept) this.#kept--;
       kept = false;
@@ -148,49 +187,59 @@ export class FileAgent {
   close(): void {
     if (this.#gone !== undefined) return;
     this.#gone = gone();
-    this.#socket.close();
+    this.#socket?.close();
+    this.#failAll(this.#gone);
+  }
+
+  #failAll(error: Error): void {
     const calls = [...this.#sent.values(), ...this.#waiting.map(({ call }) => call)];
     this.#sent.clear();
     this.#waiting.length = 0;
-    for (const call of calls) call.fail(this.#gone);
+    for (const call of calls) call.fail(error);
     for (const listener of [...this.#listeners]) listener(Buffer.alloc(0));
   }
 
   #flush(): void {
+    const socket = this.#socket;
+    if (socket === undefined) {
+      if (!this.#opening && this.#open !== undefined && this.#waiting.length > 0)
+        void this.#start(this.#open);
+      return;
+    }
     while (this.#sent.size < maxInFlight) {
       const next = this.#waiting[0];
       if (next === undefined) break;
-      if (!next.call.dropped && !this.#send(next.id, next.call)) return;
+      if (!next.call.dropped && !this.#send(socket, next.id, next.call)) return;
       this.#waiting.shift();
     }
     this.#rest();
   }
 
   /** @returns false when there is no room just now. */
-  #send(id: number, call: Call): boolean {
+  #send(socket: MessageSocket, id: number, call: Call): boolean {
     try {
-      if (!this.#socket.send(call.bytes, call.fds)) {
-        this.#socket.watchWritable();
+      if (!socket.send(call.bytes, call.fds)) {
+        socket.watchWritable();
         return false;
       }
     } catch (error) {
       // EPIPE is followed by the end of the socket; a bad descriptor concerns this call only.
       if ((error as NodeJS.ErrnoException).code !== 'EBADF') {
-        this.close();
+        this.#onEnd();
         return false;
       }
       call.fail(error as Error);
       return true;
     }
     this.#sent.set(id, call);
-    this.#socket.ref();
+    socket.ref();
     return true;
   }
 
   /** Only what somebody waits for keeps the event loop alive. */
   #rest(): void {
     if (this.#sent.size === 0 && this.#waiting.length === 0 && this.#kept === 0)
-      this.#socket.unref();
+      this.#socket?.unref();
   }
 
   #onMessage(message: Buffer, fds: number[]): void {

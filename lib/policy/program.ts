@@ -7,6 +7,7 @@ import { FsMagic } from '../sys/processConstants.js';
 import { planLandlockRules } from './landlock.js';
 import { cloneFlag } from './namespaces.js';
 import type { CompiledPlan, PlanInput } from './order.js';
+import { planIdentity } from './privileges.js';
 import { planProcess } from './process.js';
 import { planRootIdentity } from './users.js';
 
@@ -40,19 +41,55 @@ function targetSlot(type: NamespaceType): Slot {
  */
 export function compileProgram(input: ProgramInput): CompiledPlan {
   const { spec, facts } = input;
-  const b = new PlanBuilder(input.fds);
-  b.flags = input.join ? planFlag.join : planFlag.inside;
-  // In its cgroup before it does anything, so that everything it does is charged and limited.
-  const cgroup = input.planCgroup(b);
-  const own = new Set(spec.linux.namespaces.map(({ type }) => type));
-  if (input.join) planEntry(b, input, own);
-  // Its own cgroup is all that it sees of the tree.
-  if (own.has('cgroup')) b.add('child', { op: 'unshare', flags: CloneFlags.CLONE_NEWCGROUP });
-  if (!input.join) b.add('child', { op: 'newKeyring' });
+  const { b, cgroup } = planInside(input);
   const ruleset = planLandlockRules(b, spec, facts, true);
   const devpts = spec.process.terminal === true ? planDevpts(b) : undefined;
   planProcess(b, { ...input, devpts, ruleset });
   return { plan: b.build(), cgroup };
+}
+
+/** What a file agent's plan is made from. */
+export type FileAgentInput = Pick<ProgramInput, 'spec' | 'facts' | 'fds' | 'planCgroup' | 'join'>;
+
+/** What the agent may do with files of every user of the container, and nothing else. */
+const agentCapabilities = ['CAP_CHOWN', 'CAP_DAC_OVERRIDE', 'CAP_FOWNER'];
+
+/**
+ * A file agent in a container that runs: our own code as the container's root, which reads requests
+ * from the socket in slot 0. No program, so no filter for one.
+ */
+export function compileFileAgent(input: FileAgentInput): CompiledPlan {
+  const { b, cgroup } = planInside(input);
+  const capabilities = {
+    bounding: agentCapabilities,
+    effective: agentCapabilities,
+    permitted: agentCapabilities,
+  };
+  const process = { args: [], cwd: '/', user: { uid: 0, gid: 0 }, capabilities };
+  b.add('child', { op: 'setsid' });
+  planIdentity(b, process, input.facts, 0n);
+  b.add(
+    'child',
+    { op: 'umask', mask: input.spec.process.user.umask ?? 0o022 },
+    { op: 'chdir', path: '/' },
+    { op: 'cloexec' },
+    { op: 'serveFiles', socket: 0 },
+  );
+  return { plan: b.build(), cgroup };
+}
+
+/** The way of anything into a container that runs: to its cgroup, and behind the mounts. */
+function planInside(input: FileAgentInput) {
+  const b = new PlanBuilder(input.fds);
+  b.flags = input.join ? planFlag.join : planFlag.inside;
+  // In its cgroup before it does anything, so that everything it does is charged and limited.
+  const cgroup = input.planCgroup(b);
+  const own = new Set(input.spec.linux.namespaces.map(({ type }) => type));
+  if (input.join) planEntry(b, input, own);
+  // Its own cgroup is all that it sees of the tree.
+  if (own.has('cgroup')) b.add('child', { op: 'unshare', flags: CloneFlags.CLONE_NEWCGROUP });
+  if (!input.join) b.add('child', { op: 'newKeyring' });
+  return { b, cgroup };
 }
 
 /**
@@ -62,7 +99,11 @@ export function compileProgram(input: ProgramInput): CompiledPlan {
  * user namespace is always entered by the child, because nobody comes back from one, and the mounts
  * after it, because their owner is that namespace.
  */
-function planEntry(b: PlanBuilder, { facts }: ProgramInput, own: ReadonlySet<NamespaceType>): void {
+function planEntry(
+  b: PlanBuilder,
+  { facts }: FileAgentInput,
+  own: ReadonlySet<NamespaceType>,
+): void {
   const join = (section: 'prepare' | 'child', type: NamespaceType) =>
     b.add(section, { op: 'setns', slot: targetSlot(type), type: cloneFlag[type] });
   const others = (['pid', 'network', 'ipc', 'uts', 'time'] as const).filter((type) => own.has(type));
