@@ -1,4 +1,11 @@
-export type { CgroupPaths, ContainerStats, MemoryBreakdown, Pressure, Stall, Usage } from './cgroups/index.js';
+export type {
+  CgroupPaths,
+  ContainerStats,
+  MemoryBreakdown,
+  Pressure,
+  Stall,
+  Usage,
+} from './cgroups/index.js';
 export { moveToLeafCgroup } from './cgroups/index.js';
 export { Container } from './container/container.js';
 export { createContainer } from './container/create.js';

@@ -1,9 +1,9 @@
 import { killProgram, mustJoin, planExecCgroup } from './cgroups/index.js';
+import type { Started } from './complete.js';
 import { StateError } from './errors.js';
 import { type Follow, follow } from './follow.js';
 import { checkIds } from './host/checkIds.js';
 import { lookUpUser } from './host/userLookup.js';
-import type { Started } from './complete.js';
 import { filterOf, type Launched, type RunnableSpec } from './launch.js';
 import type { PlanBuilder } from './plan/builder.js';
 import { encodePlan } from './plan/encode.js';

@@ -1,5 +1,5 @@
-import { type ContainerStats, freeze, readStats, thaw, updateLimits } from '../cgroups/index.js';
 import { abortError, throwIfAborted } from '../abort.js';
+import { type ContainerStats, freeze, readStats, thaw, updateLimits } from '../cgroups/index.js';
 import { complete } from '../complete.js';
 import { Ending } from '../ending.js';
 import { StateError } from '../errors.js';
@@ -145,9 +145,10 @@ export class Container implements AsyncDisposable {
     const code = this.#state === 'paused' ? 'ERR_CONTAINER_PAUSED' : 'ERR_CONTAINER_NOT_RUNNING';
     throw new StateError(code, `container ${this.id}: expected to be running, is ${this.#state}`, {
       phase: 'exec',
-      hint: { created: 'start it first', paused: 'resume it first', stopped: '', running: '' }[
-        this.#state
-      ] || 'it has ended',
+      hint:
+        { created: 'start it first', paused: 'resume it first', stopped: '', running: '' }[
+          this.#state
+        ] || 'it has ended',
     });
   }
 

@@ -69,8 +69,7 @@ function begin({ id, spec, stdio, gate }: Creation) {
       ...(stdio.terminal && { onPty: stdio.terminal }),
       ...(gate && {
         hold: gate.hold,
-        onCreated: ({ pid, signal, kill }) =>
-          resolve({ pid, signal, kill, go: () => gate.open() }),
+        onCreated: ({ pid, signal, kill }) => resolve({ pid, signal, kill, go: () => gate.open() }),
       }),
     });
     launching.then(() => resolve(undefined), reject);

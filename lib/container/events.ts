@@ -1,3 +1,4 @@
+import { throwIfAborted } from '../abort.js';
 import {
   type CgroupPaths,
   type EventWatch,
@@ -6,7 +7,6 @@ import {
   type Usage,
   watchEvents,
 } from '../cgroups/index.js';
-import { throwIfAborted } from '../abort.js';
 import type { ExitReason } from '../result.js';
 
 /** What each kind of event says beside when and of which container. */

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
-import type { Usage } from '../cgroups/index.js';
 import { abortError } from '../abort.js';
+import type { Usage } from '../cgroups/index.js';
 import { reasonOf, type Started } from '../complete.js';
 import { Ending } from '../ending.js';
 import { ContainerError, errnoName } from '../errors.js';

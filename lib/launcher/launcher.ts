@@ -119,12 +119,7 @@ export class LauncherClient {
   }
 
   /** Carries out the plan of one more program in a container that runs. */
-  exec(
-    container: number,
-    plan: Uint8Array,
-    fds: readonly number[],
-    events: LaunchEvents,
-  ): number {
+  exec(container: number, plan: Uint8Array, fds: readonly number[], events: LaunchEvents): number {
     return this.#start({ type: request.exec, arg: container, plan, fds, events });
   }
 

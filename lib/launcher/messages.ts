@@ -1,8 +1,23 @@
 /** What the launcher is asked (native/protocol.h, Request). */
-export const request = { unshareUser: 1, makeHome: 2, launch: 3, signal: 4, kill: 5, exec: 6 } as const;
+export const request = {
+  unshareUser: 1,
+  makeHome: 2,
+  launch: 3,
+  signal: 4,
+  kill: 5,
+  exec: 6,
+} as const;
 
 /** What it answers (native/protocol.h, Report). */
-export const reportType = { ready: 1, running: 2, failed: 3, exited: 4, gone: 5, pty: 6, created: 7 } as const;
+export const reportType = {
+  ready: 1,
+  running: 2,
+  failed: 3,
+  exited: 4,
+  gone: 5,
+  pty: 6,
+  created: 7,
+} as const;
 
 /** Section number of a failure that belongs to no section of the plan. */
 export const launcherSection = 4;

@@ -123,7 +123,8 @@ export function planUserJoin(builder: PlanBuilder, plan: NamespacePlan): void {
   for (const type of plan.fresh) if (type !== 'time') flags |= cloneFlag[type];
   builder.add('child', { op: 'unshare', flags });
   // unshare(CLONE_NEWPID) takes effect for children only.
-  if (plan.fresh.has('pid')) builder.add('child', { op: 'fork', role: forkRole.middle, keepCaps: 0n });
+  if (plan.fresh.has('pid'))
+    builder.add('child', { op: 'fork', role: forkRole.middle, keepCaps: 0n });
 }
 
 /** A new time namespace: its offsets can be set only before the first process is in it. */

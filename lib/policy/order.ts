@@ -82,7 +82,8 @@ export function compilePlan(input: PlanInput): CompiledPlan {
   else b.add('child', { op: 'pivotRoot', root });
   // After the mounts, which Landlock forbids to change, and still as the container's root: the
   // program's own user may not be able to reach every place that is granted to it.
-  const ruleset = init === 'only' ? undefined : planLandlockRules(b, spec, facts, cgroup.nested !== undefined);
+  const ruleset =
+    init === 'only' ? undefined : planLandlockRules(b, spec, facts, cgroup.nested !== undefined);
 
   // Outside a pid namespace of its own, orphans come to our init only if it asks for them.
   if (init !== 'none' && !namespaces.fresh.has('pid'))

@@ -106,7 +106,9 @@ function planEntry(
 ): void {
   const join = (section: 'prepare' | 'child', type: NamespaceType) =>
     b.add(section, { op: 'setns', slot: targetSlot(type), type: cloneFlag[type] });
-  const others = (['pid', 'network', 'ipc', 'uts', 'time'] as const).filter((type) => own.has(type));
+  const others = (['pid', 'network', 'ipc', 'uts', 'time'] as const).filter((type) =>
+    own.has(type),
+  );
   if (facts.privileged) for (const type of others) join('prepare', type);
   if (own.has('user')) join('child', 'user');
   if (!facts.privileged) for (const type of others) join('child', type);

@@ -1,3 +1,4 @@
+import { invalid } from '../errors.js';
 import type {
   CreateOptions,
   ExecOptions,
@@ -6,7 +7,6 @@ import type {
   SpawnOptions,
 } from '../options.js';
 import { contradictions, type MachineFacts, programContradictions } from './contradictions.js';
-import { invalid } from '../errors.js';
 import { defined } from './defined.js';
 import {
   createOptions,

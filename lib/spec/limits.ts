@@ -166,7 +166,10 @@ export function resourcesOfUpdate(limits: LimitsUpdate): SpecResources {
 }
 
 /** The container's resource limits with those that a program's own `limits` name. */
-export function rlimitsOfProgram(container: readonly SpecRlimit[], limits: Limits = {}): SpecRlimit[] {
+export function rlimitsOfProgram(
+  container: readonly SpecRlimit[],
+  limits: Limits = {},
+): SpecRlimit[] {
   const own = new Map(container.map((limit) => [limit.type, limit]));
   const set = (type: string, value: number | undefined) => {
     if (value !== undefined) own.set(type, { type, soft: value, hard: value });

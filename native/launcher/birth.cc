@@ -79,8 +79,8 @@ int CloneChild(Launcher& l, const Birth& birth) {
     args.cgroup = static_cast<uint64_t>(SlotFd(c, header.intoCgroup));
   }
   // In its own user namespace the launcher may write a child's maps only while the child's proc
-  // files belong to it, that is while it is dumpable; the plan makes it non-dumpable again. One that
-  // joins a container needs no maps, and must not be seen.
+  // files belong to it, that is while it is dumpable; the plan makes it non-dumpable again. One
+  // that joins a container needs no maps, and must not be seen.
   bool exposed = l.home.ownUser && birth.record->parent == 0;
   if (exposed) Sys(__NR_prctl, kPrSetDumpable, 1, 0, 0, 0);
   long pid = Sys(nr::clone3, P(&args), sizeof args);

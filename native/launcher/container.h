@@ -23,10 +23,10 @@ struct Container {
   int pid, pidfd;
   int sync;  // our end of the child's socket; its end of file is exec or death
   int oomEvent;
-  int control;          // socket to an init that starts programs, -1 without one
+  int control;               // socket to an init that starts programs, -1 without one
   int target[kTargetCount];  // its namespaces, kept where they cannot be opened later; else -1
-  ChildReport* report;  // one shared page, until the end
-  uint8_t* teardown;    // private copy of the plan's last section
+  ChildReport* report;       // one shared page, until the end
+  uint8_t* teardown;         // private copy of the plan's last section
   uint32_t teardownSize, teardownSteps;
   uint32_t retries;
   int64_t retryAt;                     // ms, CLOCK_MONOTONIC

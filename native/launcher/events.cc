@@ -52,7 +52,8 @@ void Conclude(Launcher& l, Container& c, const Ended& ended) {
   FinishTeardown(l, c, report);
 }
 
-// The kernel has ended a container's programs with its first process; an init can tell nothing more.
+// The kernel has ended a container's programs with its first process; an init can tell nothing
+// more.
 void EndPrograms(Launcher& l, uint32_t container) {
   for (uint32_t i = 0; i < l.capacity; i++) {
     Container& c = l.table[i];
@@ -70,7 +71,8 @@ int PidOf(Launcher& l, int pidfd) {
   size_t at = Length(path);
   char digits[12];
   int count = 0;
-  for (int n = pidfd; n > 0 || count == 0; n /= 10) digits[count++] = static_cast<char>('0' + n % 10);
+  for (int n = pidfd; n > 0 || count == 0; n /= 10)
+    digits[count++] = static_cast<char>('0' + n % 10);
   while (count > 0) path[at++] = digits[--count];
   int fd = OpenAt2(l.home.proc, path, kOReadOnly, 0);
   if (fd < 0) return 0;

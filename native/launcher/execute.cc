@@ -56,7 +56,7 @@ void RunChild(Context& c, const SectionView& child) {
   uint32_t failed = 0;
   int error = BuildVectors(c, child);
   if (error == 0) error = RunSection(c, child, &failed);
-  c.report->error = error;
+  if (c.report != nullptr) c.report->error = error;
   Exit(70);
 }
 

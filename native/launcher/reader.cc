@@ -152,9 +152,7 @@ struct OrderCheck {
   }
 
   // Only a new container has to wait for what is done from outside.
-  bool Complete() const {
-    return executed && waited == ((flags & (PLAN_INSIDE | PLAN_JOIN)) == 0);
-  }
+  bool Complete() const { return executed && waited == ((flags & (PLAN_INSIDE | PLAN_JOIN)) == 0); }
 };
 
 bool SetnsAllowed(const StepView& step, uint32_t side) {

@@ -115,7 +115,8 @@ const uint8_t* SectionBytes(const Received& request, bool* mapped) {
   *mapped = false;
   if (request.bodySize == sizeof(Start) + request.header.size) return request.body + sizeof(Start);
   constexpr long kRead = 1, kPrivate = 2;
-  long at = Sys(__NR_mmap, 0, request.header.size, kRead, kPrivate, request.fds[request.fdCount - 1], 0);
+  long at =
+      Sys(__NR_mmap, 0, request.header.size, kRead, kPrivate, request.fds[request.fdCount - 1], 0);
   *mapped = at > 0;
   return at > 0 ? reinterpret_cast<const uint8_t*>(at) : nullptr;
 }
@@ -141,8 +142,7 @@ void StartOne(Server& s, const Context& own, Received& request, const Start& sta
   c.home = &home;
   c.side = SIDE_C;
   c.sync = request.fds[0];
-  c.report = static_cast<ChildReport*>(
-      MapShared(request.fds[1], sizeof(ChildReport)));
+  c.report = static_cast<ChildReport*>(MapShared(request.fds[1], sizeof(ChildReport)));
   if (c.report == nullptr) return;  // the launcher sees the end of the socket
   for (uint32_t i = 0; i < start.slotCount; i++)
     c.slots[start.slot[i]] = request.fds[kStartFds + i];
@@ -203,8 +203,8 @@ void RunServe(Context& c, int mainPid) {
   Sys(__NR_rt_sigprocmask, kSigSetmask, P(&all), 0, kSigsetSize);
   Server s = {};
   s.mainPid = mainPid;
-  s.signals = static_cast<int>(
-      Sys(__NR_signalfd4, -1, P(&all), kSigsetSize, kOCloexec | kONonblock));
+  s.signals =
+      static_cast<int>(Sys(__NR_signalfd4, -1, P(&all), kSigsetSize, kOCloexec | kONonblock));
   if (s.signals < 0) Exit(70);
   PollFd polled[2] = {{kControl, kPollin, 0}, {s.signals, kPollin, 0}};
   for (;;) {

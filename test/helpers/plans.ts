@@ -145,7 +145,9 @@ export function everyStep(
   let slots = 1;
   const section = (side: number): Step[] =>
     rows
-      .filter(({ sides, name }) => (sides & side) !== 0 && (name === 'exec' || !ends.includes(name)))
+      .filter(
+        ({ sides, name }) => (sides & side) !== 0 && (name === 'exec' || !ends.includes(name)),
+      )
       .sort((a, b) => Number(ends.includes(a.name)) - Number(ends.includes(b.name)))
       .map(({ name }) => {
         const fields = (table[name] ?? []).map(([field, kind]) => {

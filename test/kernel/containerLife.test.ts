@@ -94,7 +94,10 @@ suite('the life of a container', [cgroups], () => {
   describe('its end', () => {
     test('stop: our init passes SIGTERM on and ends when all have gone', async () => {
       const box = await createContainer();
-      const polite = box.spawn('sh', ['-c', 'trap "echo bye; exit 3" TERM; echo up; sleep 600 & wait']);
+      const polite = box.spawn('sh', [
+        '-c',
+        'trap "echo bye; exit 3" TERM; echo up; sleep 600 & wait',
+      ]);
       const said: string[] = [];
       polite.stdout?.on('data', (chunk) => said.push(String(chunk)));
       await until(() => said.includes('up\n'));
@@ -105,7 +108,9 @@ suite('the life of a container', [cgroups], () => {
     });
 
     test('stop: SIGKILL for who does not listen', async () => {
-      const box = await createContainer({ command: ['sh', '-c', 'trap "" TERM; while :; do sleep 0.05; done'] });
+      const box = await createContainer({
+        command: ['sh', '-c', 'trap "" TERM; while :; do sleep 0.05; done'],
+      });
       await sleep(100);
       expect(await box.stop({ timeout: 100 })).toMatchObject({ signal: 'SIGKILL' });
     });

@@ -1,7 +1,7 @@
 // Plans made in C++, good and broken, and what a test asks of the reader about them.
 #pragma once
-#include <cstdint>
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <initializer_list>
 #include <memory>
@@ -123,9 +123,7 @@ constexpr Signature kSignatures[] = {
 };
 
 // Steps that end a child section; a plan has one of them.
-inline bool Ends(Op op) {
-  return op == Op::exec || op == Op::serve || op == Op::serveFiles;
-}
+inline bool Ends(Op op) { return op == Op::exec || op == Op::serve || op == Op::serveFiles; }
 
 // Every step on every side that may run it, in the order of the table, which raises walls in time;
 // exec last, and of the ends only that.

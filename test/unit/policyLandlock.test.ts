@@ -12,11 +12,7 @@ import {
 import { specFromOptions } from '../../lib/spec/fromOptions.js';
 import { fixedFacts } from '../helpers/facts.js';
 
-function stepsOf(
-  options: ContainerOptions,
-  facts: Facts = fixedFacts,
-  lives = false,
-): Step[] {
+function stepsOf(options: ContainerOptions, facts: Facts = fixedFacts, lives = false): Step[] {
   const context = { cwd: '/srv', id: 'box', seccomp: () => ({ defaultAction: 'SCMP_ACT_ERRNO' }) };
   const builder = new PlanBuilder();
   const spec = specFromOptions({ file: 'true', args: [] }, options, context);
