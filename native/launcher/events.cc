@@ -1,5 +1,6 @@
 // What happens to a container after its launch.
 #include "launcher/container.h"
+#include "launcher/stops.h"
 
 namespace ringfort {
 namespace {
@@ -20,6 +21,7 @@ void Settle(Launcher& l, Container& c) {
   ReportHeader report = NewReport(Report::running, c.id);
   report.pid = c.pid;
   Send(l.socket, report, nullptr, c.pidfd);
+  StopAt(Stop::afterRunning);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 #include "launcher/context.h"
+#include "launcher/stops.h"
 
 namespace ringfort {
 
@@ -19,6 +20,7 @@ int RunSection(Context& c, const SectionView& section, uint32_t* failed) {
   for (uint32_t i = 0; i < section.steps; i++) {
     *failed = i;
     if (c.report != nullptr) c.report->step = i;
+    StopAtStep(c.side, i);
     StepView step;
     if (!DecodeStep(section.at + offset, section.size - offset, &step)) return -kEproto;
     if (int error = RunStep(c, step)) return error;

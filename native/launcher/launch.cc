@@ -1,5 +1,7 @@
 // One launch, in the order it happens: plan, prepare, clone, attend, go.
 #include "launcher/container.h"
+#include "launcher/journal.h"
+#include "launcher/stops.h"
 
 namespace ringfort {
 namespace {
@@ -63,6 +65,8 @@ int BuildVectors(Context& c, const SectionView& child) {
 [[noreturn]] void RunChild(Context& c, const PlanView& plan) {
   const SectionView& child = plan.section[static_cast<uint32_t>(Section::child)];
   uint32_t failed = 0;
+  // Its lock says that the launcher lives.
+  if (c.home->journal != nullptr) Close(c.home->journal->fd);
   int error = BuildVectors(c, child);
   if (error == 0) error = RunSection(c, child, &failed);
   c.report->error = error;
@@ -146,6 +150,7 @@ int Attend(Launcher& l, Container& record, const PlanView& plan) {
   c.oomEvent = -1;
   record.failedSection = static_cast<uint32_t>(Section::attend);
   int error = RunSection(c, plan.section[1], &record.failedStep);
+  StopAt(Stop::beforeGo);
   // A child that is dead already does not hear it; the end of its socket says why.
   if (error == 0) Write(record.sync, "g", 1);
   return error;
@@ -160,6 +165,7 @@ int Start(Launcher& l, Container& record, const Bytes& bytes, const PlanView& pl
   record.failedSection = static_cast<uint32_t>(Section::prepare);
   int error = RunSection(c, plan.section[0], &record.failedStep);
   record.oomEvent = c.oomEvent;
+  if (c.journalFailed) record.failedSection = static_cast<uint32_t>(Section::journal);
   if (error == 0 && (c.joined & kCloneNewns) == 0 && c.inHostMounts) {
     error = static_cast<int>(Sys(__NR_setns, l.home.homeMounts, static_cast<long>(kCloneNewns)));
     c.inHostMounts = error != 0;
@@ -176,6 +182,7 @@ int Start(Launcher& l, Container& record, const Bytes& bytes, const PlanView& pl
   }
   if (error == 0) {
     record.report->step = ~0u;
+    StopAt(Stop::beforeClone);
     long pid = Clone(l, c, plan, &record.pidfd);
     if (pid == 0) {
       Close(pair[0]);
@@ -218,6 +225,7 @@ void Begin(Launcher& l, Container& record, const Bytes& bytes, const PlanView& p
   int error = KeepTeardown(record, plan);
   if (error == 0) error = Start(l, record, bytes, plan);
   if (error == 0) {
+    StopAt(Stop::afterClone);
     error = Attend(l, record, plan);
     if (int watched = WatchAll(l, record); error == 0) error = watched;
     if (error == 0) return;
@@ -228,7 +236,8 @@ void Begin(Launcher& l, Container& record, const Bytes& bytes, const PlanView& p
     return;
   }
   record.state = State::ended;
-  if (record.failedSection == static_cast<uint32_t>(Section::prepare))
+  if (record.failedSection == static_cast<uint32_t>(Section::prepare) ||
+      record.failedSection == static_cast<uint32_t>(Section::journal))
     NarrowTeardown(record, plan.section[0]);
   ReportHeader report = Failure(record.id, record.failedSection, record.failedStep, error);
   FinishTeardown(l, record, report);
