@@ -37,6 +37,22 @@ export interface LauncherSetup {
   mapIds?: (pid: number) => Promise<void>;
   /** Descriptor of the id lock, kept open by the launcher until its containers are gone. */
   lockFd: number;
+  /** Descriptor of its journal; the launcher gets a copy. Default: none. */
+  journalFd?: number;
+  /** The launcher is gone, or has been told to go. */
+  ended?: () => void;
+}
+
+/** What the addon threw, such as EMFILE; an addon that does not load says so itself. */
+function notStarted(cause: unknown): ContainerError {
+  if (cause instanceof ContainerError) return cause;
+  const { errno, syscall, message } = cause as NodeJS.ErrnoException;
+  return new ContainerError('ERR_LAUNCH_FAILED', `the launcher cannot be started: ${message}`, {
+    phase: 'launcher',
+    ...(errno === undefined ? {} : { errno }),
+    ...(syscall === undefined ? {} : { syscall }),
+    cause,
+  });
 }
 
 /** A launcher process and the containers it holds. One for each Node environment. */
@@ -47,14 +63,17 @@ export class LauncherClient {
   /** Launches that have neither failed nor ended. */
   readonly #working = new Set<number>();
   readonly #queue: Queued[] = [];
+  readonly #ended: LauncherSetup['ended'];
   #nextId = 1;
   #gone: ContainerGoneError | undefined;
 
-  private constructor(path: string, lockFd: number) {
+  private constructor(path: string, { lockFd, journalFd = -1, ended }: LauncherSetup) {
     const { Channel } = loadBinding();
+    this.#ended = ended;
     this.#channel = new Channel(
       path,
       lockFd,
+      journalFd,
       (message, fds) => this.#onMessage(message, fds),
       () => this.#flush(),
       () => this.#onExit(),
@@ -68,7 +87,7 @@ export class LauncherClient {
   static async start(
     setup: LauncherSetup,
   ): Promise<LauncherClient | { failed: keyof typeof request; errno: number }> {
-    const client = LauncherClient.#spawn(setup.lockFd);
+    const client = LauncherClient.#spawn(setup);
     if (setup.mapIds !== undefined) {
       const errno = await client.#setUp(request.unshareUser);
       if (errno !== 0) return client.#abandon('unshareUser', errno);
@@ -84,15 +103,19 @@ export class LauncherClient {
     return client;
   }
 
-  static #spawn(lockFd: number): LauncherClient {
+  static #spawn(setup: LauncherSetup): LauncherClient {
     try {
-      return new LauncherClient('', lockFd);
+      return new LauncherClient('', setup);
     } catch (error) {
       // vm.memfd_noexec=2 and some LSMs forbid to execute a memfd; the installed twin may do.
       const { code } = error as NodeJS.ErrnoException;
       const path = launcherPath();
-      if ((code !== 'EACCES' && code !== 'EPERM') || path === undefined) throw error;
-      return new LauncherClient(path, lockFd);
+      if ((code !== 'EACCES' && code !== 'EPERM') || path === undefined) throw notStarted(error);
+    }
+    try {
+      return new LauncherClient(launcherPath() ?? '', setup);
+    } catch (error) {
+      throw notStarted(error);
     }
   }
 
@@ -251,5 +274,6 @@ export class LauncherClient {
     this.#launches.clear();
     this.#queue.length = 0;
     for (const events of launches) events.lost(this.#gone);
+    this.#ended?.();
   }
 }

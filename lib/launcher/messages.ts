@@ -7,6 +7,9 @@ export const reportType = { ready: 1, running: 2, failed: 3, exited: 4, gone: 5,
 /** Section number of a failure that belongs to no section of the plan. */
 export const launcherSection = 4;
 
+/** Section number of a prepare step that could not be noted in the journal. */
+export const journalSection = 5;
+
 /** What one `read` step of a teardown found. */
 export interface Found {
   /** Index of the step in the teardown. */

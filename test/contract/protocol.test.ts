@@ -1,11 +1,13 @@
 import { expect, test } from '@jest/globals';
 import {
   decodeReport,
+  journalSection,
   launcherSection,
   type Report,
   reportType,
   request,
 } from '../../lib/launcher/messages.js';
+import { journalLayout } from '../../lib/host/journal.js';
 import { loadBinding } from '../../lib/native/load.js';
 import { protocol } from '../../lib/plan/encode.js';
 import { slot, wall } from '../../lib/plan/steps.js';
@@ -58,6 +60,8 @@ test('every number that lib/ repeats is the launcher’s', () => {
     ...prefixed('request', request),
     ...prefixed('report', reportType),
     sectionLauncher: launcherSection,
+    sectionJournal: journalSection,
+    ...prefixed('journal', journalLayout),
   });
 });
 

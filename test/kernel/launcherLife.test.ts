@@ -155,6 +155,7 @@ suite('the launcher’s socket', [root], () => {
       const channel = new Channel(
         '',
         -1,
+        -1,
         onMessage,
         () => {},
         () => resolve(pid),
@@ -231,10 +232,10 @@ suite('a launcher that cannot be started', [linux], () => {
   test('is an error that says why, and leaves nothing open', () => {
     const nothing = () => {};
     const open = readdirSync('/proc/self/fd');
-    expect(() => new Channel('/nowhere/launcher', -1, nothing, nothing, nothing)).toThrow(
+    expect(() => new Channel('/nowhere/launcher', -1, -1, nothing, nothing, nothing)).toThrow(
       expect.objectContaining({ code: 'ENOENT', syscall: 'open' }),
     );
-    expect(() => new Channel('/etc/passwd', -1, nothing, nothing, nothing)).toThrow(
+    expect(() => new Channel('/etc/passwd', -1, -1, nothing, nothing, nothing)).toThrow(
       expect.objectContaining({ code: 'EACCES', syscall: 'execveat' }),
     );
     expect(readdirSync('/proc/self/fd')).toEqual(open);
