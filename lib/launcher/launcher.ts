@@ -55,6 +55,15 @@ function notStarted(cause: unknown): ContainerError {
   });
 }
 
+/** Why a plan has not left: a launcher that was killed this moment, or our own descriptors. */
+function notSent(cause: unknown): ContainerError {
+  const facts = { phase: 'launcher', cause } as const;
+  const { code } = cause as NodeJS.ErrnoException;
+  return code === 'EPIPE' || code === 'ECONNRESET'
+    ? new ContainerGoneError('ERR_LAUNCHER_GONE', 'the launcher process has ended', facts)
+    : new ContainerError('ERR_LAUNCH_FAILED', 'the plan could not be sent', facts);
+}
+
 /** A launcher process and the containers it holds. One for each Node environment. */
 export class LauncherClient {
   readonly #channel: Channel;
@@ -195,8 +204,7 @@ export class LauncherClient {
       // socket itself is broken, and #onExit says so.
       if (events === undefined) return true;
       this.#forget(id);
-      const facts = { phase: 'launcher', cause } as const;
-      events.lost(new ContainerError('ERR_LAUNCH_FAILED', 'the plan could not be sent', facts));
+      events.lost(notSent(cause));
       return true;
     }
     events?.sent();

@@ -145,6 +145,14 @@ class Channel : public Napi::ObjectWrap<Channel> {
       if (!ReadOne()) return;
   }
 
+  // A launcher that is killed closes its socket a moment before it has ended. Whoever waits for
+  // something now waits for that.
+  void SocketEnded() {
+    uv_poll_stop(&socketPoll_);
+    if (uv_has_ref(reinterpret_cast<uv_handle_t*>(&socketPoll_)) != 0)
+      uv_ref(reinterpret_cast<uv_handle_t*>(&exitPoll_));
+  }
+
   bool ReadOne() {
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxFds)];
     static thread_local char buffer[sizeof(ReportHeader) + kMaxReportData];
@@ -158,7 +166,7 @@ class Channel : public Napi::ObjectWrap<Channel> {
     do n = recvmsg(process_.socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
     if (n <= 0) {
-      if (n == 0 || errno != EAGAIN) uv_poll_stop(&socketPoll_);
+      if (n == 0 || errno != EAGAIN) SocketEnded();
       return false;
     }
     Napi::Env env = Env();
