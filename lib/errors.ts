@@ -142,6 +142,26 @@ export function show(value: unknown): string {
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
 
+/** Errors of the kernel that mean that this process, or the machine, has no more of something. */
+const scarcities = new Set(['EMFILE', 'ENFILE', 'ENOMEM']);
+
+/**
+ * What a launch rejects with: a lack of descriptors or memory, wherever in Node it shows, is
+ * `ERR_LAUNCH_FAILED`; everything else stays what it is.
+ */
+export function orScarcity(error: unknown): unknown {
+  if (error instanceof ContainerError || !(error instanceof Error)) return error;
+  const { code = '', errno, syscall, message } = error as NodeJS.ErrnoException;
+  if (!scarcities.has(code)) return error;
+  return new ContainerError('ERR_LAUNCH_FAILED', `the launch lacks resources: ${message}`, {
+    phase: 'launcher',
+    ...(errno === undefined ? {} : { errno }),
+    ...(syscall === undefined ? {} : { syscall }),
+    hint: code === 'EMFILE' ? 'raise the limit of open files (ulimit -n)' : 'free some',
+    cause: error,
+  });
+}
+
 const errnoNames = new Map<number, string>(
   Object.entries(constants.errno).map(([name, number]) => [number, name]),
 );

@@ -8,6 +8,7 @@ import {
   verdict,
 } from './cgroups/index.js';
 import { debugLaunch } from './debug.js';
+import { orScarcity } from './errors.js';
 import { checkIds } from './host/checkIds.js';
 import { checkSources } from './host/checkSources.js';
 import type { IdLease } from './host/idRanges.js';
@@ -218,6 +219,14 @@ function start(shared: Supervisor, prepared: Prepared, input: LaunchInput): Prom
  * @throws ContainerError and its kinds; a program that fails is not an error
  */
 export async function launch(input: LaunchInput): Promise<Launched> {
+  try {
+    return await carryOut(input);
+  } catch (error) {
+    throw orScarcity(error);
+  }
+}
+
+async function carryOut(input: LaunchInput): Promise<Launched> {
   const shared = await supervisor();
   const prepared = prepare(shared, input);
   try {

@@ -75,13 +75,17 @@ function reading(step: Step, errno: string): Reading {
 /** What is not noted is not made: nothing would remove it if the launcher were killed. */
 function journalError(step: string, errno: number): ContainerError {
   const name = errnoName(errno);
-  return new ContainerError('ERR_JOURNAL', `the journal cannot be written before ${step}: ${name}`, {
-    phase: 'prepare',
-    step,
-    syscall: 'pwrite64',
-    errno: -errno,
-    hint: 'the file system of /run/ringfort, or of XDG_RUNTIME_DIR, is full or limited',
-  });
+  return new ContainerError(
+    'ERR_JOURNAL',
+    `the journal cannot be written before ${step}: ${name}`,
+    {
+      phase: 'prepare',
+      step,
+      syscall: 'pwrite64',
+      errno: -errno,
+      hint: 'the file system of /run/ringfort, or of XDG_RUNTIME_DIR, is full or limited',
+    },
+  );
 }
 
 /** The error for a launch that the launcher gave up. */

@@ -1,7 +1,7 @@
 import { closeSync, fchmodSync, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
-import { invalid } from './errors.js';
+import { invalid, orScarcity } from './errors.js';
 import type { StdioChoice } from './options.js';
 import { close, pipe2, setBlocking } from './sys/files.js';
 
@@ -92,7 +92,7 @@ export function openStdio(choices: readonly [StdioChoice, StdioChoice, StdioChoi
     for (const [index, choice] of choices.entries()) ends.push(openEnd(choice, index));
   } catch (error) {
     destroy();
-    throw error;
+    throw orScarcity(error);
   }
   const [stdin, stdout, stderr] = ends as [End, End, End];
   return {

@@ -1,6 +1,6 @@
+import { randomBytes } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { ContainerError, PermissionError } from '../errors.js';
 import { lockByte } from '../sys/index.js';
@@ -36,7 +36,10 @@ export interface JournalEntry {
 /** st_dev of a device's two numbers: makedev(3). */
 function makedev(major: bigint, minor: bigint): bigint {
   return (
-    ((major & ~0xfffn) << 32n) | ((major & 0xfffn) << 8n) | ((minor & ~0xffn) << 12n) | (minor & 0xffn)
+    ((major & ~0xfffn) << 32n) |
+    ((major & 0xfffn) << 8n) |
+    ((minor & ~0xffn) << 12n) |
+    (minor & 0xffn)
   );
 }
 

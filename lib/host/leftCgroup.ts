@@ -23,7 +23,10 @@ export function removeLeft(entry: JournalEntry): boolean {
   let parent: number;
   try {
     const flags = constants.O_RDONLY | constants.O_DIRECTORY;
-    parent = openat2(AT_FDCWD, dirname(entry.path), { flags, resolve: Resolve.RESOLVE_NO_SYMLINKS });
+    parent = openat2(AT_FDCWD, dirname(entry.path), {
+      flags,
+      resolve: Resolve.RESOLVE_NO_SYMLINKS,
+    });
   } catch (error) {
     return isGone(entry.path, error);
   }

@@ -75,6 +75,8 @@ export class LauncherClient {
   readonly #ended: LauncherSetup['ended'];
   #nextId = 1;
   #gone: ContainerGoneError | undefined;
+  /** It is dying: what it has reported may still be read, but it takes nothing more. */
+  #unreachable: ContainerGoneError | undefined;
 
   private constructor(path: string, { lockFd, journalFd = -1, ended }: LauncherSetup) {
     const { Channel } = loadBinding();
@@ -133,9 +135,9 @@ export class LauncherClient {
     return this.#channel.pid;
   }
 
-  /** Why the launcher is gone, once it is. */
+  /** Why the launcher takes no more launches, once it does not. */
   get gone(): ContainerGoneError | undefined {
-    return this.#gone;
+    return this.#gone ?? this.#unreachable;
   }
 
   /** Containers that are not completely gone yet. */
@@ -145,7 +147,7 @@ export class LauncherClient {
 
   /** Carries out a plan. Its descriptors must stay open until `sent`. */
   launch(plan: Uint8Array, fds: readonly number[], events: LaunchEvents): number {
-    if (this.#gone !== undefined) throw this.#gone;
+    if (this.gone !== undefined) throw this.gone;
     const id = this.#nextId++;
     this.#launches.set(id, events);
     this.#working.add(id);
@@ -204,7 +206,9 @@ export class LauncherClient {
       // socket itself is broken, and #onExit says so.
       if (events === undefined) return true;
       this.#forget(id);
-      events.lost(notSent(cause));
+      const error = notSent(cause);
+      if (error instanceof ContainerGoneError) this.#unreachable = error;
+      events.lost(error);
       return true;
     }
     events?.sent();

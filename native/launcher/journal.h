@@ -1,6 +1,6 @@
 // What this launcher has made on the host and not removed yet, in a file that outlives it: if it is
-// killed, the next start removes that (lib/host/sweep.ts). Only cgroups for now: nothing else that a
-// plan makes on the host outlives the launcher's descriptors and namespaces.
+// killed, the next start removes that (lib/host/sweep.ts). Only cgroups for now: nothing else that
+// a plan makes on the host outlives the launcher's descriptors and namespaces.
 #pragma once
 #include "launcher/context.h"
 

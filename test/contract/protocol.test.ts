@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { journalLayout } from '../../lib/host/journal.js';
 import {
   decodeReport,
   journalSection,
@@ -7,7 +8,6 @@ import {
   reportType,
   request,
 } from '../../lib/launcher/messages.js';
-import { journalLayout } from '../../lib/host/journal.js';
 import { loadBinding } from '../../lib/native/load.js';
 import { protocol } from '../../lib/plan/encode.js';
 import { slot, wall } from '../../lib/plan/steps.js';

@@ -20,7 +20,10 @@ export function journalEntry({ path, made }: JournalEntry): Buffer {
   if (made === undefined) return bytes;
   bytes.writeBigUInt64LE(made.inode, at.inodeAt);
   // cgroup file systems have no device: their numbers are 0 and less than 2^20.
-  bytes.writeUInt32LE(Number((made.device & 0xffn) | ((made.device >> 12n) & 0xfff00n)), at.devMinorAt);
+  bytes.writeUInt32LE(
+    Number((made.device & 0xffn) | ((made.device >> 12n) & 0xfff00n)),
+    at.devMinorAt,
+  );
   bytes.writeUInt32LE(Number((made.device >> 8n) & 0xfffn), at.devMajorAt);
   const made32 = crc32(bytes.subarray(at.inodeAt, at.pathAt), crc32(text));
   bytes.writeUInt32LE(made32, at.madeCrcAt);

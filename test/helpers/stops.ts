@@ -50,7 +50,10 @@ export function heldAt({ section, index }: StopPoint, ancestor: number): number 
 
 interface Target {
   target_name: string;
-  [setting: string]: unknown;
+  cflags: string[];
+  cflags_cc: string[];
+  ldflags: string[];
+  defines: string[];
 }
 
 /**
@@ -60,8 +63,9 @@ interface Target {
 export function buildStoppingLauncher(): string {
   const gyp = JSON.parse(readFileSync(join(root, 'binding.gyp'), 'utf8')) as { targets: Target[] };
   const target = gyp.targets.find(({ target_name }) => target_name === 'launcher');
-  const flags = ['cflags', 'cflags_cc', 'ldflags'].flatMap((name) => target?.[name] as string[]);
-  const defines = [...(target?.['defines'] as string[]), 'RINGFORT_STOPS'];
+  if (target === undefined) throw new Error('binding.gyp has no target launcher');
+  const flags = [...target.cflags, ...target.cflags_cc, ...target.ldflags];
+  const defines = [...target.defines, 'RINGFORT_STOPS'];
   const sources = readdirSync(join(root, 'native/launcher'))
     .filter((name) => name.endsWith('.cc'))
     .map((name) => join(root, 'native/launcher', name));

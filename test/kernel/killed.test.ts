@@ -185,9 +185,9 @@ suite('kill -9 at every stop point of a launch and a teardown', [cgroups, comman
   test('what is not theirs is untouched', () => {
     expect(sibling.family.filter(hasEnded)).toEqual([]);
     expect(existsSync(sibling.journal)).toBe(true);
-    expect(ownCgroups().filter((dir) => existsSync(join(dir, `ringfort-${sibling.id}`)))).not.toEqual(
-      [],
-    );
+    expect(
+      ownCgroups().filter((dir) => existsSync(join(dir, `ringfort-${sibling.id}`))),
+    ).not.toEqual([]);
     expect(lookAlikes.length).toBeGreaterThan(0);
     expect(lookAlikes.filter((path) => !existsSync(path))).toEqual([]);
     expect(readFileSync('/proc/self/mountinfo', 'utf8')).toBe(mounts);
