@@ -96,7 +96,7 @@ bool Names(const Journal& j, uint32_t index, const Arg& path) {
   JournalEntry entry;
   long at = static_cast<long>(index * sizeof entry);
   long n = Sys(__NR_pread64, j.fd, P(&entry), sizeof entry, at);
-  return n >= static_cast<long>(kPathAt + path.size) && entry.pathSize == path.size &&
+  return n > 0 && static_cast<size_t>(n) >= kPathAt + path.size && entry.pathSize == path.size &&
          Equal(entry.path, path.text, path.size);
 }
 

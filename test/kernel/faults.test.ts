@@ -1,5 +1,10 @@
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { isReaped, until } from '../helpers/launches.js';
 import { expectNoLeaks, type Snapshot, snapshot } from '../helpers/leaks.js';
 import { cgroups, command, notRoot, root, suite } from '../helpers/needs.js';
 
@@ -143,6 +148,59 @@ suite('faults at a launch', [cgroups], () => {
       expect(next).toEqual({ exitCode: 0 });
     },
   );
+
+  test('worker threads that end in the midst of a launch leave nothing', async () => {
+    const script = `
+      const { parentPort } = require('node:worker_threads');
+      (async () => {
+        const { supervisor } = await import('${library('supervisor')}');
+        const { run } = await import('${library('run')}');
+        const { launcher } = await supervisor();
+        const running = run('sleep', ['600']);
+        parentPort.postMessage(launcher.pid);
+        await running;
+      })();`;
+    // The threads that Node's own file system calls need come with the first worker.
+    await Promise.all(Array.from({ length: 8 }, () => readFile('/dev/null')));
+    before = snapshot();
+    for (let round = 0; round < 10; round++) {
+      const worker = new Worker(script, { eval: true });
+      const [launcher] = (await once(worker, 'message')) as [number];
+      // Later in the launch from round to round.
+      await sleep(round);
+      await worker.terminate();
+      await until(() => isReaped(launcher));
+    }
+  });
+
+  suite('a launcher that never rests', [root], () => {
+    test('has a journal that does not grow, and none when it has ended', () => {
+      const script = `
+        const { launcher } = await supervisor();
+        const stop = new AbortController();
+        const rests = run('sleep', ['600'], { signal: stop.signal }).catch(() => {});
+        const journal = '/proc/' + launcher.pid + '/fd/5';
+        const path = fs.readlinkSync(journal);
+        const size = async (rounds) => {
+          for (let i = 0; i < rounds; i++) await attempt();
+          return fs.statSync(journal).size;
+        };
+        await size(5);
+        const sizes = [await size(1), await size(40)];
+        stop.abort();
+        await rests;
+        launcher.close();
+        while (fs.existsSync('/proc/' + launcher.pid)) await new Promise((done) => setTimeout(done, 5));
+        report({ sizes, left: fs.existsSync(path) });`;
+      const { sizes, left } = inShell('exec "$@"', script, {}) as {
+        sizes: number[];
+        left: boolean;
+      };
+      expect(sizes[0]).toBeGreaterThan(0);
+      expect(sizes[1]).toBeLessThanOrEqual(2 * (sizes[0] ?? 0));
+      expect(left).toBe(false);
+    });
+  });
 
   suite('too few descriptors in the launcher', [root], () => {
     test('whatever the number, a typed error or a success, and it goes on', () => {

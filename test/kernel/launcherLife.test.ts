@@ -186,6 +186,8 @@ suite('a handler that throws', [root], () => {
       process.on('uncaughtException', ({ message }) => seen.push('uncaught: ' + message));
       const client = await startLauncher();
       const fd = fs.openSync('/dev/null', 'r+');
+      // A teardown that is all that is left keeps nothing running.
+      const awake = setInterval(() => {}, 60_000);
       await new Promise((resolve) => {
         client.launch(encodePlan(truePlan()), [fd, fd, fd], {
           sent() {},
@@ -196,6 +198,7 @@ suite('a handler that throws', [root], () => {
       });
       const { exitCode } = await launch(client, truePlan()).outcome;
       client.close();
+      clearInterval(awake);
       report([...seen, exitCode]);`);
     expect(result).toEqual(['uncaught: running', 'exited', 'uncaught: gone', 0]);
   });
