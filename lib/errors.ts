@@ -47,7 +47,7 @@ export interface ErrorFacts {
  *   `ERR_ADDON_NOT_FOUND`, `ERR_USERNS_RESTRICTED`, `ERR_CGROUP_UNAVAILABLE`, `ERR_CGROUP_BUSY`,
  *   `ERR_CGROUP_EXISTS`, `ERR_IDMAP_UNAVAILABLE`, `ERR_IDMAP_FAILED`, `ERR_IDMAP_MISMATCH`,
  *   `ERR_NEWUIDMAP_MISSING`, `ERR_NEWUIDMAP_FAILED`, `ERR_NO_IDS`, `ERR_ID_POOL_EXHAUSTED`,
- *   `ERR_ID_LOCK`, `ERR_HOST_ROOT`, `ERR_LANDLOCK_UNAVAILABLE`, `ERR_LSM_UNAVAILABLE`
+ *   `ERR_ID_LOCK`, `ERR_STATE_DIR`, `ERR_JOURNAL`, `ERR_HOST_ROOT`, `ERR_LANDLOCK_UNAVAILABLE`, `ERR_LSM_UNAVAILABLE`
  * - a launch that was refused or broke: `ERR_UNSAFE_PATH`, `ERR_READONLY_NOT_ENFORCED`,
  *   `ERR_WALL_MISSING`, `ERR_LAUNCH_DENIED`, `ERR_LAUNCH_FAILED`, `ERR_LAUNCH_DIED`,
  *   `ERR_LAUNCHER_GONE`
@@ -141,6 +141,26 @@ export function show(value: unknown): string {
     text ??= String(value);
   }
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
+
+/** Errors of the kernel that mean that this process, or the machine, has no more of something. */
+const scarcities = new Set(['EMFILE', 'ENFILE', 'ENOMEM']);
+
+/**
+ * What a launch rejects with: a lack of descriptors or memory, wherever in Node it shows, is
+ * `ERR_LAUNCH_FAILED`; everything else stays what it is.
+ */
+export function orScarcity(error: unknown): unknown {
+  if (error instanceof ContainerError || !(error instanceof Error)) return error;
+  const { code = '', errno, syscall, message } = error as NodeJS.ErrnoException;
+  if (!scarcities.has(code)) return error;
+  return new ContainerError('ERR_LAUNCH_FAILED', `the launch lacks resources: ${message}`, {
+    phase: 'launcher',
+    ...(errno === undefined ? {} : { errno }),
+    ...(syscall === undefined ? {} : { syscall }),
+    hint: code === 'EMFILE' ? 'raise the limit of open files (ulimit -n)' : 'free some',
+    cause: error,
+  });
 }
 
 const errnoNames = new Map<number, string>(

@@ -1,5 +1,6 @@
 import { closeSync } from 'node:fs';
 import { type CgroupPlan, currentCgroups, planCgroup } from './cgroups/index.js';
+import { orScarcity } from './errors.js';
 import { type Follow, follow, type Running } from './follow.js';
 import { checkIds } from './host/checkIds.js';
 import { checkSources } from './host/checkSources.js';
@@ -171,6 +172,14 @@ function prepare(shared: Supervisor, input: LaunchInput): Prepared {
  * @throws ContainerError and its kinds; a program that fails is not an error
  */
 export async function launch(input: LaunchInput): Promise<Launched> {
+  try {
+    return await carryOut(input);
+  } catch (error) {
+    throw orScarcity(error);
+  }
+}
+
+async function carryOut(input: LaunchInput): Promise<Launched> {
   const shared = await supervisor();
   const { launcher } = shared;
   const prepared = prepare(shared, input);

@@ -6,13 +6,13 @@ import {
   PermissionError,
   UnsupportedError,
 } from './errors.js';
-import { launcherSection, type Report } from './launcher/messages.js';
+import { journalSection, launcherSection, type Report } from './launcher/messages.js';
 import { describeStep, phaseOf, slotNames, syscallOf } from './plan/describe.js';
 import { type Plan, type Step, sections } from './plan/steps.js';
 import { signalName } from './result.js';
 
 function failedStep(plan: Plan, report: Report): Step | undefined {
-  const section = sections[report.section];
+  const section = report.section === journalSection ? 'prepare' : sections[report.section];
   return section === undefined ? undefined : plan[section][report.step];
 }
 
@@ -72,6 +72,22 @@ function reading(step: Step, errno: string): Reading {
   return { maker: make.other('ERR_LAUNCH_FAILED') };
 }
 
+/** What is not noted is not made: nothing would remove it if the launcher were killed. */
+function journalError(step: string, errno: number): ContainerError {
+  const name = errnoName(errno);
+  return new ContainerError(
+    'ERR_JOURNAL',
+    `the journal cannot be written before ${step}: ${name}`,
+    {
+      phase: 'prepare',
+      step,
+      syscall: 'pwrite64',
+      errno: -errno,
+      hint: 'the file system of /run/ringfort, or of XDG_RUNTIME_DIR, is full or limited',
+    },
+  );
+}
+
 /** The error for a launch that the launcher gave up. */
 export function launchError(plan: Plan, report: Report): ContainerError {
   const errno = report.error === 0 ? undefined : errnoName(report.error);
@@ -84,6 +100,7 @@ export function launchError(plan: Plan, report: Report): ContainerError {
     );
   }
   const words = describeStep(step, slotNames(plan));
+  if (report.section === journalSection) return journalError(words, report.error);
   const facts: ErrorFacts = { phase: phaseOf(step), step: words, syscall: syscallOf(step) };
   const path = pathOf(step);
   if (path !== undefined) facts.path = path;

@@ -1,7 +1,8 @@
 import { closeSync, fchmodSync, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
-import { invalid } from './errors.js';
+import { isMainThread } from 'node:worker_threads';
+import { invalid, orScarcity } from './errors.js';
 import type { StdioChoice } from './options.js';
 import { close, pipe2, setBlocking } from './sys/files.js';
 
@@ -35,13 +36,28 @@ export interface Stdio {
   destroy(): void;
 }
 
+/** When a worker is terminated, Node closes what it has opened itself, and nothing else. */
+function ownedByNode(fd: number, flags: 'r' | 'w'): number {
+  try {
+    return openSync(`/proc/self/fd/${fd}`, flags);
+  } finally {
+    close(fd);
+  }
+}
+
 function openPipe(index: number): End {
   const [read, write] = pipe2(0);
   const [guest, ours] = index === 0 ? [read, write] : [write, read];
-  // A pipe is its maker's, whom nobody inside is: without this, /dev/stdout could not be opened.
-  fchmodSync(guest, 0o666);
   const stream = new Socket({ fd: ours, readable: index !== 0, writable: index === 0 });
-  return { guest, close, stream };
+  try {
+    const kept = isMainThread ? guest : ownedByNode(guest, index === 0 ? 'r' : 'w');
+    // A pipe is its maker's, whom nobody inside is: without this, /dev/stdout could not be opened.
+    fchmodSync(kept, 0o666);
+    return { guest: kept, close: isMainThread ? close : closeSync, stream };
+  } catch (error) {
+    stream.destroy();
+    throw error;
+  }
 }
 
 function streamFd(stream: Readable | Writable): number | undefined {
@@ -94,7 +110,7 @@ export function openStdio(choices: readonly [StdioChoice, StdioChoice, StdioChoi
     for (const [index, choice] of choices.entries()) ends.push(openEnd(choice, index));
   } catch (error) {
     destroy();
-    throw error;
+    throw orScarcity(error);
   }
   const [stdin, stdout, stderr] = ends as [End, End, End];
   return {

@@ -1,10 +1,13 @@
+import { closeSync } from 'node:fs';
 import { type ContainerError, errnoName, PermissionError, UnsupportedError } from './errors.js';
 import { type HostFacts, hostFacts } from './host/hostFacts.js';
 import { idFacts } from './host/idFacts.js';
 import { idLockFd } from './host/idLock.js';
 import { applyLauncherMap, launcherMap } from './host/idmaps.js';
 import { IdRanges } from './host/idRanges.js';
-import { LauncherClient } from './launcher/launcher.js';
+import { createJournal, discardJournal, journalDirectory } from './host/journal.js';
+import { sweep } from './host/sweep.js';
+import { LauncherClient, type LauncherSetup } from './launcher/launcher.js';
 
 /** What this Node environment shares between its containers: a launcher and the ids it gives. */
 export interface Supervisor {
@@ -39,7 +42,7 @@ async function start(): Promise<Supervisor> {
   const facts = hostFacts();
   const map = facts.privileged ? undefined : launcherMap();
   const ids = new IdRanges(idFacts(map));
-  const launcher = await LauncherClient.start({
+  const launcher = await startLauncher(facts.privileged, {
     lockFd: idLockFd(facts.privileged) ?? -1,
     ...(map === undefined ? {} : { mapIds: (pid: number) => applyLauncherMap(pid, map) }),
   });
@@ -47,9 +50,29 @@ async function start(): Promise<Supervisor> {
   return { facts, launcher, ids };
 }
 
+/** A launcher with a journal, after what dead ones have left is gone. */
+async function startLauncher(privileged: boolean, setup: LauncherSetup) {
+  const directory = journalDirectory(privileged);
+  if (directory === undefined) return LauncherClient.start(setup);
+  await sweep(directory);
+  const journal = createJournal(directory);
+  let launcher: Awaited<ReturnType<typeof LauncherClient.start>>;
+  try {
+    const ended = () => void sweep(directory);
+    launcher = await LauncherClient.start({ ...setup, journalFd: journal.fd, ended });
+  } catch (error) {
+    discardJournal(journal);
+    throw error;
+  }
+  // The launcher alone keeps the lock, so that what it leaves if it is killed can be swept at once.
+  closeSync(journal.fd);
+  return launcher;
+}
+
 /**
  * The supervisor of this environment; the launcher starts on first use, and again if it was killed.
- * @throws PermissionError `ERR_USERNS_RESTRICTED`
+ * @throws PermissionError `ERR_USERNS_RESTRICTED`, `ERR_ID_LOCK`, `ERR_STATE_DIR`
+ * @throws ContainerError `ERR_JOURNAL`, `ERR_LAUNCH_FAILED`
  * @throws UnsupportedError `ERR_UNSUPPORTED_KERNEL`, `ERR_UNSUPPORTED_PLATFORM`
  */
 export async function supervisor(): Promise<Supervisor> {

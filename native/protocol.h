@@ -102,7 +102,14 @@ enum class Report : uint32_t {
   created = 7,  // the child has come to its `hold` step
 };
 
-enum class Section : uint32_t { prepare = 0, attend = 1, child = 2, teardown = 3, launcher = 4 };
+enum class Section : uint32_t {
+  prepare = 0,
+  attend = 1,
+  child = 2,
+  teardown = 3,
+  launcher = 4,
+  journal = 5,  // the prepare step could not be noted in the journal first
+};
 
 struct ReportHeader {
   uint32_t type;
@@ -130,5 +137,21 @@ struct Found {
 static_assert(sizeof(Found) == 12, "the reader takes these 12 bytes");
 
 constexpr uint32_t kMaxReportData = 64u << 10;
+
+// The journal (native/launcher/journal.cc writes it, lib/host/journal.ts reads it) is an array of
+// these: a cgroup that is to be made, or has been. A place is used again once its cgroup is gone,
+// so the file is as large as what there is at one time. None crosses a page: each write of one is
+// there whole or not at all when the launcher is killed.
+constexpr uint32_t kJournalMagic = 0x314A4652;  // "RFJ1"
+struct JournalEntry {
+  uint32_t magic;
+  uint32_t pathSize;
+  uint32_t pathCrc;  // CRC-32 (IEEE 802.3) of the path
+  uint32_t madeCrc;  // of the next 16 bytes, going on from pathCrc
+  uint64_t inode;    // 0 while it is not known to have been made
+  uint32_t devMajor, devMinor;
+  char path[992];  // absolute, as Node sees it; not terminated
+};
+static_assert(sizeof(JournalEntry) == 1024, "the reader takes these 1024 bytes");
 
 }  // namespace ringfort

@@ -1,17 +1,9 @@
-import {
-  chmodSync,
-  closeSync,
-  constants,
-  fchmodSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  type Stats,
-} from 'node:fs';
-import { dirname, isAbsolute, join } from 'node:path';
+import { closeSync, constants, fchmodSync, openSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { PermissionError } from '../errors.js';
 import { lockByte, unlockByte } from '../sys/index.js';
 import type { RangeLock } from './idPool.js';
+import { makePrivateDirectory, stateDirectory } from './stateDir.js';
 
 /**
  * Byte locks on one file: the byte at offset n stands for the id range that starts at n. They are
@@ -33,13 +25,12 @@ export class IdLock implements RangeLock {
    */
   constructor(path: string) {
     try {
-      makeDirectory(dirname(path));
+      makePrivateDirectory(dirname(path));
       const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
       this.fd = openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
       fchmodSync(this.fd, 0o600);
     } catch (cause) {
-      if (cause instanceof PermissionError) throw cause;
-      throw unusable(dirname(path), `the lock file cannot be opened: ${(cause as Error).message}`);
+      throw unusable(dirname(path), cause);
     }
   }
 
@@ -61,48 +52,29 @@ export class IdLock implements RangeLock {
   }
 }
 
-function makeDirectory(path: string): void {
-  try {
-    mkdirSync(path, 0o700);
-    chmodSync(path, 0o700); // whatever the umask was
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  }
-  const stats: Stats = lstatSync(path);
-  const othersWrite = (stats.mode & 0o022) !== 0;
-  if (!stats.isDirectory() || stats.uid !== process.geteuid?.() || othersWrite) {
-    throw unusable(path, 'expected a directory of this user that nobody else may write to');
-  }
-}
-
-function unusable(path: string, what: string): PermissionError {
-  return new PermissionError('ERR_ID_LOCK', `${path}: ${what}`, {
+function unusable(path: string, cause: unknown): PermissionError {
+  const { message } = cause as Error;
+  const what = cause instanceof PermissionError ? message : `${path}: ${message}`;
+  return new PermissionError('ERR_ID_LOCK', `the lock file cannot be opened: ${what}`, {
     phase: 'idmap',
     path,
     hint: 'id ranges of containers are locked there, so that no two processes use the same one',
+    cause,
   });
-}
-
-/**
- * Where the lock file is: `/run/ringfort/ids.lock`, whose ranges are the machine's; for an
- * ordinary user below `XDG_RUNTIME_DIR`, or `undefined` without one.
- */
-function idLockPath(privileged: boolean): string | undefined {
-  if (privileged) return '/run/ringfort/ids.lock';
-  const runtime = process.env['XDG_RUNTIME_DIR'] ?? '';
-  return isAbsolute(runtime) ? join(runtime, 'ringfort', 'ids.lock') : undefined;
 }
 
 const opened = new Map<string, IdLock>();
 
 /**
- * This process's lock file, opened on first use; `undefined` for an ordinary user who has no place
+ * This process's lock file in `stateDirectory`, whose ranges are the machine's for root. Opened on
+ * first use; `undefined` for an ordinary user who has no place
  * for one (an `XDG_RUNTIME_DIR` that is unset, gone or another user's, as after `su`).
  * @throws PermissionError `ERR_ID_LOCK` when root's cannot be used
  */
 export function idLock(privileged: boolean): IdLock | undefined {
-  const path = idLockPath(privileged);
-  if (path === undefined) return undefined;
+  const directory = stateDirectory(privileged);
+  if (directory === undefined) return undefined;
+  const path = join(directory, 'ids.lock');
   let lock = opened.get(path);
   if (lock !== undefined) return lock;
   try {

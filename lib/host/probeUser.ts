@@ -6,6 +6,7 @@ import { capabilityNames } from '../spec/names.js';
 import { capget } from '../sys/index.js';
 import { type LauncherFacts, launcherFacts, launcherMap, ownIds } from './idmaps.js';
 import { IdRanges } from './idRanges.js';
+import { journalDirectory } from './journal.js';
 import type { ProbeItem } from './probe.js';
 import { attempt, type Finding, failure } from './probeItem.js';
 
@@ -34,6 +35,7 @@ export function probeUser(privileged: boolean): ProbeItem[] {
     privileged
       ? attempt('ids', 'id ranges', undefined, idPool)
       : attempt('ids', 'id ranges', undefined, () => subordinateIds(launcherFacts())),
+    attempt('journal', 'journal', undefined, () => journal(journalDirectory(privileged))),
     attempt('cgroups', 'cgroups', undefined, () => cgroups(detectCgroups())),
     attempt('lsm', 'security modules', undefined, securityModules),
   ];
@@ -79,6 +81,16 @@ export function subordinateIds(facts: LauncherFacts): Finding {
       : fallback.includes('/etc/sub')
         ? `as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${name}`
         : 'run as a user of /etc/passwd, without no_new_privs',
+  };
+}
+
+/** Where launchers note what they make. */
+export function journal(directory: string | undefined): Finding {
+  if (directory !== undefined) return { detail: directory };
+  return {
+    status: 'limited',
+    detail: 'none: cgroups stay if the launcher is killed with -9',
+    mend: 'set XDG_RUNTIME_DIR to a directory of this user that nobody else may write to',
   };
 }
 

@@ -39,6 +39,31 @@ export interface LauncherSetup {
   mapIds?: (pid: number) => Promise<void>;
   /** Descriptor of the id lock, kept open by the launcher until its containers are gone. */
   lockFd: number;
+  /** Descriptor of its journal; the launcher gets a copy. Default: none. */
+  journalFd?: number;
+  /** The launcher is gone, or has been told to go. */
+  ended?: () => void;
+}
+
+/** What the addon threw, such as EMFILE; an addon that does not load says so itself. */
+function notStarted(cause: unknown): ContainerError {
+  if (cause instanceof ContainerError) return cause;
+  const { errno, syscall, message } = cause as NodeJS.ErrnoException;
+  return new ContainerError('ERR_LAUNCH_FAILED', `the launcher cannot be started: ${message}`, {
+    phase: 'launcher',
+    ...(errno === undefined ? {} : { errno }),
+    ...(syscall === undefined ? {} : { syscall }),
+    cause,
+  });
+}
+
+/** Why a plan has not left: a launcher that was killed this moment, or our own descriptors. */
+function notSent(cause: unknown): ContainerError {
+  const facts = { phase: 'launcher', cause } as const;
+  const { code } = cause as NodeJS.ErrnoException;
+  return code === 'EPIPE' || code === 'ECONNRESET'
+    ? new ContainerGoneError('ERR_LAUNCHER_GONE', 'the launcher process has ended', facts)
+    : new ContainerError('ERR_LAUNCH_FAILED', 'the plan could not be sent', facts);
 }
 
 /** A launcher process and the containers it holds. One for each Node environment. */
@@ -49,14 +74,19 @@ export class LauncherClient {
   /** Launches that have neither failed nor ended. */
   readonly #working = new Set<number>();
   readonly #queue: Queued[] = [];
+  readonly #ended: LauncherSetup['ended'];
   #nextId = 1;
   #gone: ContainerGoneError | undefined;
+  /** It is dying: what it has reported may still be read, but it takes nothing more. */
+  #unreachable: ContainerGoneError | undefined;
 
-  private constructor(path: string, lockFd: number) {
+  private constructor(path: string, { lockFd, journalFd = -1, ended }: LauncherSetup) {
     const { Channel } = loadBinding();
+    this.#ended = ended;
     this.#channel = new Channel(
       path,
       lockFd,
+      journalFd,
       (message, fds) => this.#onMessage(message, fds),
       () => this.#flush(),
       () => this.#onExit(),
@@ -70,7 +100,7 @@ export class LauncherClient {
   static async start(
     setup: LauncherSetup,
   ): Promise<LauncherClient | { failed: keyof typeof request; errno: number }> {
-    const client = LauncherClient.#spawn(setup.lockFd);
+    const client = LauncherClient.#spawn(setup);
     if (setup.mapIds !== undefined) {
       const errno = await client.#setUp(request.unshareUser);
       if (errno !== 0) return client.#abandon('unshareUser', errno);
@@ -86,15 +116,19 @@ export class LauncherClient {
     return client;
   }
 
-  static #spawn(lockFd: number): LauncherClient {
+  static #spawn(setup: LauncherSetup): LauncherClient {
     try {
-      return new LauncherClient('', lockFd);
+      return new LauncherClient('', setup);
     } catch (error) {
       // vm.memfd_noexec=2 and some LSMs forbid to execute a memfd; the installed twin may do.
       const { code } = error as NodeJS.ErrnoException;
       const path = launcherPath();
-      if ((code !== 'EACCES' && code !== 'EPERM') || path === undefined) throw error;
-      return new LauncherClient(path, lockFd);
+      if ((code !== 'EACCES' && code !== 'EPERM') || path === undefined) throw notStarted(error);
+    }
+    try {
+      return new LauncherClient(launcherPath() ?? '', setup);
+    } catch (error) {
+      throw notStarted(error);
     }
   }
 
@@ -103,9 +137,9 @@ export class LauncherClient {
     return this.#channel.pid;
   }
 
-  /** Why the launcher is gone, once it is. */
+  /** Why the launcher takes no more launches, once it does not. */
   get gone(): ContainerGoneError | undefined {
-    return this.#gone;
+    return this.#gone ?? this.#unreachable;
   }
 
   /** Containers that are not completely gone yet. */
@@ -124,7 +158,7 @@ export class LauncherClient {
   }
 
   #start(message: Omit<Queued, 'id'> & { events: LaunchEvents }): number {
-    if (this.#gone !== undefined) throw this.#gone;
+    if (this.gone !== undefined) throw this.gone;
     const id = this.#nextId++;
     this.#launches.set(id, message.events);
     this.#working.add(id);
@@ -191,8 +225,9 @@ export class LauncherClient {
       // socket itself is broken, and #onExit says so.
       if (events === undefined) return true;
       this.#forget(id);
-      const facts = { phase: 'launcher', cause } as const;
-      events.lost(new ContainerError('ERR_LAUNCH_FAILED', 'the plan could not be sent', facts));
+      const error = notSent(cause);
+      if (error instanceof ContainerGoneError) this.#unreachable = error;
+      events.lost(error);
       return true;
     }
     events?.sent();
@@ -272,5 +307,6 @@ export class LauncherClient {
     this.#launches.clear();
     this.#queue.length = 0;
     for (const events of launches) events.lost(this.#gone);
+    this.#ended?.();
   }
 }

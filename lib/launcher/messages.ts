@@ -22,6 +22,9 @@ export const reportType = {
 /** Section number of a failure that belongs to no section of the plan. */
 export const launcherSection = 4;
 
+/** Section number of a prepare step that could not be noted in the journal. */
+export const journalSection = 5;
+
 /** What one `read` step of a teardown found. */
 export interface Found {
   /** Index of the step in the teardown. */

@@ -57,6 +57,7 @@ export interface Binding {
   Channel: new (
     path: string,
     lockFd: number,
+    journalFd: number,
     onMessage: (report: Buffer, fds: number[]) => void,
     onWritable: () => void,
     onExit: () => void,

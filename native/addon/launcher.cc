@@ -34,19 +34,20 @@ class Channel : public Napi::ObjectWrap<Channel>, private MessageSocket::Owner {
          InstanceAccessor("pid", &Channel::Pid, nullptr)});
   }
 
-  // new Channel(path | '', lockFd | -1, onMessage, onWritable, onExit)
+  // new Channel(path | '', lockFd | -1, journalFd | -1, onMessage, onWritable, onExit)
   explicit Channel(const Napi::CallbackInfo& info)
       : Napi::ObjectWrap<Channel>(info), socket_(this) {
     Napi::Env env = info.Env();
     process_ = StartLauncherProcess(info[0].As<Napi::String>().Utf8Value(),
-                                    info[1].As<Napi::Number>().Int32Value());
+                                    info[1].As<Napi::Number>().Int32Value(),
+                                    info[2].As<Napi::Number>().Int32Value());
     if (process_.error != 0) {
       SystemError(env, process_.error, process_.syscall).ThrowAsJavaScriptException();
       return;
     }
-    onMessage_ = Napi::Persistent(info[2].As<Napi::Function>());
-    onWritable_ = Napi::Persistent(info[3].As<Napi::Function>());
-    onExit_ = Napi::Persistent(info[4].As<Napi::Function>());
+    onMessage_ = Napi::Persistent(info[3].As<Napi::Function>());
+    onWritable_ = Napi::Persistent(info[4].As<Napi::Function>());
+    onExit_ = Napi::Persistent(info[5].As<Napi::Function>());
     context_ = std::make_unique<Napi::AsyncContext>(env, "ringfort:launcher");
     uv_loop_t* loop;
     napi_get_uv_event_loop(env, &loop);
@@ -119,7 +120,11 @@ class Channel : public Napi::ObjectWrap<Channel>, private MessageSocket::Owner {
   }
 
   // The launcher's pidfd says it, too, and what became of it.
-  void OnEnd() override {}
+  // A launcher that is killed closes its socket a moment before it has ended. Whoever waits for
+  // something now waits for that.
+  void OnEnd() override {
+    if (socket_.HasRef()) uv_ref(reinterpret_cast<uv_handle_t*>(&exitPoll_));
+  }
 
   void OnClosed() override { HandleClosed(); }
 

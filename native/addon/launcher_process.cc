@@ -27,7 +27,8 @@ constexpr int kSealAll = 1 | 2 | 4 | 8;  // seal, shrink, grow, write
 constexpr int kAtEmptyPath = 0x1000;
 
 struct Exec {
-  int program, socket, lock;
+  int program, socket;
+  int kept[2];  // id lock and journal: descriptors 4 and 5 of the launcher; -1: none
   int error;
 };
 
@@ -35,15 +36,23 @@ struct Exec {
 // that signal-safety(7) lists, and nothing that Node would miss afterwards.
 int RunExec(void* raw) {
   auto* exec = static_cast<Exec*>(raw);
-  // Out of the way first: the sources may themselves be 3 or 4.
+  // Out of the way first: the sources may themselves be 3 to 5.
   int program = fcntl(exec->program, F_DUPFD_CLOEXEC, 16);
   int socket = fcntl(exec->socket, F_DUPFD_CLOEXEC, 16);
-  int lock = exec->lock < 0 ? -1 : fcntl(exec->lock, F_DUPFD_CLOEXEC, 16);
-  bool ok = program >= 0 && socket >= 0 && dup2(socket, 3) == 3;
-  if (lock >= 0)
-    ok = ok && dup2(lock, 4) == 4;
-  else
-    close(4);
+  bool ok = program >= 0 && socket >= 0;
+  int kept[2] = {-1, -1};
+  for (int i = 0; i < 2 && ok; i++) {
+    if (exec->kept[i] < 0) continue;
+    kept[i] = fcntl(exec->kept[i], F_DUPFD_CLOEXEC, 16);
+    ok = kept[i] >= 0;
+  }
+  ok = ok && dup2(socket, 3) == 3;
+  for (int i = 0; i < 2 && ok; i++) {
+    if (kept[i] < 0)
+      close(4 + i);
+    else
+      ok = dup2(kept[i], 4 + i) == 4 + i;
+  }
   if (ok) {
     char name[] = "ringfort-launcher";
     char* argv[] = {name, nullptr};
@@ -82,7 +91,7 @@ int SealedMemfd(const char* name, const void* data, size_t size, bool executable
   return -1;
 }
 
-LauncherProcess StartLauncherProcess(const std::string& path, int lock) {
+LauncherProcess StartLauncherProcess(const std::string& path, int lock, int journal) {
   constexpr size_t kStack = 64 << 10;
   LauncherProcess result;
   auto fail = [&result](const char* call) {
@@ -102,7 +111,7 @@ LauncherProcess StartLauncherProcess(const std::string& path, int lock) {
   if (stack == MAP_FAILED) {
     fail("mmap");
   } else {
-    Exec exec{program, pair[1], lock, 0};
+    Exec exec{program, pair[1], {lock, journal}, 0};
     // No handler of Node's may run in the child; the launcher resets its own mask.
     sigset_t all, before;
     sigfillset(&all);

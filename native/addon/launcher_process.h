@@ -12,9 +12,9 @@ struct LauncherProcess {
   const char* syscall = nullptr;
 };
 
-// Starts the program from a sealed memfd, or from `path` when it is not empty. `lock` is passed on
-// as its fourth descriptor, or -1.
-LauncherProcess StartLauncherProcess(const std::string& path, int lock);
+// Starts the program from a sealed memfd, or from `path` when it is not empty. `lock` and `journal`
+// are passed on as its descriptors 4 and 5; -1 for none.
+LauncherProcess StartLauncherProcess(const std::string& path, int lock, int journal);
 
 // A memfd that can be neither written nor resized any more; -1 with errno.
 int SealedMemfd(const char* name, const void* data, size_t size, bool executable);

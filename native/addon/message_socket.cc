@@ -123,4 +123,8 @@ void MessageSocket::Unref() {
   if (open_) uv_unref(reinterpret_cast<uv_handle_t*>(&poll_));
 }
 
+bool MessageSocket::HasRef() const {
+  return uv_has_ref(reinterpret_cast<const uv_handle_t*>(&poll_)) != 0;
+}
+
 }  // namespace ringfort

@@ -36,6 +36,7 @@ class MessageSocket {
   void Close();
   void Ref();
   void Unref();
+  bool HasRef() const;
 
  private:
   static void OnPoll(uv_poll_t* handle, int status, int events);

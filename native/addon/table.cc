@@ -77,6 +77,7 @@ constexpr Number kNumbers[] = {
     {"reportPty", static_cast<uint32_t>(Report::pty)},
     {"reportCreated", static_cast<uint32_t>(Report::created)},
     {"sectionLauncher", static_cast<uint32_t>(Section::launcher)},
+    {"sectionJournal", static_cast<uint32_t>(Section::journal)},
     {"reportHeaderSize", sizeof(ReportHeader)},
     {"reportTypeAt", offsetof(ReportHeader, type)},
     {"reportIdAt", offsetof(ReportHeader, id)},
@@ -96,6 +97,15 @@ constexpr Number kNumbers[] = {
     {"foundStepAt", offsetof(Found, step)},
     {"foundErrorAt", offsetof(Found, error)},
     {"foundSizeAt", offsetof(Found, size)},
+    {"journalMagic", kJournalMagic},
+    {"journalEntryBytes", sizeof(JournalEntry)},
+    {"journalPathSizeAt", offsetof(JournalEntry, pathSize)},
+    {"journalPathCrcAt", offsetof(JournalEntry, pathCrc)},
+    {"journalMadeCrcAt", offsetof(JournalEntry, madeCrc)},
+    {"journalInodeAt", offsetof(JournalEntry, inode)},
+    {"journalDevMajorAt", offsetof(JournalEntry, devMajor)},
+    {"journalDevMinorAt", offsetof(JournalEntry, devMinor)},
+    {"journalPathAt", offsetof(JournalEntry, path)},
 };
 
 // The numbers of file_protocol.h.

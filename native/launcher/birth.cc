@@ -85,6 +85,8 @@ int CloneChild(Launcher& l, const Birth& birth) {
   if (exposed) Sys(__NR_prctl, kPrSetDumpable, 1, 0, 0, 0);
   long pid = Sys(nr::clone3, P(&args), sizeof args);
   if (pid == 0) {
+    for (int fd : birth.ours)
+      if (fd >= 0) Close(fd);
     c.side = SIDE_C;
     c.sync = birth.sync;
     c.report = birth.record->report;

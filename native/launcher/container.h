@@ -65,7 +65,8 @@ struct Birth {
   Context* context;
   uint8_t* bytes;  // of the plan, and how many: forgotten by the init
   uint32_t size;
-  int sync;  // the child's end
+  int sync;     // the child's end
+  int ours[2];  // not the child's: the end of the launcher is to be the end of these
 };
 // Clones it: a container, or a program that joins one.
 int CloneChild(Launcher& l, const Birth& birth);

@@ -17,6 +17,8 @@ struct ChildReport {
 // Namespaces that a prepare section may join, and come back from.
 constexpr int kJoinables = 6;
 
+struct Journal;  // journal.h
+
 // Descriptors the launcher opened at its start and keeps.
 struct Home {
   int host;              // the host's root directory
@@ -25,6 +27,7 @@ struct Home {
   int homeMounts;        // mount namespace that children are born in
   int self[kJoinables];  // its own namespaces, to come back after a join (namespaces.cc)
   bool ownUser;          // it lives in a user namespace of its own (ordinary user)
+  Journal* journal;      // nullptr: none
 };
 
 // Namespaces of a container that a program joins, in the order of kSlotTarget.
@@ -41,6 +44,7 @@ struct Context {
   int oomEvent;         // prepare: set by watchOom
   uint32_t joined;      // prepare: CLONE_NEW* bits of the namespaces that setns has entered
   bool inHostMounts;    // prepare: setns to the host's mount namespace has happened
+  bool journalFailed;   // prepare: the step that failed could not be noted
   ChildReport* report;  // child
   void* planBytes;      // child: forgotten by init
   uint32_t planSize;

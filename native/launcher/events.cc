@@ -1,6 +1,7 @@
 // What happens to a container after its launch.
 #include "launcher/container.h"
 #include "launcher/inside.h"
+#include "launcher/stops.h"
 
 namespace ringfort {
 namespace {
@@ -28,6 +29,7 @@ void Settle(Launcher& l, Container& c) {
   ReportHeader report = NewReport(Report::running, c.id);
   report.pid = c.pid;
   Send(l.socket, report, nullptr, c.pidfd);
+  StopAt(Stop::afterRunning);
 }
 
 void Conclude(Launcher& l, Container& c, const Ended& ended) {

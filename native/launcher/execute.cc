@@ -1,4 +1,5 @@
-#include "launcher/context.h"
+#include "launcher/journal.h"
+#include "launcher/stops.h"
 
 namespace ringfort {
 
@@ -19,6 +20,7 @@ int RunSection(Context& c, const SectionView& section, uint32_t* failed) {
   for (uint32_t i = 0; i < section.steps; i++) {
     *failed = i;
     if (c.report != nullptr) c.report->step = i;
+    StopAtStep(c.side, i);
     StepView step;
     if (!DecodeStep(section.at + offset, section.size - offset, &step)) return -kEproto;
     if (int error = RunStep(c, step)) return error;
@@ -54,6 +56,8 @@ int BuildVectors(Context& c, const SectionView& child) {
 // The new process. It uses raw system calls and memory that exists already; no heap, no locks.
 void RunChild(Context& c, const SectionView& child) {
   uint32_t failed = 0;
+  // Its lock says that the launcher lives.
+  if (c.home->journal != nullptr) Close(c.home->journal->fd);
   int error = BuildVectors(c, child);
   if (error == 0) error = RunSection(c, child, &failed);
   if (c.report != nullptr) c.report->error = error;

@@ -1,5 +1,5 @@
 // Steps on descriptors and files.
-#include "launcher/context.h"
+#include "launcher/journal.h"
 
 namespace ringfort {
 namespace {
@@ -94,7 +94,9 @@ int Step_mkdir(Context& c, const Arg* a) {
   const char* name;
   int parent = OpenParent(c, a[0].number, a[1].text, &name);
   if (parent < 0) return parent;
-  long error = Sys(__NR_mkdirat, parent, P(name), static_cast<long>(a[2].number));
+  bool noted = c.side == SIDE_P && a[0].number == kSlotHost && ToBeNoted(c, parent);
+  long error = noted ? MakeNoted(c, parent, name, a)
+                     : Sys(__NR_mkdirat, parent, P(name), static_cast<long>(a[2].number));
   Close(parent);
   return error == -kEexist && a[3].number != 0 ? 0 : static_cast<int>(error);
 }

@@ -37,7 +37,7 @@ int BringAlong(int root, const char* name, const char* path) {
 
 }  // namespace
 
-int CleanSelf(int socket, int lock) {
+int CleanSelf(int last) {
   // Node ignores SIGPIPE and blocks nothing; guests must start with the defaults.
   struct {
     uint64_t handler, flags, restorer, mask;
@@ -49,7 +49,6 @@ int CleanSelf(int socket, int lock) {
   Sys(__NR_setsid);
   Sys(__NR_umask, 0022);
   Sys(__NR_prctl, kPrSetName, P("ringfort"));
-  long last = lock >= 0 ? lock : socket;
   Sys(nr::close_range, last + 1, ~0u, 0);
   Sys(nr::close_range, 0, 2, 0);
   long null = Sys(__NR_openat, kAtFdCwd, P("/dev/null"), kOReadWrite, 0);

@@ -4,8 +4,9 @@
 
 namespace ringfort {
 
-// Empty environment, nothing inherited but the socket and the lock; 0 to 2 are /dev/null.
-int CleanSelf(int socket, int lock);
+// Empty environment, nothing inherited up to descriptor `last` but what Node has put there; 0 to 2
+// are /dev/null.
+int CleanSelf(int last);
 // For an ordinary user: a user namespace of its own, in which it has what mounts need. Node maps
 // the ids while we wait for the next request.
 int UnshareUser(Home* home);

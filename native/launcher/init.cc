@@ -1,5 +1,6 @@
 // The container's pid 1: reaps orphans, forwards signals, ends with the main program.
 #include "launcher/inside.h"
+#include "launcher/stops.h"
 
 namespace ringfort {
 namespace {
@@ -36,6 +37,7 @@ void RunInit(Context& c, int mainPid, ForkRole role, uint64_t keepCaps) {
   Sys(__NR_prctl, kPrSetName, P(role == FORK_INIT ? "ringfort-init" : "ringfort-join"));
   // The plan may hold secrets (the environment); nothing of it is needed here any more.
   Zero(c.planBytes, c.planSize);
+  StopAt(Stop::init);
   // PR_SET_PDEATHSIG is safe here: the launcher has one thread, and this process keeps its uid.
   Sys(__NR_prctl, kPrSetPdeathsig, kSigkill);
   if (!PeerLives(c.sync)) Exit(70);

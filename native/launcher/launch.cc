@@ -1,5 +1,7 @@
 // One launch, in the order it happens: plan, prepare, clone, attend, go.
 #include "launcher/container.h"
+#include "launcher/journal.h"
+#include "launcher/stops.h"
 
 namespace ringfort {
 namespace {
@@ -100,6 +102,7 @@ int Attend(Launcher& l, Container& record, const PlanView& plan) {
   c.oomEvent = -1;
   record.failedSection = static_cast<uint32_t>(Section::attend);
   int error = RunSection(c, plan.section[1], &record.failedStep);
+  StopAt(Stop::beforeGo);
   // A child that is dead already does not hear it; the end of its socket says why. One that joins a
   // container does not wait.
   if (error == 0 && record.parent == 0) Write(record.sync, "g", 1);
@@ -110,6 +113,7 @@ int Prepare(Launcher& l, Container& record, Context& c, const PlanView& plan) {
   record.failedSection = static_cast<uint32_t>(Section::prepare);
   int error = RunSection(c, plan.section[0], &record.failedStep);
   record.oomEvent = c.oomEvent;
+  if (c.journalFailed) record.failedSection = static_cast<uint32_t>(Section::journal);
   if (error == 0 && (c.joined & kCloneNewns) == 0 && c.inHostMounts) {
     error = static_cast<int>(Sys(__NR_setns, l.home.homeMounts, static_cast<long>(kCloneNewns)));
     c.inHostMounts = error != 0;
@@ -130,7 +134,8 @@ int Bear(Launcher& l, Container& record, Context& c, const Bytes& bytes, const P
   if (error == 0 && (plan.header.flags & PLAN_SERVE) != 0) error = Socketpair(control);
   c.control = control[1];
   if (error == 0) {
-    Birth birth{&plan, &record, &c, bytes.at, bytes.size, sync[1]};
+    StopAt(Stop::beforeClone);
+    Birth birth{&plan, &record, &c, bytes.at, bytes.size, sync[1], {sync[0], control[0]}};
     const Container* parent = FindContainer(l, record.parent);
     error = record.inside ? AskInit(l, *parent, birth) : CloneChild(l, birth);
   }
@@ -207,6 +212,7 @@ void Begin(Launcher& l, Container& record, const Bytes& bytes, const PlanView& p
   int error = KeepTeardown(record, plan);
   if (error == 0) error = Start(l, record, bytes, plan);
   if (error == 0) {
+    StopAt(Stop::afterClone);
     // The init will not be dumpable: in its own user namespace the launcher has no right to open
     // them then.
     if (l.home.ownUser && (plan.header.flags & PLAN_SERVE) != 0)
@@ -221,7 +227,8 @@ void Begin(Launcher& l, Container& record, const Bytes& bytes, const PlanView& p
     return;
   }
   record.state = State::ended;
-  if (record.failedSection == static_cast<uint32_t>(Section::prepare))
+  if (record.failedSection == static_cast<uint32_t>(Section::prepare) ||
+      record.failedSection == static_cast<uint32_t>(Section::journal))
     NarrowTeardown(record, plan.section[0]);
   ReportHeader report = Failure(record.id, record.failedSection, record.failedStep, error);
   FinishTeardown(l, record, report);

@@ -1,12 +1,15 @@
 // The launcher: runs plans for one Node environment, and undoes them when Node is gone.
-// Node starts it with the socket as descriptor 3 and, if there is one, the id lock as 4.
+// Node starts it with the socket as descriptor 3 and, where there are such, the id lock as 4 and
+// the journal as 5.
 #include "launcher/container.h"
 #include "launcher/home.h"
+#include "launcher/journal.h"
+#include "launcher/stops.h"
 
 namespace ringfort {
 namespace {
 
-constexpr int kSocket = 3, kLock = 4;
+constexpr int kSocket = 3, kLock = 4, kJournal = 5;
 // How long containers of a dead Node may take to go before the launcher gives up on them.
 constexpr int64_t kStopMs = 10000;
 
@@ -49,7 +52,8 @@ void OnRequest(Launcher& l, Received& request) {
       c = FindContainer(l, request.header.id);
       if (c != nullptr) Kill(l, *c);
       break;
-    default: Stop(l);
+    default:
+      if (!TakeStop(request.header)) Stop(l);
   }
   CloseFds(&request);
 }
@@ -100,7 +104,10 @@ int Loop(Launcher& l) {
   for (;;) {
     int64_t wait = Retries(l);
     if (l.stopping) {
-      if (l.live == 0) return 0;
+      if (l.live == 0) {
+        EndJournal(l.home, l.homeMade);
+        return 0;
+      }
       if (stopAt == 0) stopAt = Now() + kStopMs;
       int64_t left = stopAt - Now();
       if (left <= 0) return 1;
@@ -111,6 +118,9 @@ int Loop(Launcher& l) {
   }
 }
 
+// Whether Node has passed it; then it is not passed on.
+bool Passed(int fd) { return Sys(__NR_fcntl, fd, kFSetfd, kFdCloexec) == 0; }
+
 }  // namespace
 }  // namespace ringfort
 
@@ -119,11 +129,15 @@ int main() {
   static Launcher l = {};
   l.socket = kSocket;
   for (int& fd : l.slots) fd = -1;
-  bool locked = Sys(__NR_fcntl, kLock, kFGetfd, 0) >= 0;
+  static Journal journal;
+  Passed(kSocket);
+  Passed(kLock);
+  if (Passed(kJournal)) {
+    OpenJournal(journal, kJournal);
+    l.home.journal = &journal;
+  }
   // Later requests would fail anyway; Node learns of it by the end of the socket.
-  if (CleanSelf(kSocket, locked ? kLock : -1) != 0) return 71;
-  Sys(__NR_fcntl, kSocket, kFSetfd, kFdCloexec);
-  if (locked) Sys(__NR_fcntl, kLock, kFSetfd, kFdCloexec);
+  if (CleanSelf(kJournal) != 0) return 71;
   l.poll = static_cast<int>(Sys(__NR_epoll_create1, kOCloexec));
   if (l.poll < 0 || Watching(l, kSocket, Watch::socket, 0) != 0) return 71;
   return Loop(l);

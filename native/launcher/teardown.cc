@@ -1,6 +1,8 @@
 // Undoing: known before anything was created, carried out when the container has ended, however it
 // ended, and repeated until nothing is left.
 #include "launcher/container.h"
+#include "launcher/journal.h"
+#include "launcher/stops.h"
 
 namespace ringfort {
 namespace {
@@ -47,12 +49,18 @@ Pass RunTeardown(Launcher& l, Container& record, bool first) {
     if (!DecodeStep(record.teardown + offset, record.teardownSize - offset, &step)) break;
     offset += step.size;
     if (step.op == Op::writeOnKill) continue;
+    StopAtStep(SIDE_T, i);
     if (step.op == Op::read) {
       if (first) pass.dataSize = ReadInto(c, step, i, pass.dataSize);
       continue;
     }
     int error = RunStep(c, step);
-    if (step.op != Op::rmdir || error == 0 || error == -kEnoent) continue;
+    if (step.op != Op::rmdir) continue;
+    if (error == 0 || error == -kEnoent) {
+      StopAt(Stop::afterRmdir);
+      Forget(l.home, step.arg[1]);
+      continue;
+    }
     pass.left++;
     pass.step = i;
     pass.error = error;
@@ -61,6 +69,7 @@ Pass RunTeardown(Launcher& l, Container& record, bool first) {
 }
 
 void Gone(Launcher& l, Container& c) {
+  StopAt(Stop::afterTeardown);
   Send(l.socket, NewReport(Report::gone, c.id));
   ForgetContainer(l, c);
 }
@@ -82,6 +91,7 @@ void After(Launcher& l, Container& c, const Pass& pass) {
 }  // namespace
 
 void FinishTeardown(Launcher& l, Container& c, ReportHeader report) {
+  StopAt(Stop::beforeTeardown);
   Pass pass = RunTeardown(l, c, true);
   report.dataSize = pass.dataSize;
   Send(l.socket, report, data);

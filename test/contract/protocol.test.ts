@@ -1,6 +1,8 @@
 import { expect, test } from '@jest/globals';
+import { journalLayout } from '../../lib/host/journal.js';
 import {
   decodeReport,
+  journalSection,
   launcherSection,
   type Report,
   reportType,
@@ -58,6 +60,8 @@ test('every number that lib/ repeats is the launcher’s', () => {
     ...prefixed('request', request),
     ...prefixed('report', reportType),
     sectionLauncher: launcherSection,
+    sectionJournal: journalSection,
+    ...prefixed('journal', journalLayout),
   });
 });
 

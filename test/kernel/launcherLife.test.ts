@@ -82,7 +82,7 @@ suite('the launcher’s socket', [root], () => {
     }
   });
 
-  test.each([0, 6, 255, 0x80000000, 0xffffffff])('a request of type %d: it stops', async (type) => {
+  test.each([0, 99, 255, 0x80000000, 0xffffffff])('a request of type %d: it stops', async (type) => {
     const launcher = new RawLauncher();
     launcher.setUp();
     launcher.request(type, 1, 1);
@@ -155,6 +155,7 @@ suite('the launcher’s socket', [root], () => {
       const channel = new Channel(
         '',
         -1,
+        -1,
         onMessage,
         () => {},
         () => resolve(pid),
@@ -185,6 +186,8 @@ suite('a handler that throws', [root], () => {
       process.on('uncaughtException', ({ message }) => seen.push('uncaught: ' + message));
       const client = await startLauncher();
       const fd = fs.openSync('/dev/null', 'r+');
+      // A teardown that is all that is left keeps nothing running.
+      const awake = setInterval(() => {}, 60_000);
       await new Promise((resolve) => {
         client.launch(encodePlan(truePlan()), [fd, fd, fd], {
           sent() {},
@@ -195,6 +198,7 @@ suite('a handler that throws', [root], () => {
       });
       const { exitCode } = await launch(client, truePlan()).outcome;
       client.close();
+      clearInterval(awake);
       report([...seen, exitCode]);`);
     expect(result).toEqual(['uncaught: running', 'exited', 'uncaught: gone', 0]);
   });
@@ -231,10 +235,10 @@ suite('a launcher that cannot be started', [linux], () => {
   test('is an error that says why, and leaves nothing open', () => {
     const nothing = () => {};
     const open = readdirSync('/proc/self/fd');
-    expect(() => new Channel('/nowhere/launcher', -1, nothing, nothing, nothing)).toThrow(
+    expect(() => new Channel('/nowhere/launcher', -1, -1, nothing, nothing, nothing)).toThrow(
       expect.objectContaining({ code: 'ENOENT', syscall: 'open' }),
     );
-    expect(() => new Channel('/etc/passwd', -1, nothing, nothing, nothing)).toThrow(
+    expect(() => new Channel('/etc/passwd', -1, -1, nothing, nothing, nothing)).toThrow(
       expect.objectContaining({ code: 'EACCES', syscall: 'execveat' }),
     );
     expect(readdirSync('/proc/self/fd')).toEqual(open);

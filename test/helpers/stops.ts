@@ -1,0 +1,80 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Plan, sections } from '../../lib/plan/steps.js';
+import { descendants, processName } from './leaks.js';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+
+/** Points of native/launcher/stops.h beside those before each step. */
+export const namedStops = [
+  'beforeMkdir',
+  'afterMkdir',
+  'beforeClone',
+  'afterClone',
+  'beforeGo',
+  'init',
+  'afterRunning',
+  'beforeTeardown',
+  'afterRmdir',
+  'afterTeardown',
+] as const;
+
+/** The request that names a point, known only to the launcher that `buildStoppingLauncher` makes. */
+export const stopRequest = 0x706f7473;
+
+/** Where a launcher, or the child it has cloned, is held. */
+export interface StopPoint {
+  /** As test titles have it: `child 12`, `beforeClone`. */
+  title: string;
+  /** Index in `sections`; 4 for a named point. */
+  section: number;
+  index: number;
+}
+
+/** Every point of a launch with this plan: before each of its steps, and the named ones. */
+export function stopPoints(plan: Plan): StopPoint[] {
+  const steps = sections.flatMap((name, section) =>
+    plan[name].map((_, index) => ({ title: `${name} ${index}`, section, index })),
+  );
+  const named = namedStops.map((title, index) => ({ title, section: sections.length, index }));
+  return [...steps, ...named];
+}
+
+/** The process of a family that is held at a point; `undefined` when none is there yet. */
+export function heldAt({ section, index }: StopPoint, ancestor: number): number | undefined {
+  return descendants(ancestor).find((pid) => processName(pid) === `stop:${section}:${index}`);
+}
+
+interface Target {
+  target_name: string;
+  cflags: string[];
+  cflags_cc: string[];
+  ldflags: string[];
+  defines: string[];
+}
+
+/**
+ * Compiles the launcher as binding.gyp does, with stop points.
+ * @returns its path, in a temporary directory that is the caller's to remove
+ */
+export function buildStoppingLauncher(): string {
+  const gyp = JSON.parse(readFileSync(join(root, 'binding.gyp'), 'utf8')) as { targets: Target[] };
+  const target = gyp.targets.find(({ target_name }) => target_name === 'launcher');
+  if (target === undefined) throw new Error('binding.gyp has no target launcher');
+  const flags = [...target.cflags, ...target.cflags_cc, ...target.ldflags];
+  const defines = [...target.defines, 'RINGFORT_STOPS'];
+  const sources = readdirSync(join(root, 'native/launcher'))
+    .filter((name) => name.endsWith('.cc'))
+    .map((name) => join(root, 'native/launcher', name));
+  const output = join(mkdtempSync(join(tmpdir(), 'ringfort-')), 'launcher');
+  execFileSync('c++', [
+    ...flags,
+    ...defines.map((name) => `-D${name}`),
+    `-I${join(root, 'native')}`,
+    ...['-o', output, ...sources, join(root, 'test/native/stops.cc')],
+  ]);
+  return output;
+}
