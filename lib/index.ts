@@ -5,6 +5,9 @@ export { createContainer } from './container/create.js';
 export type { ContainerExit } from './container/exit.js';
 export type { OutputChunk } from './container/output.js';
 export { ContainerProcess, type ProcessEvents } from './container/process.js';
+export type { Attachment, AttachOptions } from './detached/attach.js';
+export type { LogEntry, LogOptions } from './detached/logs.js';
+export type { ContainerSummary, ListOptions } from './detached/open.js';
 export {
   ContainerError,
   ContainerGoneError,

@@ -87,7 +87,7 @@ function unusable(path: string, what: string): PermissionError {
  * Where the lock file is: `/run/ringfort/ids.lock`, whose ranges are the machine's; for an
  * ordinary user below `XDG_RUNTIME_DIR`, or `undefined` without one.
  */
-function idLockPath(privileged: boolean): string | undefined {
+export function idLockPath(privileged: boolean): string | undefined {
   if (privileged) return '/run/ringfort/ids.lock';
   const runtime = process.env['XDG_RUNTIME_DIR'] ?? '';
   return isAbsolute(runtime) ? join(runtime, 'ringfort', 'ids.lock') : undefined;

@@ -1,5 +1,18 @@
 /** What the launcher is asked (native/protocol.h, Request). */
-export const request = { unshareUser: 1, makeHome: 2, launch: 3, signal: 4, kill: 5, exec: 6 } as const;
+export const request = {
+  unshareUser: 1,
+  makeHome: 2,
+  launch: 3,
+  signal: 4,
+  kill: 5,
+  exec: 6,
+  detach: 16,
+  hello: 17,
+  feed: 18,
+} as const;
+
+/** Streams of the command that come with a detach (native/protocol.h, DetachStream). */
+export const detachStream = { stdin: 1, stdout: 2, stderr: 4, pty: 8 } as const;
 
 /** What it answers (native/protocol.h, Report). */
 export const reportType = { ready: 1, running: 2, failed: 3, exited: 4, gone: 5, pty: 6, created: 7 } as const;

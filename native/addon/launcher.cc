@@ -37,14 +37,19 @@ class Channel : public Napi::ObjectWrap<Channel> {
          InstanceMethod("watchWritable", &Channel::WatchWritable),
          InstanceMethod("close", &Channel::Close), InstanceMethod("ref", &Channel::RefLoop),
          InstanceMethod("unref", &Channel::UnrefLoop),
+         InstanceMethod("release", &Channel::Release),
          InstanceAccessor("pid", &Channel::Pid, nullptr)});
   }
 
-  // new Channel(path | '', lockFd | -1, onMessage, onWritable, onExit)
+  // new Channel(path | '', lockFd | -1, onMessage, onWritable, onExit), or in place of the path the
+  // descriptor of a socket to a launcher that runs already
   explicit Channel(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Channel>(info) {
     Napi::Env env = info.Env();
-    process_ = StartLauncherProcess(info[0].As<Napi::String>().Utf8Value(),
-                                    info[1].As<Napi::Number>().Int32Value());
+    if (info[0].IsNumber())
+      process_.socket = info[0].As<Napi::Number>().Int32Value();
+    else
+      process_ = StartLauncherProcess(info[0].As<Napi::String>().Utf8Value(),
+                                      info[1].As<Napi::Number>().Int32Value());
     if (process_.error != 0) {
       SystemError(env, process_.error, process_.syscall).ThrowAsJavaScriptException();
       return;
@@ -57,17 +62,17 @@ class Channel : public Napi::ObjectWrap<Channel> {
     napi_get_uv_event_loop(env, &loop);
     // Both descriptors are fresh and pollable; what is left to fail is the loop's own memory.
     int error = uv_poll_init(loop, &socketPoll_, process_.socket);
-    if (error == 0) error = uv_poll_init(loop, &exitPoll_, process_.pidfd);
+    if (error == 0 && ours()) error = uv_poll_init(loop, &exitPoll_, process_.pidfd);
     if (error != 0) {
       // The launcher ends at the end of its socket.
       close(process_.socket);
-      close(process_.pidfd);
+      if (ours()) close(process_.pidfd);
       SystemError(env, -error, "epoll_ctl").ThrowAsJavaScriptException();
       return;
     }
     socketPoll_.data = exitPoll_.data = this;
     uv_poll_start(&socketPoll_, UV_READABLE, OnSocket);
-    uv_poll_start(&exitPoll_, UV_READABLE, OnProcess);
+    if (ours()) uv_poll_start(&exitPoll_, UV_READABLE, OnProcess);
     UnrefHandles();
     open_ = true;
     // Lives until both handles are closed, whatever the garbage collector thinks.
@@ -76,6 +81,9 @@ class Channel : public Napi::ObjectWrap<Channel> {
   }
 
  private:
+  // The launcher was started here, and is not one that was connected to.
+  bool ours() const { return process_.pidfd >= 0; }
+
   static void OnSocket(uv_poll_t* handle, int status, int events) {
     auto* self = static_cast<Channel*>(handle->data);
     if ((events & UV_WRITABLE) != 0) self->BecameWritable();
@@ -101,7 +109,7 @@ class Channel : public Napi::ObjectWrap<Channel> {
     auto* self = static_cast<Channel*>(handle->data);
     close(handle == reinterpret_cast<uv_handle_t*>(&self->exitPoll_) ? self->process_.pidfd
                                                                      : self->process_.socket);
-    if (++self->closedHandles_ < 2) return;
+    if (++self->closedHandles_ < (self->ours() ? 2 : 1)) return;
     if (self->cleanup_ != nullptr) napi_remove_async_cleanup_hook(self->cleanup_);
     if (!self->ended_) self->Unref();
   }
@@ -113,7 +121,13 @@ class Channel : public Napi::ObjectWrap<Channel> {
     self->ended_ = true;
     self->cleanup_ = handle;
     self->CloseSocket();
-    uv_ref(reinterpret_cast<uv_handle_t*>(&self->exitPoll_));
+    if (!self->ours()) return;
+    auto* exit = reinterpret_cast<uv_handle_t*>(&self->exitPoll_);
+    if (uv_is_closing(exit)) return;
+    if (self->released_)
+      uv_close(exit, OnHandleClosed);
+    else
+      uv_ref(exit);
   }
 
   // Calls into JavaScript from the event loop. What it throws is an uncaught exception, as from
@@ -157,7 +171,7 @@ class Channel : public Napi::ObjectWrap<Channel> {
     do n = recvmsg(process_.socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
     if (n <= 0) {
-      if (n == 0 || errno != EAGAIN) uv_poll_stop(&socketPoll_);
+      if (n == 0 || errno != EAGAIN) OnEnd();
       return false;
     }
     Napi::Env env = Env();
@@ -178,6 +192,15 @@ class Channel : public Napi::ObjectWrap<Channel> {
         Call(onMessage_, {Napi::Buffer<char>::Copy(env, buffer, static_cast<size_t>(n)), fds});
     for (size_t i = 0; i < received.size() && !taken; i++) close(received[i]);
     return true;
+  }
+
+  // A launcher of ours says the rest by its pidfd.
+  void OnEnd() {
+    uv_poll_stop(&socketPoll_);
+    if (ours() || !open_) return;
+    CloseSocket();
+    Napi::HandleScope scope(Env());
+    Call(onExit_, {});
   }
 
   void BecameWritable() {
@@ -277,7 +300,13 @@ class Channel : public Napi::ObjectWrap<Channel> {
 
   void UnrefHandles() {
     uv_unref(reinterpret_cast<uv_handle_t*>(&socketPoll_));
-    uv_unref(reinterpret_cast<uv_handle_t*>(&exitPoll_));
+    if (ours()) uv_unref(reinterpret_cast<uv_handle_t*>(&exitPoll_));
+  }
+
+  // The launcher outlives this environment, which does not wait for it.
+  Napi::Value Release(const Napi::CallbackInfo& info) {
+    released_ = true;
+    return info.Env().Undefined();
   }
 
   Napi::Value Pid(const Napi::CallbackInfo& info) {
@@ -289,7 +318,7 @@ class Channel : public Napi::ObjectWrap<Channel> {
   std::unique_ptr<Napi::AsyncContext> context_;
   uv_poll_t socketPoll_, exitPoll_;
   napi_async_cleanup_hook_handle cleanup_ = nullptr;
-  bool open_ = false, ended_ = false;
+  bool open_ = false, ended_ = false, released_ = false;
   int closedHandles_ = 0;
 };
 
