@@ -356,7 +356,7 @@ export class Container implements AsyncDisposable {
    * Takes hold of the streams of a detached container's command.
    * @throws StateError `ERR_NOT_DETACHED`, `ERR_CONTAINER_NOT_RUNNING`, `ERR_NO_STDIN`
    */
-  attach(options: AttachOptions = {}): Promise<Attachment> {
+  async attach(options: AttachOptions = {}): Promise<Attachment> {
     return this.#detachedOnly('its streams are at `main`').attach(options);
   }
 

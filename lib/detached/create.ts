@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync } from 'node:fs';
+import { chmodSync, closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { abortError } from '../complete.js';
 import type { ContainerStart } from '../container/container.js';
@@ -14,7 +14,9 @@ import { type OwnLock, type Supervisor, startSupervisor } from '../supervisor.js
 import { SocketType } from '../sys/constants.js';
 import { listenAt } from '../sys/files.js';
 import { Detachment } from './detachment.js';
-import { bootId, type DetachedState, writeDraft } from './state.js';
+import { bootId } from './bootId.js';
+import { identifyCgroups } from './leftovers.js';
+import { type DetachedState, writeDraft } from './state.js';
 import {
   type Claim,
   createStateDir,
@@ -88,7 +90,7 @@ async function undo({ path, claim, streams, lock, monitor, launched }: Creation)
 }
 
 function stateOf(
-  { id, launched, streams }: Creation & { launched: Launched },
+  { id, launched, streams, monitor }: Creation & { launched: Launched; monitor: Supervisor },
   { command, labels = {}, logs = {} }: CreateOptions,
 ): DetachedState {
   const { isolation, cgroup, inside, pid } = launched;
@@ -102,12 +104,14 @@ function stateOf(
     bootId: bootId(),
     number: launched.id,
     pid,
+    monitorPid: monitor.launcher.pid,
     spec: inside.spec,
     facts: { uidMappings, gidMappings, denySetgroups, fileSources: [...fileSources] },
     serves: inside.serves,
     reads: inside.reads,
     isolation,
     cgroup,
+    cgroups: identifyCgroups(cgroup),
     streams: streams.has,
     logs: {
       maxSize: parseSize('logs.maxSize', logs.maxSize ?? defaultMaxSize),
@@ -138,6 +142,7 @@ async function handOver(creation: Creation & { monitor: Supervisor }, state: Det
     const dir = keep(openSync(path, O_RDONLY | O_DIRECTORY));
     const type = SocketType.SOCK_SEQPACKET | SocketType.SOCK_NONBLOCK;
     const socket = keep(listenAt(`/proc/self/fd/${dir}/${stateFile.socket}`, type, backlog));
+    chmodSync(join(path, stateFile.socket), 0o600);
     const exit = keep(openSync(join(path, stateFile.exit), O_WRONLY | O_CREAT | O_EXCL, 0o600));
     const { bits, fds } = streams.kept();
     const { errno } = await monitor.launcher.ask(request.detach, state.number, bits, {
@@ -174,7 +179,7 @@ async function build(creation: Creation, spec: RunnableSpec, options: CreateOpti
   });
   creation.launched = launched;
   check();
-  const state = stateOf({ ...creation, launched }, options);
+  const state = stateOf({ ...creation, launched, monitor }, options);
   await handOver({ ...creation, monitor }, state);
   return { state, launched, monitor };
 }

@@ -1,13 +1,15 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { abortError } from '../complete.js';
 import { ContainerGoneError, StateError } from '../errors.js';
 import type { Ended } from '../follow.js';
 import type { LauncherClient } from '../launcher/launcher.js';
 import { type Attachment, type AttachOptions, attach } from './attach.js';
 import { type LogEntry, type LogOptions, readLogs } from './logs.js';
+import { removeLeftovers } from './leftovers.js';
 import { type DetachedState, lostEnd, readExit } from './state.js';
 import { Claim, containerDir, removeStateDir } from './stateDir.js';
 
-/** ms between two looks whether the monitor is gone, and how long it may take to. */
+/** ms between two looks whether what is to go is gone, and how long it may take to. */
 const removalPoll = 10;
 const removalPatience = 30_000;
 
@@ -35,14 +37,16 @@ export class Detachment {
     return ended
       .catch((error: unknown) => {
         if (this.#disconnected) throw error;
-        return readExit(this.state) ?? lostEnd;
+        const end = readExit(this.state);
+        if (end === undefined) removeLeftovers(this.state);
+        return end ?? lostEnd;
       })
       .finally(() => {
         this.#ended = !this.#disconnected;
       });
   }
 
-  /** @throws StateError `ERR_CONTAINER_REMOVED` */
+  /** @throws InvalidSpecError; AbortError */
   logs(options: LogOptions): AsyncIterableIterator<LogEntry> {
     const { id, logs } = this.state;
     const source = { dir: containerDir(id), maxFiles: logs.maxFiles, ended: () => this.#ended };
@@ -58,7 +62,7 @@ export class Detachment {
 
   /** Removes what is kept of it, once its monitor is gone. */
   async remove(): Promise<void> {
-    await removeDirectory(this.state.id);
+    await removeDirectory(this.state.id, this.state);
     this.disconnect();
   }
 
@@ -73,26 +77,33 @@ export class Detachment {
 
 /**
  * Removes the directory of a container as soon as nobody has a claim on it.
- * @throws StateError `ERR_CONTAINER_BUSY` when its monitor does not go
+ * @throws StateError `ERR_CONTAINER_BUSY` when its monitor does not go, or a cgroup of it
  */
-export async function removeDirectory(id: string): Promise<void> {
-  const since = performance.now();
-  let claim = Claim.take(id);
-  while (claim === undefined) {
-    if (performance.now() - since > removalPatience) {
-      const path = containerDir(id);
-      throw new StateError('ERR_CONTAINER_BUSY', `container ${id}: its monitor is still there`, {
-        phase: 'teardown',
-        path,
-        hint: 'something of it cannot be removed yet, such as a cgroup that is in use',
-      });
-    }
-    await new Promise((resolve) => setTimeout(resolve, removalPoll));
+export async function removeDirectory(id: string, state?: DetachedState): Promise<void> {
+  let claim: Claim | undefined;
+  await patiently(id, () => {
     claim = Claim.take(id);
-  }
+    return claim !== undefined;
+  });
   try {
+    // A monitor that went by itself has left nothing.
+    if (state !== undefined) await patiently(id, () => removeLeftovers(state));
     removeStateDir(containerDir(id));
   } finally {
-    claim.release();
+    claim?.release();
+  }
+}
+
+async function patiently(id: string, look: () => boolean): Promise<void> {
+  const since = performance.now();
+  while (!look()) {
+    if (performance.now() - since > removalPatience) {
+      throw new StateError('ERR_CONTAINER_BUSY', `container ${id}: something of it stays`, {
+        phase: 'teardown',
+        path: containerDir(id),
+        hint: 'its monitor lives, or a cgroup of it is in use',
+      });
+    }
+    await sleep(removalPoll);
   }
 }

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ContainerStart, ContainerState } from '../container/container.js';
 import { type ContainerExit, exitOf } from '../container/exit.js';
 import { ContainerError, StateError } from '../errors.js';
-import { rejoin } from '../follow.js';
+import { type Ended, rejoin } from '../follow.js';
 import { hostFacts } from '../host/hostFacts.js';
 import type { Launched } from '../launch.js';
 import { LauncherClient } from '../launcher/launcher.js';
@@ -13,6 +13,7 @@ import { SyscallError } from '../sys/error.js';
 import { connectTo } from '../sys/files.js';
 import { SocketType } from '../sys/constants.js';
 import { Detachment, removeDirectory } from './detachment.js';
+import { removeLeftovers } from './leftovers.js';
 import { type DetachedState, lostEnd, readExit, readState } from './state.js';
 import { containerDir, isClaimed, isId, listStateDirs, stateFile } from './stateDir.js';
 
@@ -90,11 +91,18 @@ async function join(state: DetachedState, launcher: LauncherClient): Promise<Lau
   return { ...running, isolation, cgroup, inside };
 }
 
+/** How one without a monitor has ended. */
+function endWithout(state: DetachedState): Ended {
+  const end = readExit(state);
+  if (end === undefined) removeLeftovers(state);
+  return end ?? lostEnd;
+}
+
 function stopped(state: DetachedState): ContainerStart {
   return {
     ...common(state),
     detachment: new Detachment(state, undefined),
-    exit: exitOf(readExit(state) ?? lostEnd, undefined),
+    exit: exitOf(endWithout(state), undefined),
   };
 }
 
@@ -139,9 +147,9 @@ function summary(id: string): ContainerSummary | undefined {
   }
   const { createdAt, labels, command, pid } = state;
   const known = { id, createdAt, labels, ...(command && { command }) };
-  // In this order: a monitor keeps the exit before it goes.
+  // In this order: a monitor writes the exit before it goes.
   const lives = isClaimed(id);
-  const end = readExit(state) ?? (lives ? undefined : lostEnd);
+  const end = lives ? readExit(state) : endWithout(state);
   if (end === undefined) return { ...known, state: 'running', pid };
   return { ...known, state: 'stopped', exit: exitOf(end, undefined) };
 }

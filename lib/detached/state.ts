@@ -7,6 +7,7 @@ import type { Isolation } from '../isolation.js';
 import type { RunnableSpec } from '../launch.js';
 import { decodeReport, reportType } from '../launcher/messages.js';
 import type { Facts } from '../policy/facts.js';
+import type { CgroupIdentity } from './leftovers.js';
 import { containerDir, isId, stateFile } from './stateDir.js';
 
 /** Format of `state.json`; another one is refused. */
@@ -35,25 +36,19 @@ export interface DetachedState {
   bootId: string;
   /** The monitor's number of it. */
   number: number;
-  /** Host pid of its first process. */
+  /** Host pids of its first process and of the monitor. */
   pid: number;
+  monitorPid: number;
   spec: RunnableSpec;
   facts: Pick<Facts, 'uidMappings' | 'gidMappings' | 'denySetgroups'> & { fileSources: string[] };
   serves: boolean;
   reads: ReadPaths;
   isolation: Isolation;
   cgroup: CgroupPlan;
+  /** The same, as they can be told from others of their name. */
+  cgroups: CgroupIdentity[];
   streams: DetachedStreams;
   logs: { maxSize: number; maxFiles: number };
-}
-
-/** Identity of this boot; empty where the host does not say. */
-export function bootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
-  } catch {
-    return '';
-  }
 }
 
 /** A bigint in JSON: of seccomp's arguments. */
@@ -83,6 +78,7 @@ function isState(value: unknown, id: string): value is DetachedState {
     Number.isInteger(state.number) &&
     Number.isInteger(state.pid) &&
     Number.isInteger(state.logs?.maxFiles) &&
+    Array.isArray(state.cgroups) &&
     [...objects, state.labels, state.streams].every((each) => typeof each === 'object')
   );
 }
