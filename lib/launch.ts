@@ -57,7 +57,7 @@ export interface LaunchInput {
   onSent?: () => void;
   /** The master side of the program's terminal. */
   onPty?: (fd: number) => void;
-  /** Its own, for a container that is to outlive this process. Default: this environment's. */
+  /** Its own, for a container that is to be detached. Default: this environment's. */
   supervisor?: Supervisor;
 }
 
@@ -191,7 +191,7 @@ export async function launch(input: LaunchInput): Promise<Launched> {
         onCreated: input.onCreated,
         onGone: lease.release,
       },
-      (events) => launcher.launch(bytes, plan.fds, events),
+      (events) => launcher.launch(bytes, plan.fds, events, input.supervisor !== undefined),
     );
     const { isolation, spec, facts } = prepared;
     const serves = plan.flags === planFlag.serve;

@@ -92,7 +92,9 @@ enum class Request : uint32_t {
 struct RequestHeader {
   uint32_t type;
   uint32_t id;
-  uint32_t arg;   // signal: its number; exec: the container's id; detach: DetachStream bits
+  // signal: its number; exec: the container's id; detach: DetachStream bits; launch: 1 when a detach
+  // is to come, until which nobody looks whether it has ended
+  uint32_t arg;
   uint32_t size;  // of the plan; without a body the first descriptor is the plan, a sealed memfd
 };
 

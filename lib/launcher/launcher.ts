@@ -130,9 +130,17 @@ export class LauncherClient {
     return this.#launches.size;
   }
 
-  /** Carries out a plan. Its descriptors must stay open until `sent`. */
-  launch(plan: Uint8Array, fds: readonly number[], events: LaunchEvents): number {
-    return this.#start({ type: request.launch, arg: 0, plan, fds, events });
+  /**
+   * Carries out a plan. Its descriptors must stay open until `sent`.
+   * @param detaches a detach is to come: until then nothing is said of its end
+   */
+  launch(
+    plan: Uint8Array,
+    fds: readonly number[],
+    events: LaunchEvents,
+    detaches = false,
+  ): number {
+    return this.#start({ type: request.launch, arg: detaches ? 1 : 0, plan, fds, events });
   }
 
   /** Carries out the plan of one more program in a container that runs. */

@@ -17,6 +17,7 @@ struct Container {
   State state;
   bool oom;
   bool killed;
+  bool deferred;  // it may have ended, and that is for after the detach
   bool inside;  // a program that the container's init has started, and whose end it tells
   uint32_t number;  // the launcher's own, from 1
   uint32_t client;  // who started it, by serial
@@ -140,6 +141,8 @@ int AskInit(Launcher& l, const Container& parent, const Birth& birth);
 int MakeReport(Container& record, int* fd);
 // events.cc
 void OnSync(Launcher& l, Container& c);
+// Begins to look for its end.
+int WatchExit(Launcher& l, Container& c);
 void OnExit(Launcher& l, Container& c);
 void OnOom(Launcher& l, Container& c);
 void OnControl(Launcher& l, Container& c);

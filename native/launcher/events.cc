@@ -113,6 +113,11 @@ void OnSync(Launcher& l, Container& c) {
   }
 }
 
+int WatchExit(Launcher& l, Container& c) {
+  c.deferred = false;
+  return Watching(l, c.pidfd, Watch::pidfd, static_cast<uint32_t>(&c - l.table));
+}
+
 void OnExit(Launcher& l, Container& c) {
   constexpr long kPPidfd = 3;
   SignalInfo info = {};
@@ -167,6 +172,7 @@ void Kill(Launcher& l, Container& c) {
   // A program without a pidfd yet is on its way from the init.
   if (c.killed || (c.pidfd < 0 && !c.inside)) return;
   c.killed = true;
+  if (c.deferred) WatchExit(l, c);
   Signal(l, c, kSigkill);
   KillCgroups(l, c);
 }

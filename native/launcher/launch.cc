@@ -187,8 +187,8 @@ ReportHeader Failure(uint32_t id, uint32_t section, uint32_t step, int error) {
 int WatchAll(Launcher& l, Container& record) {
   uint32_t index = static_cast<uint32_t>(&record - l.table);
   if (int error = Watching(l, record.sync, Watch::sync, index)) return error;
-  if (!record.inside)
-    if (int error = Watching(l, record.pidfd, Watch::pidfd, index)) return error;
+  if (!record.inside && !record.deferred)
+    if (int error = WatchExit(l, record)) return error;
   if (record.control >= 0)
     if (int error = Watching(l, record.control, Watch::control, index)) return error;
   return record.oomEvent < 0 ? 0 : Watching(l, record.oomEvent, Watch::oom, index);
@@ -256,6 +256,7 @@ void Launch(Launcher& l, Client& client, Received& request) {
       record->parent = inside;
       record->inside = (plan.header.flags & PLAN_INSIDE) != 0;
     }
+    record->deferred = !exec && request.header.arg != 0;
     l.live++;
     Begin(l, *record, bytes, plan);
     CloseSlots(l);

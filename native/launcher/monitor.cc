@@ -73,7 +73,7 @@ int Detached(Launcher& l, Received& request) {
   Detach detach;
   Monitor& m = l.monitor;
   if (m.detached || !WellFormed(request, &detach)) return -kEproto;
-  const Container* c = FindFor(l, l.clients[0], request.header.id);
+  Container* c = FindFor(l, l.clients[0], request.header.id);
   if (c == nullptr || c->parent != 0 || c->state != State::running) return -kEsrch;
   if (l.live != 1) return -kEproto;
   TakeFds(m, request);
@@ -84,6 +84,7 @@ int Detached(Launcher& l, Received& request) {
   bool logs = m.log.source[0] >= 0 || m.log.source[1] >= 0;
   int error = logs ? OpenLog(m.log) : 0;
   if (error == 0) error = WatchMonitor(l);
+  if (error == 0 && c->deferred) error = WatchExit(l, *c);
   if (error == 0) error = Announce(m.log);
   if (error != 0) {
     if (m.log.file >= 0) Close(m.log.file);

@@ -1,4 +1,5 @@
 // Creates a detached container in a process of its own, and says so; then ends, or waits for that.
+import { once } from 'node:events';
 import { Container, type CreateOptions, createContainer } from '../../lib/index.js';
 
 const [what = '', json = '{}'] = process.argv.slice(2);
@@ -12,7 +13,7 @@ async function main(): Promise<void> {
   if (what === 'spawn') {
     const container = await Container.open(json);
     const child = container.spawn('sleep', ['1000'], { stdio: 'ignore' });
-    await new Promise((resolve) => child.once('spawn', resolve));
+    await once(child, 'spawn');
     process.stdout.write(`${child.pid}\n`);
   }
   if (what !== 'create') setInterval(() => {}, 1000);

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { afterEach, expect, test } from '@jest/globals';
 import { readState } from '../../lib/detached/state.js';
@@ -100,8 +101,8 @@ suite('detached containers', [linux, cgroups, runtimeDir], () => {
     const id = freshId();
     const box = await createContainer({ detached: true, id });
     const child = box.spawn('sleep', ['1000']);
-    const gone = new Promise((resolve) => child.once('close', resolve));
-    await new Promise((resolve) => child.once('spawn', resolve));
+    const gone = once(child, 'close');
+    await once(child, 'spawn');
     const { pid = 0 } = child;
     child.on('error', () => {});
     await box[Symbol.asyncDispose]();
