@@ -72,6 +72,7 @@ class Stopper {
 /** Why it ended: what we did to it, what the kernel did, or itself. */
 export function reasonOf(ended: Ended, cause: EndingCause | undefined): ExitReason {
   if (cause !== undefined) return cause;
+  if (ended.lost === true) return 'lost';
   if (ended.oom && ended.exitCode !== 0) return 'oom';
   if (ended.pids && ended.exitCode !== 0) return 'pids';
   return ended.signal === null ? 'exit' : 'signal';

@@ -5,7 +5,7 @@ import type { CompletionOptions } from './options.js';
 import { type ExitReason, signalNumber } from './result.js';
 
 /** The reasons that are ours to give; the others are the program's or the kernel's. */
-export type EndingCause = Exclude<ExitReason, 'exit' | 'signal' | 'oom' | 'pids'>;
+export type EndingCause = Exclude<ExitReason, 'exit' | 'signal' | 'oom' | 'pids' | 'lost'>;
 
 const defaultForceKillAfterDelay = 5000;
 

@@ -52,6 +52,9 @@ export interface ErrorFacts {
  *   `ERR_WALL_MISSING`, `ERR_LAUNCH_DENIED`, `ERR_LAUNCH_FAILED`, `ERR_LAUNCH_DIED`,
  *   `ERR_LAUNCHER_GONE`
  * - new limits that the kernel refused: `ERR_LIMIT_BUSY` (more is in use), `ERR_LIMIT_REFUSED`
+ * - a detached container: `ERR_CONTAINER_EXISTS`, `ERR_CONTAINER_NOT_FOUND`, `ERR_CONTAINER_STATE`,
+ *   `ERR_CONTAINER_RUNNING`, `ERR_CONTAINER_BUSY`, `ERR_MONITOR_BUSY`, `ERR_DETACH_FAILED`,
+ *   `ERR_DISCONNECTED`, `ERR_NOT_DETACHED`, `ERR_NO_STDIN`, `ERR_NO_RUNTIME_DIR`, `ERR_STATE_DIR`
  * - an `input` stream that failed: `ERR_INPUT`
  * - what you asked to be thrown: `ERR_EXIT`, `ERR_MAX_BUFFER`
  */

@@ -17,6 +17,8 @@ export interface Ended {
   oom: boolean;
   /** A fork was refused at the pids limit. */
   pids: boolean;
+  /** Nobody saw it end: its detached container's monitor was killed. */
+  lost?: boolean;
 }
 
 /** Something that the launcher has started, from then to its end. */
@@ -52,16 +54,38 @@ export interface Follow {
   onGone?: () => void;
 }
 
-function endOf(plan: Plan, report: Report): Ended {
+/** The files that a teardown reads, by the number of the step. Plain data. */
+export type ReadPaths = Readonly<Record<number, string>>;
+
+/** The files that the teardown of a plan reads. */
+export function readPaths({ teardown }: Plan): ReadPaths {
+  const reads = teardown.flatMap((step, index) =>
+    step.op === 'read' ? [[index, step.path] as const] : [],
+  );
+  return Object.fromEntries(reads);
+}
+
+/** How something ended, from the launcher's report and what its teardown has read. */
+export function endOf(paths: ReadPaths, report: Report): Ended {
   const { exitCode, signal } = decodeStatus(report.status);
   const reads = report.found.map(({ step, error, data }) => {
-    const read = plan.teardown[step];
-    const path = read?.op === 'read' ? read.path : '';
+    const path = paths[step] ?? '';
     return error === 0 ? { path, data: data.toString('latin1') } : { path, errno: error };
   });
   const usage = parseUsage(reads, report);
   const { oom, pids } = verdict(usage, report.oom);
   return { exitCode, signal: signal === null ? null : signalName(signal), usage, oom, pids };
+}
+
+/** What can be done with something that runs. */
+function controls(launcher: LauncherClient, id: number, pid: number) {
+  return {
+    id,
+    pid,
+    signal: (number: number) => launcher.signal(id, number),
+    kill: () => launcher.kill(id),
+    hold: (alive: boolean) => launcher.hold(id, alive),
+  };
 }
 
 /** A promise and its two ends. */
@@ -94,13 +118,6 @@ export function follow(
   const gone = new Deferred<void>();
   const trace = debugLaunch(about.name, plan);
   return new Promise((resolve, reject) => {
-    const controls = (id: number, pid: number) => ({
-      id,
-      pid,
-      signal: (number: number) => launcher.signal(id, number),
-      kill: () => launcher.kill(id),
-      hold: (alive: boolean) => launcher.hold(id, alive),
-    });
     const id = send({
       sent() {
         trace('sent');
@@ -109,12 +126,16 @@ export function follow(
       },
       created(report) {
         trace('created');
-        about.onCreated?.(controls(id, report.pid));
+        about.onCreated?.(controls(launcher, id, report.pid));
       },
       running(report, pidfd) {
         trace('running');
         if (pidfd >= 0) close(pidfd);
-        resolve({ ...controls(id, report.pid), ended: ended.promise, gone: gone.promise });
+        resolve({
+          ...controls(launcher, id, report.pid),
+          ended: ended.promise,
+          gone: gone.promise,
+        });
       },
       failed(report) {
         const error = launchError(plan, report);
@@ -123,7 +144,7 @@ export function follow(
       },
       exited(report) {
         trace('exited');
-        ended.resolve(endOf(plan, report));
+        ended.resolve(endOf(readPaths(plan), report));
       },
       gone(report) {
         trace(report.left === 0 ? 'gone' : `${report.left} teardown steps are retried`);
@@ -139,4 +160,32 @@ export function follow(
       },
     });
   });
+}
+
+/**
+ * Hears of a container that another process has launched.
+ * @param launcher connected to its monitor
+ * @param id the monitor's number of it
+ */
+export function rejoin(
+  launcher: LauncherClient,
+  { id, pid, reads }: { id: number; pid: number; reads: ReadPaths },
+): Running {
+  const ended = new Deferred<Ended>();
+  const gone = new Deferred<void>();
+  launcher.adopt(id, {
+    sent() {},
+    running(_report, pidfd) {
+      if (pidfd >= 0) close(pidfd);
+    },
+    failed() {},
+    exited: (report) => ended.resolve(endOf(reads, report)),
+    gone: () => gone.resolve(),
+    pty: close,
+    lost(error) {
+      ended.reject(error);
+      gone.resolve();
+    },
+  });
+  return { ...controls(launcher, id, pid), ended: ended.promise, gone: gone.promise };
 }

@@ -19,6 +19,9 @@ export type { ContainerInfo, ContainerState, ProgramInfo } from './container/inf
 export type { OutputChunk } from './container/output.js';
 export { ContainerProcess, type ProcessEvents } from './container/process.js';
 export type { ProcessInfo } from './container/top.js';
+export type { Attachment, AttachOptions } from './detached/attach.js';
+export type { LogEntry, LogOptions } from './detached/logs.js';
+export type { ContainerSummary, ListOptions } from './detached/open.js';
 export {
   ContainerError,
   ContainerGoneError,

@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs';
 import { type CgroupPlan, currentCgroups, planCgroup } from './cgroups/index.js';
 import { orScarcity } from './errors.js';
-import { type Follow, follow, type Running } from './follow.js';
+import { type Follow, follow, type ReadPaths, type Running, readPaths } from './follow.js';
 import { checkIds } from './host/checkIds.js';
 import { checkSources } from './host/checkSources.js';
 import type { IdLease } from './host/idRanges.js';
@@ -33,12 +33,14 @@ export interface Launched extends Running {
 
 /** What a further program in a container is made from. */
 export interface Inside {
-  readonly supervisor: Supervisor;
+  readonly supervisor: Pick<Supervisor, 'facts' | 'launcher'>;
   /** As it was launched: sources and users found. */
   readonly spec: RunnableSpec;
   readonly facts: Facts;
   /** Its init takes programs. */
   readonly serves: boolean;
+  /** The accounts that are read at its end. */
+  readonly reads: ReadPaths;
 }
 
 /** What a launch needs beside the spec. */
@@ -56,6 +58,8 @@ export interface LaunchInput {
   onSent?: () => void;
   /** The master side of the program's terminal. */
   onPty?: (fd: number) => void;
+  /** Its own, for a container that is to be detached. Default: this environment's. */
+  supervisor?: Supervisor;
 }
 
 /** A compiled launch: everything decided, nothing created but the id lease. */
@@ -180,7 +184,7 @@ export async function launch(input: LaunchInput): Promise<Launched> {
 }
 
 async function carryOut(input: LaunchInput): Promise<Launched> {
-  const shared = await supervisor();
+  const shared = input.supervisor ?? (await supervisor());
   const { launcher } = shared;
   const prepared = prepare(shared, input);
   const { plan, bytes, lease, cgroup, opened } = prepared;
@@ -196,11 +200,12 @@ async function carryOut(input: LaunchInput): Promise<Launched> {
         onCreated: input.onCreated,
         onGone: lease.release,
       },
-      (events) => launcher.launch(bytes, plan.fds, events),
+      (events) => launcher.launch(bytes, plan.fds, events, input.supervisor !== undefined),
     );
     const { isolation, spec, facts } = prepared;
     const serves = plan.flags === planFlag.serve;
-    return { ...running, isolation, cgroup, inside: { supervisor: shared, spec, facts, serves } };
+    const inside = { supervisor: shared, spec, facts, serves, reads: readPaths(plan) };
+    return { ...running, isolation, cgroup, inside };
   } catch (error) {
     // Nothing runs with these ids: either nothing was started, or it has been reaped.
     lease.release();

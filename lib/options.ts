@@ -219,6 +219,14 @@ export interface CompletionOptions {
 /** Options of `run`. */
 export interface RunOptions extends ContainerOptions, ProcessOptions, CompletionOptions {}
 
+/** How much output of a detached container is kept: `maxSize` times `maxFiles` at most. */
+export interface LogLimits {
+  /** Bytes of one file, at least 64 KiB. Default `'10MiB'`. */
+  maxSize?: Size;
+  /** Files, 1 to 100, the one that is written included; the oldest goes first. Default 3. */
+  maxFiles?: number;
+}
+
 /** Options of `createContainer`. */
 export interface CreateOptions extends ContainerOptions, ProcessOptions {
   /** 1 to 64 letters, digits, `_` or `-`. Default: 12 random hexadecimal digits. */
@@ -229,10 +237,20 @@ export interface CreateOptions extends ContainerOptions, ProcessOptions {
    * until it is ended.
    */
   command?: string[];
-  /** Streams of `command`, at `container.main`. Default `'ignore'`. */
+  /** Streams of `command`, at `container.main`. Default `'ignore'`, see `detached`. */
   stdio?: StdioChoice | [StdioChoice, StdioChoice, StdioChoice];
   /** Give `command` a terminal. */
   pty?: { cols: number; rows: number };
+  /**
+   * The container survives this process: a launcher of its own stays as its monitor, and
+   * `Container.open(id)` finds it again. What `command` prints is kept in files, for
+   * `container.logs()`; its default `stdio` is then `['ignore', 'pipe', 'pipe']`, where `'pipe'` is
+   * the monitor's. Not with `start: false`, nor with `limits.cpuTime`, which this process would have
+   * to watch. The monitor stays in the cgroup and user of this process.
+   */
+  detached?: boolean;
+  /** How much of the output of a detached `command` is kept. */
+  logs?: LogLimits;
   /** With `false` everything of `command` is set up, and it waits for `container.start()`. */
   start?: boolean;
   /** Whatever you want to find it by; not seen inside. */

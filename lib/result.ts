@@ -5,7 +5,8 @@ import type { Isolation } from './isolation.js';
 
 /**
  * Why a program ended. `'pids'`: it failed, and a fork had been refused at the pids limit; the
- * kernel does not say whether the one was because of the other.
+ * kernel does not say whether the one was because of the other. `'lost'`: the monitor of a detached
+ * container was killed, and the container with it.
  */
 export type ExitReason =
   | 'exit'
@@ -15,7 +16,8 @@ export type ExitReason =
   | 'oom'
   | 'cpu-time'
   | 'pids'
-  | 'output';
+  | 'output'
+  | 'lost';
 
 /** What a finished program left. */
 export interface RunResult<Output extends string | Buffer = string> {

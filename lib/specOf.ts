@@ -76,7 +76,8 @@ export function createSpecOf(id: string, options: CreateOptions): RunnableSpec {
   checkCreateOptions(options, { hostCpus: cpus().length });
   const [file = '', ...args] = options.command ?? idle;
   checkCommand(file, args, options.env);
-  const { command, id: _id, start: _start, labels: _labels, ...rest } = options;
+  const { command, id: _id, start: _start, labels: _labels, ...more } = options;
+  const { detached: _detached, logs: _logs, ...rest } = more;
   // A command of its own is pid 1, as OCI has it, unless an init was asked for.
   const init = rest.init ?? command === undefined;
   const spec = compile({ id, command: { file, args }, options: { ...rest, init } });

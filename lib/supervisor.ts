@@ -4,6 +4,7 @@ import { type HostFacts, hostFacts } from './host/hostFacts.js';
 import { idFacts } from './host/idFacts.js';
 import { idLockFd } from './host/idLock.js';
 import { applyLauncherMap, launcherMap } from './host/idmaps.js';
+import type { RangeLock } from './host/idPool.js';
 import { IdRanges } from './host/idRanges.js';
 import { createJournal, discardJournal, journalDirectory } from './host/journal.js';
 import { sweep } from './host/sweep.js';
@@ -38,12 +39,22 @@ function setupError(failed: string, errno: number): ContainerError {
   );
 }
 
-async function start(): Promise<Supervisor> {
+/** An id lock of its own, for a launcher that keeps its ranges longer than this process does. */
+export interface OwnLock extends RangeLock {
+  readonly fd: number;
+}
+
+/**
+ * Starts a launcher.
+ * @param lock default: what this process's other launchers use
+ * @throws as `supervisor`
+ */
+export async function startSupervisor(lock?: OwnLock): Promise<Supervisor> {
   const facts = hostFacts();
   const map = facts.privileged ? undefined : launcherMap();
-  const ids = new IdRanges(idFacts(map));
+  const ids = new IdRanges({ ...idFacts(map), ...(lock && { lock }) });
   const launcher = await startLauncher(facts.privileged, {
-    lockFd: idLockFd(facts.privileged) ?? -1,
+    lockFd: lock?.fd ?? idLockFd(facts.privileged) ?? -1,
     ...(map === undefined ? {} : { mapIds: (pid: number) => applyLauncherMap(pid, map) }),
   });
   if (!(launcher instanceof LauncherClient)) throw setupError(launcher.failed, launcher.errno);
@@ -76,7 +87,7 @@ async function startLauncher(privileged: boolean, setup: LauncherSetup) {
  * @throws UnsupportedError `ERR_UNSUPPORTED_KERNEL`, `ERR_UNSUPPORTED_PLATFORM`
  */
 export async function supervisor(): Promise<Supervisor> {
-  current ??= start();
+  current ??= startSupervisor();
   const pending = current;
   try {
     const ready = await pending;

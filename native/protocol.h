@@ -83,17 +83,23 @@ enum class Request : uint32_t {
   signal = 4,  // to the main program
   kill = 5,    // everything in the container, or in the cgroup of one program
   exec = 6,    // one more program in a container
+  // A container that is to outlive Node (launcher/monitor.cc); each is answered by `ready`.
+  detach = 16,  // the end of Node is not the end from now on; carries a Detach and descriptors
+  hello = 17,   // a client asks for the container: its pid, ESRCH when it has ended
+  feed = 18,    // what feeds the command; arg 1: nobody feeds it any more
 };
 
 struct RequestHeader {
   uint32_t type;
   uint32_t id;
-  uint32_t arg;   // signal: its number; exec: the container's id
+  // signal: its number; exec: the container's id; detach: DetachStream bits; launch: 1 when a
+  // detach is to come, until which nobody looks whether it has ended
+  uint32_t arg;
   uint32_t size;  // of the plan; without a body the first descriptor is the plan, a sealed memfd
 };
 
 enum class Report : uint32_t {
-  ready = 1,    // a setup request has been carried out (or not: error)
+  ready = 1,    // a request that is answered at once has been carried out (or not: error)
   running = 2,  // the program has been executed; carries the pidfd
   failed = 3,   // the launch did not happen; everything has been undone or is on its way
   exited = 4,   // the container has ended; carries what the teardown's read steps found
@@ -101,6 +107,43 @@ enum class Report : uint32_t {
   pty = 6,      // carries the master side of the terminal
   created = 7,  // the child has come to its `hold` step
 };
+
+// Streams of the command that come with a detach, after its fixed descriptors, in this order.
+enum DetachStream : uint32_t {
+  DETACH_STDIN = 1,   // write end of its pipe
+  DETACH_STDOUT = 2,  // read ends, for the log
+  DETACH_STDERR = 4,
+  DETACH_PTY = 8,  // the master side instead of the three
+};
+
+// A detach's fixed descriptors: the listening socket, the container's directory, its exit file, and
+// a lock that lasts as long as the launcher does.
+constexpr uint32_t kDetachFds = 4;
+
+// The body of a detach.
+struct Detach {
+  uint64_t maxSize;   // bytes of one log file
+  uint32_t maxFiles;  // log files, the one that is written included
+  uint32_t reserved;
+};
+static_assert(sizeof(Detach) == 16, "lib/detached writes these 16 bytes");
+
+constexpr uint32_t kMaxClients = 64;  // Node and those that have connected
+
+// A log file: this, then records (launcher/log.cc writes them, lib/detached/logFile.ts reads them).
+struct LogFileHeader {
+  uint32_t magic;
+  uint32_t sequence;  // of the file, from 1
+};
+constexpr uint32_t kLogMagic = 0x314C4652;  // "RFL1"
+
+// One piece of output; `size` bytes follow.
+struct __attribute__((packed)) LogRecord {
+  uint64_t time;   // ns since the epoch
+  uint8_t stream;  // 1 stdout, 2 stderr; 0: the data is a uint64_t, bytes that had to be dropped
+  uint32_t size;
+};
+static_assert(sizeof(LogRecord) == 13, "the reader takes these 13 bytes");
 
 enum class Section : uint32_t {
   prepare = 0,

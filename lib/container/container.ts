@@ -1,6 +1,16 @@
 import { abortError, throwIfAborted } from '../abort.js';
 import { type ContainerStats, freeze, readStats, thaw, updateLimits } from '../cgroups/index.js';
 import { complete } from '../complete.js';
+import type { Attachment, AttachOptions } from '../detached/attach.js';
+import type { Detachment } from '../detached/detachment.js';
+import type { LogEntry, LogOptions } from '../detached/logs.js';
+import {
+  type ContainerSummary,
+  type ListOptions,
+  listDetached,
+  openDetached,
+  removeDamaged,
+} from '../detached/open.js';
 import { Ending } from '../ending.js';
 import { StateError } from '../errors.js';
 import {
@@ -48,8 +58,14 @@ export interface ContainerStart {
   id: string;
   spec: RunnableSpec;
   labels?: Readonly<Record<string, string>> | undefined;
-  /** Its launch; already settled unless it waits for `start`. */
-  launch: Promise<Launched>;
+  /** Its launch; already settled unless it waits for `start`. Absent of one that has ended. */
+  launch?: Promise<Launched> | undefined;
+  /** How it ended, where it has already. */
+  exit?: ContainerExit | undefined;
+  /** Default: now. */
+  createdAt?: number | undefined;
+  /** It survives this process. */
+  detachment?: Detachment | undefined;
   waiting?: Waiting | undefined;
   main?: ContainerProcess | undefined;
 }
@@ -58,6 +74,10 @@ export interface ContainerStart {
  * A container that lives until it is ended, its command ends, or this process does. Programs are
  * started in it by `exec` and `spawn`, any number at once; each has a cgroup, environment, user and
  * limits of its own. Leaving an `await using` block ends it, and everything in it.
+ *
+ * A detached one (`createContainer({ detached: true })`, `Container.open`) lives on without this
+ * process: leaving an `await using` block only lets go of it. What was started in it from here by
+ * `exec` and `spawn` ends with this process, as the children of a terminal that is closed.
  */
 export class Container implements AsyncDisposable {
   /** As given, or 12 hexadecimal digits. */
@@ -68,10 +88,11 @@ export class Container implements AsyncDisposable {
   /** The OCI spec that it was made from. Do not change it. */
   readonly spec: Spec;
   /** When it was created, ms since the epoch. */
-  readonly createdAt = Date.now();
+  readonly createdAt: number;
 
   readonly #exit: Promise<ContainerExit>;
-  readonly #starting: Promise<Launched>;
+  readonly #starting: Promise<Launched> | undefined;
+  readonly #detachment: Detachment | undefined;
   readonly #events: EventHub;
   readonly #programs: Programs;
   readonly #agent: FileAgent;
@@ -82,9 +103,13 @@ export class Container implements AsyncDisposable {
   #launched: Launched | undefined;
   #state: ContainerState = 'created';
   #ended: ContainerExit | undefined;
+  /** Calls of `wait` that are pending. */
+  #waits = 0;
 
   /** @internal Use `createContainer`. */
-  constructor({ id, spec, labels = {}, launch, waiting, main }: ContainerStart) {
+  constructor({ id, spec, labels = {}, launch, waiting, main, ...more }: ContainerStart) {
+    this.createdAt = more.createdAt ?? Date.now();
+    this.#detachment = more.detachment;
     this.id = id;
     this.labels = { ...labels };
     this.main = main;
@@ -95,14 +120,20 @@ export class Container implements AsyncDisposable {
     const running = () => this.#running();
     this.#agent = new FileAgent(() => this.#programs.startFileAgent(running), running);
     this.#starting = launch;
+    if (more.exit !== undefined) {
+      this.#state = 'stopped';
+      this.#ended = more.exit;
+    }
     this.#exit = this.#live();
     // Whoever wants to know asks `wait`.
     this.#exit.catch(() => {});
   }
 
   async #live(): Promise<ContainerExit> {
+    if (this.#ended !== undefined) return this.#ended;
     try {
       const launched = await this.#starting;
+      if (launched === undefined) throw new Error('a container without a launch');
       this.#launched = launched;
       this.#state = 'running';
       const ending = new Ending(launched, {}, 0);
@@ -116,11 +147,58 @@ export class Container implements AsyncDisposable {
       await this.#events.died(facts, usage);
       return this.#ended;
     } finally {
-      this.#state = 'stopped';
+      // Of one that was let go of, this is the last that is known.
+      if (this.#detachment?.disconnected !== true) this.#state = 'stopped';
       this.#waiting = undefined;
       this.#events.end();
       this.#agent.close();
     }
+  }
+
+  /**
+   * Finds a detached container again, also one that has ended: until it is removed, `wait()` says
+   * how.
+   * @throws NotFoundError `ERR_CONTAINER_NOT_FOUND`
+   * @throws StateError `ERR_CONTAINER_STATE` when what is kept of it is damaged; `ERR_MONITOR_BUSY`
+   * @throws PermissionError `ERR_NO_RUNTIME_DIR` for an ordinary user without XDG_RUNTIME_DIR
+   */
+  static async open(id: string): Promise<Container> {
+    return new Container(await openDetached(id));
+  }
+
+  /**
+   * The detached containers of this user that run, or with `all` also those that have ended; the
+   * oldest first.
+   * @throws PermissionError `ERR_NO_RUNTIME_DIR`
+   */
+  static list(options?: ListOptions): Promise<ContainerSummary[]> {
+    return listDetached(options);
+  }
+
+  /**
+   * `(await Container.open(id)).remove(options)`, which with `force` also works where its state is
+   * damaged and its monitor is gone.
+   * @throws as `open` and `remove`
+   */
+  static async remove(id: string, options: { force?: boolean } = {}): Promise<void> {
+    let container: Container;
+    try {
+      container = await Container.open(id);
+    } catch (error) {
+      const damaged = error instanceof StateError && error.code === 'ERR_CONTAINER_STATE';
+      if (!damaged || options.force !== true) throw error;
+      return removeDamaged(id);
+    }
+    try {
+      await container.remove(options);
+    } finally {
+      await container[Symbol.asyncDispose]();
+    }
+  }
+
+  /** It survives this process. */
+  get detached(): boolean {
+    return this.#detachment !== undefined;
   }
 
   /** `'created'` until `start`, then `'running'` or `'paused'`, in the end `'stopped'`. */
@@ -135,7 +213,7 @@ export class Container implements AsyncDisposable {
 
   /** Which walls stand; undefined until it has been started. */
   get isolation(): Isolation | undefined {
-    return this.#launched?.isolation;
+    return (this.#launched ?? this.#detachment?.state)?.isolation;
   }
 
   /** The launch of a container that can be asked for something. */
@@ -266,15 +344,72 @@ export class Container implements AsyncDisposable {
     this.kill(signal);
     const late = setTimeout(() => this.kill(), timeout);
     try {
-      return await this.#exit;
+      return await this.wait();
     } finally {
       clearTimeout(late);
     }
   }
 
-  /** Resolves when it has ended; at once when it has already. */
-  wait(): Promise<ContainerExit> {
-    return this.#exit;
+  /**
+   * Resolves when it has ended; at once when it has already.
+   * @throws ContainerGoneError `ERR_DISCONNECTED` when a detached one is let go of
+   */
+  async wait(): Promise<ContainerExit> {
+    if (this.#detachment === undefined) return this.#exit;
+    // What is detached does not keep this process alive, but for whoever waits.
+    if (this.#waits++ === 0) this.#launched?.hold(true);
+    try {
+      return await this.#exit;
+    } finally {
+      if (--this.#waits === 0) this.#launched?.hold(false);
+    }
+  }
+
+  /** What makes it detached. */
+  #detachedOnly(what: string): Detachment {
+    if (this.#detachment !== undefined) return this.#detachment;
+    const message = `container ${this.id} is not detached: ${what}`;
+    throw new StateError('ERR_NOT_DETACHED', message, {
+      hint: 'create it with `detached: true`',
+    });
+  }
+
+  /**
+   * What the command of a detached container has printed and is still kept (`logs` of its creation),
+   * and with `follow` what it prints until it ends. Empty without a `command`.
+   * @throws StateError `ERR_NOT_DETACHED`; InvalidSpecError; AbortError (`ABORT_ERR`)
+   */
+  logs(options: LogOptions = {}): AsyncIterableIterator<LogEntry> {
+    return this.#detachedOnly('its output is at `main`').logs(options);
+  }
+
+  /**
+   * Takes hold of the streams of a detached container's command.
+   * @throws StateError `ERR_NOT_DETACHED`, `ERR_CONTAINER_NOT_RUNNING`, `ERR_NO_STDIN`
+   */
+  async attach(options: AttachOptions = {}): Promise<Attachment> {
+    return this.#detachedOnly('its streams are at `main`').attach(options);
+  }
+
+  /**
+   * Removes what is kept of a detached container that has ended: exit, log and state.
+   * @param options.force ends it first, with SIGKILL
+   * @throws StateError `ERR_CONTAINER_RUNNING` while it runs; `ERR_CONTAINER_BUSY` when something of
+   * it cannot be removed
+   */
+  async remove({ force = false }: { force?: boolean } = {}): Promise<void> {
+    const detachment = this.#detachedOnly('it is gone when it has ended');
+    if (this.#state !== 'stopped') {
+      if (!force) {
+        throw new StateError('ERR_CONTAINER_RUNNING', `container ${this.id} runs`, {
+          phase: 'teardown',
+          hint: 'stop it first, or say `force: true`',
+        });
+      }
+      this.kill();
+      await this.wait();
+    }
+    await detachment.remove();
   }
 
   /**
@@ -435,8 +570,12 @@ export class Container implements AsyncDisposable {
     this.#launched?.hold(false);
   }
 
-  /** Ends it, and resolves when nothing of it is left. A second time it does nothing. */
+  /**
+   * Ends it, and resolves when nothing of it is left; of a detached one only lets go. A second time
+   * it does nothing.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#detachment !== undefined) return this.#detachment.disconnect();
     this.kill();
     await this.#exit.catch(() => {});
     await this.#launched?.gone;

@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs';
 import { throwIfAborted } from '../abort.js';
+import { createDetached } from '../detached/create.js';
 import { type Launched, launch, type RunnableSpec } from '../launch.js';
 import type { CreateOptions } from '../options.js';
 import { createSpecOf, newId } from '../specOf.js';
@@ -82,13 +83,16 @@ function begin({ id, spec, stdio, gate }: Creation) {
  *
  * Without a `command` our init is its pid 1, and it lives until it is ended. With one, the command is
  * pid 1 and the container ends with it, as OCI has it; programs that are started in it later join
- * it. Either way it ends with this process.
+ * it. Either way it ends with this process, unless it is `detached`.
  * @throws InvalidSpecError for a wrong option, before anything is created
  * @throws StateError `ERR_CGROUP_EXISTS` when the id is in use
  * @throws AbortError (`ABORT_ERR`) after `signal`
  * @throws NotFoundError, UnsupportedError, PermissionError as `run`
+ * @throws with `detached` StateError `ERR_CONTAINER_EXISTS`; PermissionError `ERR_NO_RUNTIME_DIR`,
+ * `ERR_STATE_DIR`; ContainerError `ERR_DETACH_FAILED`
  */
 export async function createContainer(options: CreateOptions = {}): Promise<Container> {
+  if (options.detached === true) return new Container(await createDetached(options));
   const id = options.id ?? newId();
   const spec = createSpecOf(id, options);
   const { command, signal, labels } = options;

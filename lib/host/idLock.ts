@@ -65,6 +65,12 @@ function unusable(path: string, cause: unknown): PermissionError {
 
 const opened = new Map<string, IdLock>();
 
+/** Where the lock file is; undefined for an ordinary user who has no place for it. */
+export function idLockPath(privileged: boolean): string | undefined {
+  const directory = stateDirectory(privileged);
+  return directory === undefined ? undefined : join(directory, 'ids.lock');
+}
+
 /**
  * This process's lock file in `stateDirectory`, whose ranges are the machine's for root. Opened on
  * first use; `undefined` for an ordinary user who has no place
@@ -72,9 +78,8 @@ const opened = new Map<string, IdLock>();
  * @throws PermissionError `ERR_ID_LOCK` when root's cannot be used
  */
 export function idLock(privileged: boolean): IdLock | undefined {
-  const directory = stateDirectory(privileged);
-  if (directory === undefined) return undefined;
-  const path = join(directory, 'ids.lock');
+  const path = idLockPath(privileged);
+  if (path === undefined) return undefined;
   let lock = opened.get(path);
   if (lock !== undefined) return lock;
   try {

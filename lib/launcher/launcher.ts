@@ -24,6 +24,15 @@ export interface LaunchEvents {
   lost(error: ContainerError): void;
 }
 
+/** What a request that is answered at once has brought. */
+export interface Answer {
+  /** 0 when it has been carried out. */
+  errno: number;
+  pid: number;
+  /** A descriptor that came with it, the caller's to close. */
+  fd: number | undefined;
+}
+
 interface Queued {
   type: number;
   id: number;
@@ -70,7 +79,7 @@ function notSent(cause: unknown): ContainerError {
 export class LauncherClient {
   readonly #channel: Channel;
   readonly #launches = new Map<number, LaunchEvents>();
-  readonly #setups: { resolve: (errno: number) => void; reject: (error: Error) => void }[] = [];
+  readonly #asked: { resolve: (answer: Answer) => void; reject: (error: Error) => void }[] = [];
   /** Launches that have neither failed nor ended. */
   readonly #working = new Set<number>();
   readonly #queue: Queued[] = [];
@@ -80,11 +89,14 @@ export class LauncherClient {
   /** It is dying: what it has reported may still be read, but it takes nothing more. */
   #unreachable: ContainerGoneError | undefined;
 
-  private constructor(path: string, { lockFd, journalFd = -1, ended }: LauncherSetup) {
+  private constructor(
+    launcher: string | number,
+    { lockFd, journalFd = -1, ended }: Omit<LauncherSetup, 'mapIds'>,
+  ) {
     const { Channel } = loadBinding();
     this.#ended = ended;
     this.#channel = new Channel(
-      path,
+      launcher,
       lockFd,
       journalFd,
       (message, fds) => this.#onMessage(message, fds),
@@ -132,7 +144,15 @@ export class LauncherClient {
     }
   }
 
-  /** Process id of the launcher. */
+  /**
+   * A client of a launcher that runs already, as a detached container's monitor does.
+   * @param socket connected to it (SOCK_SEQPACKET, non-blocking); belongs to the client from now on
+   */
+  static connect(socket: number): LauncherClient {
+    return new LauncherClient(socket, { lockFd: -1 });
+  }
+
+  /** Process id of the launcher; −1 of one that was connected to. */
   get pid(): number {
     return this.#channel.pid;
   }
@@ -147,9 +167,12 @@ export class LauncherClient {
     return this.#launches.size;
   }
 
-  /** Carries out a plan. Its descriptors must stay open until `sent`. */
-  launch(plan: Uint8Array, fds: readonly number[], events: LaunchEvents): number {
-    return this.#start({ type: request.launch, arg: 0, plan, fds, events });
+  /**
+   * Carries out a plan. Its descriptors must stay open until `sent`.
+   * @param detaches a detach is to come: until then nothing is said of its end
+   */
+  launch(plan: Uint8Array, fds: readonly number[], events: LaunchEvents, detaches = false): number {
+    return this.#start({ type: request.launch, arg: detaches ? 1 : 0, plan, fds, events });
   }
 
   /** Carries out the plan of one more program in a container that runs. */
@@ -165,6 +188,36 @@ export class LauncherClient {
     this.#channel.ref();
     this.#post({ ...message, id });
     return id;
+  }
+
+  /** Hears of a container that was launched by another client; it does not hold the event loop. */
+  adopt(id: number, events: LaunchEvents): void {
+    this.#launches.set(id, events);
+    this.#nextId = Math.max(this.#nextId, id + 1);
+  }
+
+  /**
+   * Asks something that is answered at once; the event loop is kept alive meanwhile.
+   * @throws ContainerGoneError when the launcher is gone, or goes before it has answered
+   */
+  ask(
+    type: number,
+    id: number,
+    arg = 0,
+    message: { body?: Uint8Array; fds?: readonly number[] } = {},
+  ): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      if (this.#gone !== undefined) throw this.#gone;
+      this.#asked.push({ resolve, reject });
+      this.#channel.ref();
+      const { body: plan, fds } = message;
+      this.#post({ type, id, arg, ...(plan && { plan }), ...(fds && { fds }) });
+    });
+  }
+
+  /** From now on the launcher outlives this environment. */
+  release(): void {
+    this.#channel.release();
   }
 
   /** Sends a signal to the container's main program. */
@@ -185,10 +238,13 @@ export class LauncherClient {
     this.#channel.ref();
   }
 
-  /** Ends all containers and the launcher. */
-  close(): void {
+  /**
+   * Ends all containers and the launcher; of a detached container only what was started here.
+   * @param reason what those hear that still wait for something
+   */
+  close(reason?: ContainerGoneError): void {
     this.#channel.close();
-    this.#onExit();
+    this.#onExit(reason);
   }
 
   #control(type: number, id: number, arg: number): void {
@@ -201,12 +257,8 @@ export class LauncherClient {
     return { failed, errno };
   }
 
-  #setUp(type: number): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.#setups.push({ resolve, reject });
-      this.#channel.ref();
-      this.#post({ type, id: 0, arg: 0 });
-    });
+  async #setUp(type: number): Promise<number> {
+    return (await this.ask(type, 0)).errno;
   }
 
   #post(message: Queued): void {
@@ -251,7 +303,7 @@ export class LauncherClient {
       return;
     }
     if (report.type === reportType.ready) {
-      this.#setups.shift()?.resolve(report.error);
+      this.#asked.shift()?.resolve({ errno: report.error, pid: report.pid, fd: fds[0] });
       this.#release();
       return;
     }
@@ -294,15 +346,17 @@ export class LauncherClient {
    */
   #release(id?: number): void {
     if (id !== undefined) this.#working.delete(id);
-    if (this.#working.size === 0 && this.#setups.length === 0) this.#channel.unref();
+    if (this.#working.size === 0 && this.#asked.length === 0) this.#channel.unref();
   }
 
-  #onExit(): void {
+  #onExit(reason?: ContainerGoneError): void {
     if (this.#gone !== undefined) return;
-    this.#gone = new ContainerGoneError('ERR_LAUNCHER_GONE', 'the launcher process has ended', {
-      phase: 'launcher',
-    });
-    for (const setup of this.#setups.splice(0)) setup.reject(this.#gone);
+    this.#gone =
+      reason ??
+      new ContainerGoneError('ERR_LAUNCHER_GONE', 'the launcher process has ended', {
+        phase: 'launcher',
+      });
+    for (const { reject } of this.#asked.splice(0)) reject(this.#gone);
     const launches = [...this.#launches.values()];
     this.#launches.clear();
     this.#queue.length = 0;

@@ -6,7 +6,13 @@ export const request = {
   signal: 4,
   kill: 5,
   exec: 6,
+  detach: 16,
+  hello: 17,
+  feed: 18,
 } as const;
+
+/** Streams of the command that come with a detach (native/protocol.h, DetachStream). */
+export const detachStream = { stdin: 1, stdout: 2, stderr: 4, pty: 8 } as const;
 
 /** What it answers (native/protocol.h, Report). */
 export const reportType = {

@@ -2,6 +2,7 @@ import type { SysBinding } from '../sys/binding.js';
 
 /** The addon's socket to one launcher process (native/addon/launcher.cc). */
 export interface Channel {
+  /** -1 for a launcher that was connected to. */
   readonly pid: number;
   /** False when the socket is full just now: try again after `onWritable`. */
   send(
@@ -17,6 +18,8 @@ export interface Channel {
   /** Keeps the event loop alive; `unref` (the state at start) does not. */
   ref(): void;
   unref(): void;
+  /** The launcher outlives this environment, whose end does not wait for it. */
+  release(): void;
 }
 
 /** A socket of messages with descriptors beside them (native/addon/socket.cc). */
@@ -55,7 +58,8 @@ export interface Binding {
   /** Numbers of native/protocol.h. */
   protocol: Record<string, number>;
   Channel: new (
-    path: string,
+    /** Of the launcher program, '' for the memfd; or a socket to a launcher that runs. */
+    launcher: string | number,
     lockFd: number,
     journalFd: number,
     onMessage: (report: Buffer, fds: number[]) => void,

@@ -50,7 +50,18 @@ export function checkCreateOptions(
     if ((options as CreateOptions).init === false)
       throw invalid('init', 'true without a `command`: somebody must be pid 1', false);
   }
+  checkDetached(options as CreateOptions);
   for (const check of contradictions) check(options as RunOptions, machine);
+}
+
+function checkDetached({ detached, logs, start, limits }: CreateOptions): void {
+  if (detached !== true) {
+    if (logs !== undefined) throw invalid('logs', 'nothing without `detached`', logs);
+    return;
+  }
+  if (start === false) throw invalid('start', 'true with `detached`', start);
+  if (limits !== undefined && limits !== 'none' && limits.cpuTime !== undefined)
+    throw invalid('limits.cpuTime', 'nothing with `detached`: nobody would be there to watch it');
 }
 
 /**

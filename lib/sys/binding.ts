@@ -67,6 +67,8 @@ export interface SysBinding {
   unlockByte(fd: number, offset: number): number;
   pipe2(flags: number, ends: Int32Array): number;
   socketpair(type: number, ends: Int32Array): number;
+  listenAt(path: string, type: number, backlog: number): number;
+  connectTo(path: string, type: number): number;
   statfs(path: string): number;
   fstatfs(fd: number): number;
   setBlocking(fd: number): number;

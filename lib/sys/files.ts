@@ -143,6 +143,36 @@ export function socketpair(type: number): [number, number] {
 }
 
 /**
+ * Makes a socket of AF_UNIX that listens at a path: socket(2), bind(2), listen(2).
+ * @param path must not exist; at most 107 bytes, see unix(7)
+ * @param type one of SOCK_STREAM, SOCK_SEQPACKET, or-ed with SOCK_NONBLOCK; SOCK_CLOEXEC is always
+ *   set
+ * @param backlog connections that may wait to be accepted
+ * @throws SyscallError
+ */
+export function listenAt(path: string, type: number, backlog: number): number {
+  const rc = native().listenAt(
+    text('listenAt.path', path),
+    natural('listenAt.type', type) | SocketType.SOCK_CLOEXEC,
+    integer('listenAt.backlog', backlog, 0, 0x7fffffff),
+  );
+  return returned(rc, 'bind', { path });
+}
+
+/**
+ * Makes a socket of AF_UNIX and connects it: socket(2), connect(2).
+ * @param type as for `listenAt`; with SOCK_NONBLOCK a full backlog is EAGAIN
+ * @throws SyscallError ENOENT, ECONNREFUSED when nobody listens
+ */
+export function connectTo(path: string, type: number): number {
+  const rc = native().connectTo(
+    text('connectTo.path', path),
+    natural('connectTo.type', type) | SocketType.SOCK_CLOEXEC,
+  );
+  return returned(rc, 'connect', { path });
+}
+
+/**
  * Says what kind of file system a file is on: f_type of statfs(2), or of fstatfs(2) for a
  * descriptor.
  * @returns the type's magic number, as in `FsMagic`

@@ -30,17 +30,21 @@ class Channel : public Napi::ObjectWrap<Channel>, private MessageSocket::Owner {
         {InstanceMethod("send", &Channel::Send),
          InstanceMethod("watchWritable", &Channel::WatchWritable),
          InstanceMethod("close", &Channel::Close), InstanceMethod("ref", &Channel::RefLoop),
-         InstanceMethod("unref", &Channel::UnrefLoop),
+         InstanceMethod("unref", &Channel::UnrefLoop), InstanceMethod("release", &Channel::Release),
          InstanceAccessor("pid", &Channel::Pid, nullptr)});
   }
 
-  // new Channel(path | '', lockFd | -1, journalFd | -1, onMessage, onWritable, onExit)
+  // new Channel(path | '', lockFd | -1, journalFd | -1, onMessage, onWritable, onExit), or in place
+  // of the path the descriptor of a socket to a launcher that runs already
   explicit Channel(const Napi::CallbackInfo& info)
       : Napi::ObjectWrap<Channel>(info), socket_(this) {
     Napi::Env env = info.Env();
-    process_ = StartLauncherProcess(info[0].As<Napi::String>().Utf8Value(),
-                                    info[1].As<Napi::Number>().Int32Value(),
-                                    info[2].As<Napi::Number>().Int32Value());
+    if (info[0].IsNumber())
+      process_.socket = info[0].As<Napi::Number>().Int32Value();
+    else
+      process_ = StartLauncherProcess(info[0].As<Napi::String>().Utf8Value(),
+                                      info[1].As<Napi::Number>().Int32Value(),
+                                      info[2].As<Napi::Number>().Int32Value());
     if (process_.error != 0) {
       SystemError(env, process_.error, process_.syscall).ThrowAsJavaScriptException();
       return;
@@ -51,24 +55,29 @@ class Channel : public Napi::ObjectWrap<Channel>, private MessageSocket::Owner {
     context_ = std::make_unique<Napi::AsyncContext>(env, "ringfort:launcher");
     uv_loop_t* loop;
     napi_get_uv_event_loop(env, &loop);
-    int error = uv_poll_init(loop, &exitPoll_, process_.pidfd);
+    int error = ours() ? uv_poll_init(loop, &exitPoll_, process_.pidfd) : 0;
     if (error == 0) error = -socket_.Open(loop, process_.socket);
     if (error != 0) {
       // The launcher ends at the end of its socket.
       close(process_.socket);
-      close(process_.pidfd);
+      if (ours()) close(process_.pidfd);
       SystemError(env, -error, "epoll_ctl").ThrowAsJavaScriptException();
       return;
     }
-    exitPoll_.data = this;
-    uv_poll_start(&exitPoll_, UV_READABLE, OnProcess);
-    uv_unref(reinterpret_cast<uv_handle_t*>(&exitPoll_));
+    if (ours()) {
+      exitPoll_.data = this;
+      uv_poll_start(&exitPoll_, UV_READABLE, OnProcess);
+      uv_unref(reinterpret_cast<uv_handle_t*>(&exitPoll_));
+    }
     // Lives until both handles are closed, whatever the garbage collector thinks.
     Ref();
     napi_add_async_cleanup_hook(env, OnEnvironmentEnd, this, &cleanup_);
   }
 
  private:
+  // The launcher was started here, and is not one that was connected to.
+  bool ours() const { return process_.pidfd >= 0; }
+
   static void OnProcess(uv_poll_t* handle, int, int) {
     auto* self = static_cast<Channel*>(handle->data);
     siginfo_t info = {};
@@ -78,18 +87,20 @@ class Channel : public Napi::ObjectWrap<Channel>, private MessageSocket::Owner {
       return;
     self->socket_.ReadAll();
     self->socket_.Close();
-    uv_close(reinterpret_cast<uv_handle_t*>(handle), [](uv_handle_t* closed) {
-      auto* channel = static_cast<Channel*>(closed->data);
-      close(channel->process_.pidfd);
-      channel->HandleClosed();
-    });
+    uv_close(reinterpret_cast<uv_handle_t*>(handle), OnExitClosed);
     if (self->ended_) return;
     Napi::HandleScope scope(self->Env());
     CallBack(*self->context_, self->Value(), self->onExit_, {});
   }
 
+  static void OnExitClosed(uv_handle_t* closed) {
+    auto* channel = static_cast<Channel*>(closed->data);
+    close(channel->process_.pidfd);
+    channel->HandleClosed();
+  }
+
   void HandleClosed() {
-    if (++closedHandles_ < 2) return;
+    if (++closedHandles_ < (ours() ? 2 : 1)) return;
     if (cleanup_ != nullptr) napi_remove_async_cleanup_hook(cleanup_);
     if (!ended_) Unref();
   }
@@ -101,7 +112,13 @@ class Channel : public Napi::ObjectWrap<Channel>, private MessageSocket::Owner {
     self->ended_ = true;
     self->cleanup_ = handle;
     self->socket_.Close();
-    uv_ref(reinterpret_cast<uv_handle_t*>(&self->exitPoll_));
+    if (!self->ours()) return;
+    auto* exit = reinterpret_cast<uv_handle_t*>(&self->exitPoll_);
+    if (uv_is_closing(exit)) return;
+    if (self->released_)
+      uv_close(exit, OnExitClosed);
+    else
+      uv_ref(exit);
   }
 
   void OnMessage(const char* bytes, size_t size, const std::vector<int>& fds) override {
@@ -119,11 +136,17 @@ class Channel : public Napi::ObjectWrap<Channel>, private MessageSocket::Owner {
     CallBack(*context_, Value(), onWritable_, {});
   }
 
-  // The launcher's pidfd says it, too, and what became of it.
   // A launcher that is killed closes its socket a moment before it has ended. Whoever waits for
   // something now waits for that.
   void OnEnd() override {
-    if (socket_.HasRef()) uv_ref(reinterpret_cast<uv_handle_t*>(&exitPoll_));
+    if (ours()) {
+      if (socket_.HasRef()) uv_ref(reinterpret_cast<uv_handle_t*>(&exitPoll_));
+      return;
+    }
+    if (!socket_.open()) return;
+    socket_.Close();
+    Napi::HandleScope scope(Env());
+    CallBack(*context_, Value(), onExit_, {});
   }
 
   void OnClosed() override { HandleClosed(); }
@@ -196,6 +219,12 @@ class Channel : public Napi::ObjectWrap<Channel>, private MessageSocket::Owner {
     return info.Env().Undefined();
   }
 
+  // The launcher outlives this environment, which does not wait for it.
+  Napi::Value Release(const Napi::CallbackInfo& info) {
+    released_ = true;
+    return info.Env().Undefined();
+  }
+
   Napi::Value Pid(const Napi::CallbackInfo& info) {
     return Napi::Number::New(info.Env(), process_.pid);
   }
@@ -206,7 +235,7 @@ class Channel : public Napi::ObjectWrap<Channel>, private MessageSocket::Owner {
   MessageSocket socket_;
   uv_poll_t exitPoll_;
   napi_async_cleanup_hook_handle cleanup_ = nullptr;
-  bool ended_ = false;
+  bool ended_ = false, released_ = false;
   int closedHandles_ = 0;
 };
 

@@ -1,8 +1,10 @@
 // Descriptors and files.
 #include <fcntl.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -57,6 +59,36 @@ int64_t Socketpair(uint32_t type, Words<int32_t, 2> ends) {
   return Result(socketpair(AF_UNIX, static_cast<int>(type), 0, ends.data));
 }
 
+// An AF_UNIX socket and the address of a path; false when that is too long.
+bool Address(const Text& path, sockaddr_un* address) {
+  *address = {};
+  address->sun_family = AF_UNIX;
+  if (path.value.size() >= sizeof address->sun_path) return false;
+  memcpy(address->sun_path, path.get(), path.value.size());
+  return true;
+}
+
+int64_t SocketAt(const Text& path, uint32_t type, int (*join)(int, const sockaddr*, socklen_t)) {
+  sockaddr_un address;
+  if (!Address(path, &address)) return -ENAMETOOLONG;
+  int fd = socket(AF_UNIX, static_cast<int>(type), 0);
+  if (fd < 0) return -errno;
+  if (join(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) return fd;
+  int error = errno;
+  close(fd);
+  return -error;
+}
+
+int64_t ListenAt(const Text& path, uint32_t type, int32_t backlog) {
+  int64_t fd = SocketAt(path, type, bind);
+  if (fd < 0 || listen(static_cast<int>(fd), backlog) == 0) return fd;
+  int error = errno;
+  close(static_cast<int>(fd));
+  return -error;
+}
+
+int64_t ConnectTo(const Text& path, uint32_t type) { return SocketAt(path, type, connect); }
+
 int64_t Magic(int rc, const struct statfs& fs) {
   return rc == 0 ? static_cast<uint32_t>(fs.f_type) : Result(rc);
 }
@@ -94,6 +126,8 @@ void AddFileCalls(Napi::Object sys) {
   Add<UnlockByte>(sys, "unlockByte");
   Add<Pipe2>(sys, "pipe2");
   Add<Socketpair>(sys, "socketpair");
+  Add<ListenAt>(sys, "listenAt");
+  Add<ConnectTo>(sys, "connectTo");
   Add<Statfs>(sys, "statfs");
   Add<Fstatfs>(sys, "fstatfs");
   Add<SetBlocking>(sys, "setBlocking");

@@ -105,7 +105,7 @@ int AskInit(Launcher& l, const Container& parent, const Birth& birth) {
   const SectionView& section = birth.plan->section[static_cast<uint32_t>(Section::child)];
   int report = -1, memfd = -1;
   int error = MakeReport(*birth.record, &report);
-  RequestHeader header{static_cast<uint32_t>(Request::exec), birth.record->id, section.steps,
+  RequestHeader header{static_cast<uint32_t>(Request::exec), birth.record->number, section.steps,
                        section.size};
   Start start = {};
   start.intoCgroup = birth.plan->header.intoCgroup;

@@ -2,9 +2,19 @@
 
 namespace ringfort {
 
-Container* FindContainer(Launcher& l, uint32_t id) {
+Container* FindContainer(Launcher& l, uint32_t number) {
   for (uint32_t i = 0; i < l.capacity; i++)
-    if (l.table[i].state != State::unused && l.table[i].id == id) return &l.table[i];
+    if (l.table[i].state != State::unused && l.table[i].number == number) return &l.table[i];
+  return nullptr;
+}
+
+Container* FindFor(Launcher& l, const Client& client, uint32_t id) {
+  for (uint32_t i = 0; i < l.capacity; i++) {
+    Container& c = l.table[i];
+    if (c.state == State::unused || c.id != id) continue;
+    if (c.client == client.serial || (l.monitor.detached && c.number == l.monitor.container))
+      return &c;
+  }
   return nullptr;
 }
 
@@ -14,6 +24,8 @@ Container* NewContainer(Launcher& l) {
     l.table[i] = Container{};
     l.table[i].pidfd = l.table[i].sync = l.table[i].oomEvent = l.table[i].control = -1;
     for (int& fd : l.table[i].target) fd = -1;
+    if (++l.nextNumber == 0) l.nextNumber++;
+    l.table[i].number = l.nextNumber;
     return &l.table[i];
   }
   uint32_t capacity = l.capacity == 0 ? 64 : l.capacity * 2;

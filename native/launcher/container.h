@@ -17,9 +17,12 @@ struct Container {
   State state;
   bool oom;
   bool killed;
-  bool inside;  // a program that the container's init has started, and whose end it tells
-  uint32_t id;
-  uint32_t parent;  // of a program: the container's id
+  bool deferred;    // it may have ended, and that is for after the detach
+  bool inside;      // a program that the container's init has started, and whose end it tells
+  uint32_t number;  // the launcher's own, from 1
+  uint32_t client;  // who started it, by serial
+  uint32_t id;      // as that client calls it
+  uint32_t parent;  // of a program: the container's number
   int pid, pidfd;
   int sync;  // our end of the child's socket; its end of file is exec or death
   int oomEvent;
@@ -34,9 +37,39 @@ struct Container {
   int failedError;
 };
 
+// Whoever may ask: Node, the first of them, and once it is detached those that have connected.
+struct Client {
+  int fd;           // -1: a free place
+  uint32_t serial;  // 0 is Node
+  uint8_t* queue;   // what it has not had room for yet
+  uint32_t queued;  // bytes
+};
+
+// The output of a detached container's command, in files of bounded size.
+struct Log {
+  int dir, file;
+  int source[2];  // stdout and stderr, or the terminal's master side first; -1 at their end
+  uint64_t maxSize, size;
+  uint32_t maxFiles, sequence;
+  uint64_t lost;  // bytes dropped since the last record
+};
+
+// What makes a launcher the monitor of one container that outlives Node.
+struct Monitor {
+  bool detached;
+  uint32_t container;  // its number
+  int listening;
+  int exitFile;
+  int lock;
+  int feed;  // what the command reads from: a pipe's write end or the terminal; -1 without
+  Log log;
+};
+
 // Everything the event loop needs to reach.
 struct Launcher {
-  int socket;
+  Client clients[kMaxClients];
+  uint32_t nextSerial, nextNumber;
+  Monitor monitor;
   int poll;
   Home home;
   bool homeMade;
@@ -47,17 +80,51 @@ struct Launcher {
   int slots[kMaxSlots];  // of the launch in hand, -1 when empty
 };
 
-enum class Watch : uint32_t { socket = 0, sync = 1, pidfd = 2, oom = 3, control = 4 };
+enum class Watch : uint32_t {
+  client = 0,
+  sync = 1,
+  pidfd = 2,
+  oom = 3,
+  control = 4,
+  listening = 5,
+  output = 6,
+};
 
-Container* FindContainer(Launcher& l, uint32_t id);
+Container* FindContainer(Launcher& l, uint32_t number);
+// By a client's name for it. A detached container is everybody's.
+Container* FindFor(Launcher& l, const Client& client, uint32_t id);
 Container* NewContainer(Launcher& l);
 void ForgetContainer(Launcher& l, Container& c);
 int Watching(Launcher& l, int fd, Watch kind, uint32_t index);
 void Unwatch(Launcher& l, int* fd);
 int64_t Now();
 
+// clients.cc
+// Answers a client; it is dropped when it reads nothing for too long.
+void Reply(Launcher& l, Client& client, const ReportHeader& report, const void* data = nullptr,
+           int fd = -1);
+// Reports to whom it may concern: the client that started it; of a detached container, to all.
+void Tell(Launcher& l, const Container& c, const ReportHeader& report, const void* data = nullptr,
+          int fd = -1);
+void AcceptClient(Launcher& l);
+// Ends what the client has started with it.
+void DropClient(Launcher& l, Client& client);
+// Sends what it has had no room for.
+void FlushClient(Launcher& l, Client& client);
+bool AllHeard(const Launcher& l);
+// monitor.cc: requests of type detach, hello and feed.
+int Detached(Launcher& l, Received& request);
+void Hello(Launcher& l, Client& client, uint32_t id);
+void Feed(Launcher& l, Client& client, const RequestHeader& request);
+// The detached container has ended: keeps its last report.
+void KeepExit(Launcher& l, const Container& c, const ReportHeader& report, const void* data);
+// log.cc
+int OpenLog(Log& log);
+// Takes one piece of output: 1, 0 when there is none just now, -1 at the end.
+int PumpLog(Log& log, uint32_t source);
+
 // launch.cc: requests of type launch and exec.
-void Launch(Launcher& l, Received& request);
+void Launch(Launcher& l, Client& client, Received& request);
 // birth.cc: how the process of a plan comes to be.
 struct Birth {
   const PlanView* plan;
@@ -76,6 +143,8 @@ int AskInit(Launcher& l, const Container& parent, const Birth& birth);
 int MakeReport(Container& record, int* fd);
 // events.cc
 void OnSync(Launcher& l, Container& c);
+// Begins to look for its end.
+int WatchExit(Launcher& l, Container& c);
 void OnExit(Launcher& l, Container& c);
 void OnOom(Launcher& l, Container& c);
 void OnControl(Launcher& l, Container& c);

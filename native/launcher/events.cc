@@ -22,13 +22,13 @@ void Settle(Launcher& l, Container& c) {
     c.failedError = c.report->error;
     Kill(l, c);
     // The init could not even fork it, so there is no end to come.
-    if (c.inside && c.pidfd < 0) Conclude(l, c, Ended{c.id, -1, 0, 0, 0});
+    if (c.inside && c.pidfd < 0) Conclude(l, c, Ended{c.number, -1, 0, 0, 0});
     return;
   }
   c.state = State::running;
   ReportHeader report = NewReport(Report::running, c.id);
   report.pid = c.pid;
-  Send(l.socket, report, nullptr, c.pidfd);
+  Tell(l, c, report, nullptr, c.pidfd);
   StopAt(Stop::afterRunning);
 }
 
@@ -63,7 +63,7 @@ void EndPrograms(Launcher& l, uint32_t container) {
     // What a program had left behind is gone now, too: its cgroup need not wait any longer.
     c.retries = 0;
     c.retryAt = 0;
-    if (c.inside) Conclude(l, c, Ended{c.id, kSigkill, 0, 0, 0});
+    if (c.inside) Conclude(l, c, Ended{c.number, kSigkill, 0, 0, 0});
   }
 }
 
@@ -105,7 +105,7 @@ void OnSync(Launcher& l, Container& c) {
     if (word == kWordHeld) {
       ReportHeader report = NewReport(Report::created, c.id);
       report.pid = c.pid;
-      Send(l.socket, report);
+      Tell(l, c, report);
       continue;
     }
     if (message.controllen < sizeof(CmsgHeader) + sizeof(int)) continue;
@@ -115,9 +115,14 @@ void OnSync(Launcher& l, Container& c) {
       if (c.killed) Signal(l, c, kSigkill);
       continue;
     }
-    Send(l.socket, NewReport(Report::pty, c.id), nullptr, control.fd);
+    Tell(l, c, NewReport(Report::pty, c.id), nullptr, control.fd);
     Close(control.fd);
   }
+}
+
+int WatchExit(Launcher& l, Container& c) {
+  c.deferred = false;
+  return Watching(l, c.pidfd, Watch::pidfd, static_cast<uint32_t>(&c - l.table));
 }
 
 void OnExit(Launcher& l, Container& c) {
@@ -129,12 +134,12 @@ void OnExit(Launcher& l, Container& c) {
   while (error == -kEintr);
   if (error != 0 || info.pid == 0) return;
   constexpr int kCldExited = 1;
-  Ended ended = {c.id, info.code == kCldExited ? info.status << 8 : info.status,
+  Ended ended = {c.number, info.code == kCldExited ? info.status << 8 : info.status,
                  Micros(usage.utime_sec, usage.utime_usec),
                  Micros(usage.stime_sec, usage.stime_usec),
                  static_cast<uint64_t>(usage.maxrss) * 1024};
   if (c.control >= 0) OnControl(l, c);
-  if (c.parent == 0) EndPrograms(l, c.id);
+  if (c.parent == 0) EndPrograms(l, c.number);
   Conclude(l, c, ended);
 }
 
@@ -150,7 +155,7 @@ void OnControl(Launcher& l, Container& c) {
     if (n <= 0) return Unwatch(l, &c.control);
     if (n != sizeof ended) continue;
     Container* program = FindContainer(l, ended.id);
-    if (program != nullptr && program->inside && program->parent == c.id)
+    if (program != nullptr && program->inside && program->parent == c.number)
       Conclude(l, *program, ended);
   }
 }
@@ -174,6 +179,7 @@ void Kill(Launcher& l, Container& c) {
   // Also without a pidfd: a program may be on its way from the init, or have left others behind.
   if (c.killed) return;
   c.killed = true;
+  if (c.deferred) WatchExit(l, c);
   Signal(l, c, kSigkill);
   KillCgroups(l, c);
 }

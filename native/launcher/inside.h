@@ -19,7 +19,7 @@ constexpr uint32_t kStartFds = 3;
 
 // Init -> launcher: a program has ended.
 struct Ended {
-  uint32_t id;
+  uint32_t id;     // the launcher's number of it
   int32_t status;  // wait status
   uint64_t userUs, systemUs, maxRssBytes;
 };

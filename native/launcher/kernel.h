@@ -132,7 +132,7 @@ constexpr long kMsgPeek = 2, kMsgDontwait = 0x40, kMsgNosignal = 0x4000,
 constexpr int kSolSocket = 1, kScmRights = 1;
 constexpr long kFsopenCloexec = 1, kFsmountCloexec = 1;
 constexpr long kFdCloexec = 1, kFGetfd = 1, kFSetfd = 2;
-constexpr uint32_t kEpollin = 1;
+constexpr uint32_t kEpollin = 1, kEpollout = 4;
 constexpr int16_t kPollin = 1;
 constexpr uint64_t kPrSetPdeathsig = 1, kPrSetDumpable = 4, kPrCapbsetDrop = 24,
                    kPrSetNoNewPrivs = 38, kPrCapAmbient = 47, kPrCapAmbientRaise = 2,

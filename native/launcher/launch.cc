@@ -201,8 +201,8 @@ ReportHeader Failure(uint32_t id, uint32_t section, uint32_t step, int error) {
 int WatchAll(Launcher& l, Container& record) {
   uint32_t index = static_cast<uint32_t>(&record - l.table);
   if (int error = Watching(l, record.sync, Watch::sync, index)) return error;
-  if (!record.inside)
-    if (int error = Watching(l, record.pidfd, Watch::pidfd, index)) return error;
+  if (!record.inside && !record.deferred)
+    if (int error = WatchExit(l, record)) return error;
   if (record.control >= 0)
     if (int error = Watching(l, record.control, Watch::control, index)) return error;
   return record.oomEvent < 0 ? 0 : Watching(l, record.oomEvent, Watch::oom, index);
@@ -235,11 +235,10 @@ void Begin(Launcher& l, Container& record, const Bytes& bytes, const PlanView& p
 }
 
 // Whether the request and the plan speak of the same thing, and what they are for is there.
-int CheckTarget(Launcher& l, const RequestHeader& request, uint32_t flags) {
+int CheckTarget(const RequestHeader& request, const Container* parent, uint32_t flags) {
   bool exec = request.type == static_cast<uint32_t>(Request::exec);
   if (exec != ((flags & (PLAN_INSIDE | PLAN_JOIN)) != 0)) return -kEproto;
   if (!exec) return 0;
-  const Container* parent = FindContainer(l, request.arg);
   if (parent == nullptr || parent->parent != 0 || parent->state != State::running || parent->killed)
     return -kEsrch;
   return (flags & PLAN_INSIDE) != 0 && parent->control < 0 ? -kEproto : 0;
@@ -247,29 +246,37 @@ int CheckTarget(Launcher& l, const RequestHeader& request, uint32_t flags) {
 
 }  // namespace
 
-void Launch(Launcher& l, Received& request) {
+void Launch(Launcher& l, Client& client, Received& request) {
   const uint32_t id = request.header.id;
+  const bool exec = request.header.type == static_cast<uint32_t>(Request::exec);
   Bytes bytes = {};
   PlanView plan;
   PlanFault fault = {static_cast<uint32_t>(Section::launcher), 0};
   int error = l.homeMade ? TakePlan(request, &bytes) : -kEproto;
-  if (error == 0 && FindContainer(l, id) != nullptr) error = -kEexist;
+  if (error == 0 && FindFor(l, client, id) != nullptr) error = -kEexist;
   if (error == 0) error = CheckPlan(bytes.at, bytes.size, request.fdCount, &plan, &fault);
-  if (error == 0) error = CheckTarget(l, request.header, plan.header.flags);
+  const Container* parent = exec ? FindFor(l, client, request.header.arg) : nullptr;
+  if (error == 0) error = CheckTarget(request.header, parent, plan.header.flags);
+  // A monitor is there for one container.
+  if (error == 0 && !exec && l.monitor.detached) error = -kEproto;
+  const uint32_t inside = parent == nullptr ? 0 : parent->number;
+  // The table may move.
   Container* record = error == 0 ? NewContainer(l) : nullptr;
   if (error == 0 && record == nullptr) error = -kEnomem;
   if (error != 0) {
     CloseFds(&request);
-    Send(l.socket, Failure(id, fault.section, fault.step, error));
-    Send(l.socket, NewReport(Report::gone, id));
+    Reply(l, client, Failure(id, fault.section, fault.step, error));
+    Reply(l, client, NewReport(Report::gone, id));
   } else {
     for (uint32_t i = 0; i < request.fdCount; i++) l.slots[i] = request.fds[i];
     record->state = State::starting;
     record->id = id;
-    if (request.header.type == static_cast<uint32_t>(Request::exec)) {
-      record->parent = request.header.arg;
+    record->client = client.serial;
+    if (exec) {
+      record->parent = inside;
       record->inside = (plan.header.flags & PLAN_INSIDE) != 0;
     }
+    record->deferred = !exec && request.header.arg != 0;
     l.live++;
     Begin(l, *record, bytes, plan);
     CloseSlots(l);

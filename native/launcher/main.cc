@@ -13,64 +13,94 @@ constexpr int kSocket = 3, kLock = 4, kJournal = 5;
 // How long containers of a dead Node may take to go before the launcher gives up on them.
 constexpr int64_t kStopMs = 10000;
 
-void Ready(Launcher& l, const Received& request, int error) {
+void Ready(Launcher& l, Client& client, const Received& request, int error) {
   ReportHeader report = NewReport(Report::ready, request.header.id);
   report.section = request.header.type;
   report.error = -error;
-  Send(l.socket, report);
+  Reply(l, client, report);
 }
 
 // At the end of the socket, and after a malformed request: then the other side is not the one we
-// know.
-void Stop(Launcher& l) {
+// know. Without Node nothing lives on, unless it has been detached.
+void Stop(Launcher& l, Client& client) {
+  if (l.monitor.detached) return DropClient(l, client);
   if (l.stopping) return;
   l.stopping = true;
-  Unwatch(l, &l.socket);
+  Unwatch(l, &client.fd);
   for (uint32_t i = 0; i < l.capacity; i++)
     if (l.table[i].state != State::unused) Kill(l, l.table[i]);
 }
 
-void OnRequest(Launcher& l, Received& request) {
-  Container* c;
+void OnSetup(Launcher& l, Client& client, Received& request) {
   switch (static_cast<Request>(request.header.type)) {
     case Request::unshareUser:
-      Ready(l, request, l.homeMade ? -kEproto : UnshareUser(&l.home));
-      break;
+      return Ready(l, client, request, l.homeMade ? -kEproto : UnshareUser(&l.home));
     case Request::makeHome: {
       int error = l.homeMade ? -kEproto : MakeHome(&l.home);
       if (error == 0) l.homeMade = true;
-      Ready(l, request, error);
-      break;
+      return Ready(l, client, request, error);
     }
+    case Request::detach: return Ready(l, client, request, Detached(l, request));
+    case Request::hello: return Hello(l, client, request.header.id);
+    case Request::feed: return Feed(l, client, request.header);
+    default:
+      if (!TakeStop(request.header)) Stop(l, client);
+  }
+}
+
+void OnRequest(Launcher& l, Client& client, Received& request) {
+  Container* c;
+  switch (static_cast<Request>(request.header.type)) {
     case Request::launch:
-    case Request::exec: return Launch(l, request);
+    case Request::exec: return Launch(l, client, request);
     case Request::signal:
-      c = FindContainer(l, request.header.id);
+      c = FindFor(l, client, request.header.id);
       if (c != nullptr) Signal(l, *c, static_cast<int>(request.header.arg));
       break;
     case Request::kill:
-      c = FindContainer(l, request.header.id);
+      c = FindFor(l, client, request.header.id);
       if (c != nullptr) Kill(l, *c);
       break;
-    default:
-      if (!TakeStop(request.header)) Stop(l);
+    default: OnSetup(l, client, request);
   }
   CloseFds(&request);
 }
 
-void OnSocket(Launcher& l) {
+void OnClient(Launcher& l, Client& client, uint32_t events) {
+  // Before anything new is answered.
+  if (client.queued > 0) FlushClient(l, client);
+  if ((events & ~kEpollout) == 0) return;
   Received request;
-  int result = Receive(l.socket, &request);
+  int result = Receive(client.fd, &request);
   if (result == 1)
-    OnRequest(l, request);
+    OnRequest(l, client, request);
   else if (result != -kEagain)
-    Stop(l);
+    Stop(l, client);
+}
+
+void OnOutput(Launcher& l, uint32_t source) {
+  Monitor& m = l.monitor;
+  if (source >= 2 || m.log.source[source] < 0 || PumpLog(m.log, source) >= 0) return;
+  if (m.feed == m.log.source[source]) m.feed = -1;
+  Unwatch(l, &m.log.source[source]);
+}
+
+// What is no container's.
+bool OnOther(Launcher& l, Watch kind, uint32_t index, uint32_t events) {
+  switch (kind) {
+    case Watch::client:
+      if (index < kMaxClients && l.clients[index].fd >= 0) OnClient(l, l.clients[index], events);
+      return true;
+    case Watch::listening: AcceptClient(l); return true;
+    case Watch::output: OnOutput(l, index); return true;
+    default: return false;
+  }
 }
 
 void OnEvent(Launcher& l, const EpollEvent& event) {
   auto kind = static_cast<Watch>(event.data & 0xFF);
-  if (kind == Watch::socket) return OnSocket(l);
   auto index = static_cast<uint32_t>(event.data >> 8);
+  if (OnOther(l, kind, index, event.events)) return;
   if (index >= l.capacity || l.table[index].state == State::unused) return;
   Container& c = l.table[index];
   // An earlier event of the same batch may have closed what this one is about.
@@ -103,8 +133,9 @@ int Loop(Launcher& l) {
   int64_t stopAt = 0;
   for (;;) {
     int64_t wait = Retries(l);
-    if (l.stopping) {
-      if (l.live == 0) {
+    bool ends = l.stopping || (l.monitor.detached && l.live == 0);
+    if (ends) {
+      if (l.live == 0 && AllHeard(l)) {
         EndJournal(l.home, l.homeMade);
         return 0;
       }
@@ -127,7 +158,8 @@ bool Passed(int fd) { return Sys(__NR_fcntl, fd, kFSetfd, kFdCloexec) == 0; }
 int main() {
   using namespace ringfort;
   static Launcher l = {};
-  l.socket = kSocket;
+  for (Client& client : l.clients) client.fd = -1;
+  l.clients[0].fd = kSocket;
   for (int& fd : l.slots) fd = -1;
   static Journal journal;
   Passed(kSocket);
@@ -139,6 +171,6 @@ int main() {
   // Later requests would fail anyway; Node learns of it by the end of the socket.
   if (CleanSelf(kJournal) != 0) return 71;
   l.poll = static_cast<int>(Sys(__NR_epoll_create1, kOCloexec));
-  if (l.poll < 0 || Watching(l, kSocket, Watch::socket, 0) != 0) return 71;
+  if (l.poll < 0 || Watching(l, kSocket, Watch::client, 0) != 0) return 71;
   return Loop(l);
 }

@@ -86,7 +86,7 @@ void CloseFds(Received* message) {
   message->fdCount = 0;
 }
 
-void Send(int socket, const ReportHeader& report, const void* data, int fd) {
+int Send(int socket, const ReportHeader& report, const void* data, int fd, long flags) {
   CmsgFd control = {{sizeof(CmsgHeader) + sizeof(int), kSolSocket, kScmRights}, fd, 0};
   IoVec iov[2] = {{const_cast<ReportHeader*>(&report), sizeof report},
                   {const_cast<void*>(data), report.dataSize}};
@@ -96,8 +96,9 @@ void Send(int socket, const ReportHeader& report, const void* data, int fd) {
     message.controllen = sizeof control;
   }
   long n;
-  do n = Sys(__NR_sendmsg, socket, P(&message), kMsgNosignal);
+  do n = Sys(__NR_sendmsg, socket, P(&message), kMsgNosignal | flags);
   while (n == -kEintr);
+  return n < 0 ? static_cast<int>(n) : 0;
 }
 
 }  // namespace ringfort

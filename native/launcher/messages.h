@@ -21,8 +21,8 @@ bool ParseMessage(uint8_t* bytes, size_t size, const MsgHeader& message, Receive
 int Receive(int socket, Received* message);
 void CloseFds(Received* message);
 ReportHeader NewReport(Report type, uint32_t id);
-// Sends a report with at most one descriptor (-1: none). Errors mean that Node is gone; the end
-// of the socket will say so too.
-void Send(int socket, const ReportHeader& report, const void* data = nullptr, int fd = -1);
+// Sends a report with at most one descriptor (-1: none). 0, -EAGAIN with kMsgDontwait where there
+// is no room, or another errno: whoever it was for is gone, as the end of the socket will say, too.
+int Send(int socket, const ReportHeader& report, const void* data, int fd, long flags);
 
 }  // namespace ringfort

@@ -70,7 +70,7 @@ Pass RunTeardown(Launcher& l, Container& record, bool first) {
 
 void Gone(Launcher& l, Container& c) {
   StopAt(Stop::afterTeardown);
-  Send(l.socket, NewReport(Report::gone, c.id));
+  Tell(l, c, NewReport(Report::gone, c.id));
   ForgetContainer(l, c);
 }
 
@@ -83,7 +83,7 @@ void After(Launcher& l, Container& c, const Pass& pass) {
     report.step = pass.step;
     report.error = -pass.error;
     report.left = pass.left;
-    Send(l.socket, report);
+    Tell(l, c, report);
   }
   c.retryAt = Now() + (c.retries > 9 ? 500 : 1 << c.retries);
 }
@@ -94,7 +94,8 @@ void FinishTeardown(Launcher& l, Container& c, ReportHeader report) {
   StopAt(Stop::beforeTeardown);
   Pass pass = RunTeardown(l, c, true);
   report.dataSize = pass.dataSize;
-  Send(l.socket, report, data);
+  KeepExit(l, c, report, data);
+  Tell(l, c, report, data);
   After(l, c, pass);
 }
 

@@ -1,0 +1,125 @@
+import { Socket } from 'node:net';
+import { Readable, type Writable } from 'node:stream';
+import { ReadStream } from 'node:tty';
+import { invalid, StateError } from '../errors.js';
+import type { LauncherClient } from '../launcher/launcher.js';
+import { request } from '../launcher/messages.js';
+import { setWindowSize } from '../sys/files.js';
+import { openAtEnd } from './logFile.js';
+import { type LogSource, readLogs } from './logs.js';
+import type { DetachedStreams } from './state.js';
+
+/** Options of `container.attach`. */
+export interface AttachOptions {
+  /** Also write to what the command reads. Default `false`. */
+  stdin?: boolean;
+}
+
+/** A hold on the streams of a detached container's command. Several processes may have one. */
+export interface Attachment extends AsyncDisposable {
+  /**
+   * Feeds the command; `null` unless asked for. `end()` is its end of file, whoever else is
+   * attached; with a terminal, write ^D instead.
+   */
+  readonly stdin: Writable | null;
+  /** What it prints from now on; ends with the container. */
+  readonly stdout: Readable;
+  /** `null` with a terminal, where all is stdout. */
+  readonly stderr: Readable | null;
+  /** Size of its terminal, in characters. @returns false without one, or when it is closed */
+  resize(size: { cols: number; rows: number }): boolean;
+  /** Lets go of the streams; the command does not notice. */
+  close(): void;
+}
+
+/** What `attach` works on. */
+export interface AttachTarget {
+  id: string;
+  number: number;
+  streams: DetachedStreams;
+  source: LogSource;
+  launcher: LauncherClient | undefined;
+}
+
+interface Input {
+  stream: Socket;
+  fd: number;
+}
+
+/** The monitor's end of what the command reads, as a stream of ours. */
+async function openInput(
+  { id, number, streams, launcher }: AttachTarget,
+  wanted: boolean,
+): Promise<Input | undefined> {
+  if (!wanted && !streams.pty) return undefined;
+  if (launcher === undefined) {
+    const message = `container ${id}: expected to be running, is stopped`;
+    throw new StateError('ERR_CONTAINER_NOT_RUNNING', message, { phase: 'exec' });
+  }
+  const { errno, fd } = await launcher.ask(request.feed, number, 0);
+  if (errno !== 0 || fd === undefined) {
+    if (!wanted) return undefined;
+    throw new StateError('ERR_NO_STDIN', `container ${id}: its command has no stdin to write to`, {
+      phase: 'exec',
+      hint: "create it with `stdio: 'pipe'` or `pty`; somebody may have ended it since",
+    });
+  }
+  if (streams.pty) return { stream: new ReadStream(fd), fd };
+  const stream = new Socket({ fd, readable: false, writable: true });
+  // At the end of what we write, the monitor lets go of its own end, too.
+  stream.once('finish', () => launcher.ask(request.feed, number, 1).catch(() => {}));
+  return { stream, fd };
+}
+
+async function* bytes(entries: AsyncIterable<{ data: Buffer }>) {
+  for await (const { data } of entries) yield data;
+}
+
+/** One of the outputs from now on. */
+async function openOutput(source: LogSource, kind: 'stdout' | 'stderr'): Promise<Readable> {
+  const from = await openAtEnd(source);
+  const stop = new AbortController();
+  const only = { follow: true, stdout: false, stderr: false, [kind]: true, signal: stop.signal };
+  const output = Readable.from(bytes(readLogs(source, only, from)), { objectMode: false });
+  // Its generator waits for the log, and would notice too late that nobody listens.
+  output.once('close', () => stop.abort());
+  // An abort of ours is no error to anybody.
+  output.on('error', () => {});
+  return output;
+}
+
+/**
+ * Attaches to a detached container's command.
+ * @throws StateError `ERR_CONTAINER_NOT_RUNNING`, `ERR_NO_STDIN`
+ */
+export async function attach(
+  target: AttachTarget,
+  { stdin = false }: AttachOptions,
+): Promise<Attachment> {
+  if (typeof stdin !== 'boolean') throw invalid('stdin', 'a boolean', stdin);
+  const { streams, source } = target;
+  const input = await openInput(target, stdin);
+  const stdout = await openOutput(source, 'stdout');
+  const stderr = streams.pty ? null : await openOutput(source, 'stderr');
+  // What the command does not read is its own affair, until somebody listens.
+  input?.stream.on('error', () => {});
+  const closeAll = () => {
+    input?.stream.destroy();
+    stdout.destroy();
+    stderr?.destroy();
+  };
+  return {
+    stdin: stdin ? (input?.stream ?? null) : null,
+    stdout,
+    stderr,
+    resize({ cols, rows }) {
+      if (input === undefined || !streams.pty || input.stream.destroyed) return false;
+      setWindowSize(input.fd, rows, cols);
+      return true;
+    },
+    close: closeAll,
+    async [Symbol.asyncDispose]() {
+      closeAll();
+    },
+  };
+}

@@ -1,0 +1,222 @@
+import { chmodSync, closeSync, constants, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { abortError } from '../abort.js';
+import type { ContainerStart } from '../container/container.js';
+import { ContainerError, errnoName } from '../errors.js';
+import { hostFacts } from '../host/hostFacts.js';
+import { IdLock, idLockPath } from '../host/idLock.js';
+import { type Launched, launch, type RunnableSpec } from '../launch.js';
+import { request } from '../launcher/messages.js';
+import type { CreateOptions } from '../options.js';
+import { parseSize } from '../spec/size.js';
+import { createSpecOf, newId } from '../specOf.js';
+import { type OwnLock, type Supervisor, startSupervisor } from '../supervisor.js';
+import { SocketType } from '../sys/constants.js';
+import { listenAt } from '../sys/files.js';
+import { bootId } from './bootId.js';
+import { Detachment } from './detachment.js';
+import { identifyCgroups } from './leftovers.js';
+import { type DetachedState, writeDraft } from './state.js';
+import {
+  type Claim,
+  createStateDir,
+  listStateDirs,
+  removeStateDir,
+  stateFile,
+} from './stateDir.js';
+import { type MonitorStreams, openMonitorStreams } from './streams.js';
+
+const defaultMaxSize = 10 << 20;
+const defaultMaxFiles = 3;
+
+/** Connections that may wait until the monitor lets them in. */
+const backlog = 64;
+
+/**
+ * The id lock of one container: its own open file, so that the ranges stay locked just as long as
+ * the monitor lives, which has a copy.
+ */
+class MonitorLock implements OwnLock {
+  readonly #lock: IdLock;
+  #closed = false;
+
+  constructor(path: string) {
+    this.#lock = new IdLock(path);
+  }
+
+  get fd(): number {
+    return this.#lock.fd;
+  }
+
+  lock(start: number): boolean {
+    return !this.#closed && this.#lock.lock(start);
+  }
+
+  unlock(start: number): void {
+    if (!this.#closed) this.#lock.unlock(start);
+  }
+
+  close(): void {
+    if (!this.#closed) this.#lock.close();
+    this.#closed = true;
+  }
+}
+
+function openMonitorLock(): MonitorLock | undefined {
+  const path = idLockPath(hostFacts().privileged);
+  return path === undefined ? undefined : new MonitorLock(path);
+}
+
+/** Everything of a creation that must not be left behind. */
+interface Creation {
+  id: string;
+  path: string;
+  claim: Claim;
+  streams: MonitorStreams;
+  lock: MonitorLock | undefined;
+  monitor?: Supervisor;
+  launched?: Launched;
+}
+
+/** Undoes a creation that failed; nothing of it runs when this resolves. */
+async function undo({ path, claim, streams, lock, monitor, launched }: Creation): Promise<void> {
+  launched?.kill();
+  await launched?.gone;
+  monitor?.launcher.close();
+  streams.destroy();
+  lock?.close();
+  removeStateDir(path);
+  claim.release();
+}
+
+function stateOf(
+  { id, launched, streams, monitor }: Creation & { launched: Launched; monitor: Supervisor },
+  { command, labels = {}, logs = {} }: CreateOptions,
+): DetachedState {
+  const { isolation, cgroup, inside, pid } = launched;
+  const { uidMappings, gidMappings, denySetgroups, fileSources } = inside.facts;
+  return {
+    version: 1,
+    id,
+    createdAt: Date.now(),
+    labels: { ...labels },
+    ...(command && { command: [...command] }),
+    bootId: bootId(),
+    number: launched.id,
+    pid,
+    monitorPid: monitor.launcher.pid,
+    spec: inside.spec,
+    facts: { uidMappings, gidMappings, denySetgroups, fileSources: [...fileSources] },
+    serves: inside.serves,
+    reads: inside.reads,
+    isolation,
+    cgroup,
+    cgroups: identifyCgroups(cgroup),
+    streams: streams.has,
+    logs: {
+      maxSize: parseSize('logs.maxSize', logs.maxSize ?? defaultMaxSize),
+      maxFiles: logs.maxFiles ?? defaultMaxFiles,
+    },
+  };
+}
+
+/** The body of a detach request (native/protocol.h, Detach). */
+function detachBody({ logs }: DetachedState): Uint8Array {
+  const body = Buffer.alloc(16);
+  body.writeBigUInt64LE(BigInt(logs.maxSize), 0);
+  body.writeUInt32LE(logs.maxFiles, 8);
+  return body;
+}
+
+/** Hands the container over: from here on the launcher is its monitor, and ends without us. */
+async function handOver(creation: Creation & { monitor: Supervisor }, state: DetachedState) {
+  const { path, claim, streams, monitor } = creation;
+  const { O_RDONLY, O_DIRECTORY, O_WRONLY, O_CREAT, O_EXCL } = constants;
+  const opened: number[] = [];
+  const keep = (fd: number) => {
+    opened.push(fd);
+    return fd;
+  };
+  try {
+    writeDraft(path, state);
+    const dir = keep(openSync(path, O_RDONLY | O_DIRECTORY));
+    const type = SocketType.SOCK_SEQPACKET | SocketType.SOCK_NONBLOCK;
+    const socket = keep(listenAt(`/proc/self/fd/${dir}/${stateFile.socket}`, type, backlog));
+    chmodSync(join(path, stateFile.socket), 0o600);
+    const exit = keep(openSync(join(path, stateFile.exit), O_WRONLY | O_CREAT | O_EXCL, 0o600));
+    const { bits, fds } = streams.kept();
+    const { errno } = await monitor.launcher.ask(request.detach, state.number, bits, {
+      body: detachBody(state),
+      fds: [socket, dir, exit, claim.fd, ...fds],
+    });
+    if (errno !== 0) {
+      const message = `the container could not be detached: ${errnoName(errno)}`;
+      throw new ContainerError('ERR_DETACH_FAILED', message, { phase: 'launcher', errno: -errno });
+    }
+  } finally {
+    for (const fd of opened) closeSync(fd);
+  }
+  monitor.launcher.release();
+}
+
+async function build(creation: Creation, spec: RunnableSpec, options: CreateOptions) {
+  const { id, streams, lock } = creation;
+  const { signal } = options;
+  const check = () => {
+    if (signal?.aborted === true) throw abortError(signal);
+  };
+  const monitor = await startSupervisor(lock);
+  creation.monitor = monitor;
+  check();
+  const launched = await launch({
+    id,
+    spec,
+    fds: streams.fds,
+    lives: true,
+    supervisor: monitor,
+    onSent: () => streams.sent(),
+    onPty: (fd) => streams.onPty(fd),
+  });
+  creation.launched = launched;
+  check();
+  const state = stateOf({ ...creation, launched, monitor }, options);
+  await handOver({ ...creation, monitor }, state);
+  return { state, launched, monitor };
+}
+
+/**
+ * Creates a container that survives this process.
+ * @throws as `createContainer`; StateError `ERR_CONTAINER_EXISTS`; PermissionError
+ * `ERR_NO_RUNTIME_DIR`, `ERR_STATE_DIR`; ContainerError `ERR_DETACH_FAILED`. Nothing is left then.
+ */
+export async function createDetached(options: CreateOptions): Promise<ContainerStart> {
+  const id = options.id ?? newId();
+  const spec = createSpecOf(id, options);
+  if (options.signal?.aborted === true) throw abortError(options.signal);
+  // Sweeps what creators have left that were killed.
+  listStateDirs();
+  const { claim, path } = createStateDir(id);
+  let creation: Creation | undefined;
+  try {
+    const streams = openMonitorStreams(options);
+    creation = { id, path, claim, streams, lock: undefined };
+    creation.lock = openMonitorLock();
+    const { state, launched, monitor } = await build(creation, spec, options);
+    // Ours of what the monitor has now: what is locked is so as long as it lives.
+    streams.destroy();
+    creation.lock?.close();
+    claim.release();
+    launched.hold(false);
+    const detachment = new Detachment(state, monitor.launcher);
+    const launch = Promise.resolve({ ...launched, ended: detachment.watch(launched.ended) });
+    const { labels, createdAt } = state;
+    return { id, spec: launched.inside.spec, labels, createdAt, detachment, launch };
+  } catch (error) {
+    if (creation !== undefined) await undo(creation);
+    else {
+      removeStateDir(path);
+      claim.release();
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,109 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { abortError } from '../abort.js';
+import { ContainerGoneError, StateError } from '../errors.js';
+import type { Ended } from '../follow.js';
+import type { LauncherClient } from '../launcher/launcher.js';
+import { type Attachment, type AttachOptions, attach } from './attach.js';
+import { removeLeftovers } from './leftovers.js';
+import { type LogEntry, type LogOptions, readLogs } from './logs.js';
+import { type DetachedState, lostEnd, readExit } from './state.js';
+import { Claim, containerDir, removeStateDir } from './stateDir.js';
+
+/** ms between two looks whether what is to go is gone, and how long it may take to. */
+const removalPoll = 10;
+const removalPatience = 30_000;
+
+/** What a `Container` can do because it is detached. */
+export class Detachment {
+  readonly state: DetachedState;
+  readonly #launcher: LauncherClient | undefined;
+  #disconnected = false;
+  #ended = false;
+
+  /** @param launcher connected to its monitor; undefined of one that has ended */
+  constructor(state: DetachedState, launcher: LauncherClient | undefined) {
+    this.state = state;
+    this.#launcher = launcher;
+    this.#ended = launcher === undefined;
+  }
+
+  /** This process has let go of it. */
+  get disconnected(): boolean {
+    return this.#disconnected;
+  }
+
+  /** Its end as the monitor has kept it, where this process does not hear of it. */
+  watch(ended: Promise<Ended>): Promise<Ended> {
+    return ended
+      .catch((error: unknown) => {
+        if (this.#disconnected) throw error;
+        const end = readExit(this.state);
+        if (end === undefined) removeLeftovers(this.state);
+        return end ?? lostEnd;
+      })
+      .finally(() => {
+        this.#ended = !this.#disconnected;
+      });
+  }
+
+  /** @throws InvalidSpecError; AbortError */
+  logs(options: LogOptions): AsyncIterableIterator<LogEntry> {
+    const { id, logs } = this.state;
+    const source = { dir: containerDir(id), maxFiles: logs.maxFiles, ended: () => this.#ended };
+    if (options.signal?.aborted === true) throw abortError(options.signal);
+    return readLogs(source, options);
+  }
+
+  attach(options: AttachOptions): Promise<Attachment> {
+    const { id, number, streams, logs } = this.state;
+    const source = { dir: containerDir(id), maxFiles: logs.maxFiles, ended: () => this.#ended };
+    return attach({ id, number, streams, source, launcher: this.#launcher }, options);
+  }
+
+  /** Removes what is kept of it, once its monitor is gone. */
+  async remove(): Promise<void> {
+    await removeDirectory(this.state.id, this.state);
+    this.disconnect();
+  }
+
+  /** Lets go of it: what was started in it from here ends, and the container goes on. */
+  disconnect(): void {
+    if (this.#disconnected) return;
+    this.#disconnected = true;
+    const message = `this process is not connected to container ${this.state.id} any more`;
+    this.#launcher?.close(new ContainerGoneError('ERR_DISCONNECTED', message));
+  }
+}
+
+/**
+ * Removes the directory of a container as soon as nobody has a claim on it.
+ * @throws StateError `ERR_CONTAINER_BUSY` when its monitor does not go, or a cgroup of it
+ */
+export async function removeDirectory(id: string, state?: DetachedState): Promise<void> {
+  let claim: Claim | undefined;
+  await patiently(id, () => {
+    claim = Claim.take(id);
+    return claim !== undefined;
+  });
+  try {
+    // A monitor that went by itself has left nothing.
+    if (state !== undefined) await patiently(id, () => removeLeftovers(state));
+    removeStateDir(containerDir(id));
+  } finally {
+    claim?.release();
+  }
+}
+
+async function patiently(id: string, look: () => boolean): Promise<void> {
+  const since = performance.now();
+  while (!look()) {
+    if (performance.now() - since > removalPatience) {
+      throw new StateError('ERR_CONTAINER_BUSY', `container ${id}: something of it stays`, {
+        phase: 'teardown',
+        path: containerDir(id),
+        hint: 'its monitor lives, or a cgroup of it is in use',
+      });
+    }
+    await sleep(removalPoll);
+  }
+}

@@ -1,0 +1,186 @@
+import { closeSync, constants, openSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ContainerStart } from '../container/container.js';
+import { type ContainerExit, exitOf } from '../container/exit.js';
+import type { ContainerState } from '../container/info.js';
+import { ContainerError, StateError } from '../errors.js';
+import { type Ended, rejoin } from '../follow.js';
+import { hostFacts } from '../host/hostFacts.js';
+import type { Launched } from '../launch.js';
+import { LauncherClient } from '../launcher/launcher.js';
+import { request } from '../launcher/messages.js';
+import type { Facts } from '../policy/facts.js';
+import { SocketType } from '../sys/constants.js';
+import type { SyscallError } from '../sys/error.js';
+import { connectTo } from '../sys/files.js';
+import { Detachment, removeDirectory } from './detachment.js';
+import { removeLeftovers } from './leftovers.js';
+import { type DetachedState, lostEnd, readExit, readState } from './state.js';
+import { containerDir, isClaimed, isId, listStateDirs, stateFile } from './stateDir.js';
+
+/** A detached container as `Container.list` shows it. */
+export interface ContainerSummary {
+  id: string;
+  state: ContainerState;
+  /** Host pid of its first process; absent once it has ended. */
+  pid?: number;
+  /** ms since the epoch. */
+  createdAt: number;
+  labels: Readonly<Record<string, string>>;
+  /** Absent where our init is all. */
+  command?: string[];
+  /** How it ended, once it has. */
+  exit?: ContainerExit;
+  /** Why nothing is known of it: its state is damaged, or another version's. */
+  error?: ContainerError;
+}
+
+/** Which containers `Container.list` shows. */
+export interface ListOptions {
+  /** Those that have ended, too. Default `false`. */
+  all?: boolean;
+  /** Only those that have all of these. */
+  labels?: Readonly<Record<string, string>>;
+}
+
+/** A connection to the monitor; undefined when nobody listens any more. */
+async function connect(id: string): Promise<LauncherClient | undefined> {
+  const dir = openSync(containerDir(id), constants.O_RDONLY | constants.O_DIRECTORY);
+  const type = SocketType.SOCK_SEQPACKET | SocketType.SOCK_NONBLOCK;
+  // By descriptor: the path itself may be too long for a socket's address (unix(7)).
+  const path = `/proc/self/fd/${dir}/${stateFile.socket}`;
+  try {
+    for (let tries = 0; ; tries++) {
+      try {
+        return LauncherClient.connect(connectTo(path, type));
+      } catch (error) {
+        const { code } = error as SyscallError;
+        if (code === 'ENOENT' || code === 'ECONNREFUSED') return undefined;
+        // EAGAIN: so many are waiting to be let in.
+        if (code !== 'EAGAIN' || tries > 200) throw busy(id, error);
+      }
+      await sleep(25);
+    }
+  } finally {
+    closeSync(dir);
+  }
+}
+
+function busy(id: string, cause: unknown): StateError {
+  return new StateError('ERR_MONITOR_BUSY', `container ${id}: its monitor lets nobody in`, {
+    phase: 'launcher',
+    cause,
+    hint: 'it serves 63 processes at most beside the one that created it',
+  });
+}
+
+/** Facts of this host with the container's own. */
+function factsOf({ facts }: DetachedState): Facts {
+  const { fileSources, ...ids } = facts;
+  return { ...hostFacts(), ...ids, hostEntries: [], fileSources: new Set(fileSources) };
+}
+
+/** The container of a monitor, as it was after its launch. */
+async function join(state: DetachedState, launcher: LauncherClient): Promise<Launched | undefined> {
+  const { number, pid, reads, isolation, cgroup, spec, serves } = state;
+  // First, so that no end is missed.
+  const running = rejoin(launcher, { id: number, pid, reads });
+  const { errno } = await launcher.ask(request.hello, number);
+  if (errno !== 0) return undefined;
+  const supervisor = { facts: hostFacts(), launcher };
+  const inside = { supervisor, spec, facts: factsOf(state), serves, reads };
+  return { ...running, isolation, cgroup, inside };
+}
+
+/** How one without a monitor has ended. */
+function endWithout(state: DetachedState): Ended {
+  const end = readExit(state);
+  if (end === undefined) removeLeftovers(state);
+  return end ?? lostEnd;
+}
+
+function stopped(state: DetachedState): ContainerStart {
+  return {
+    ...common(state),
+    detachment: new Detachment(state, undefined),
+    exit: exitOf(endWithout(state), undefined),
+  };
+}
+
+function common({ id, spec, labels, createdAt }: DetachedState) {
+  return { id, spec, labels, createdAt };
+}
+
+/**
+ * Finds a detached container again.
+ * @throws NotFoundError `ERR_CONTAINER_NOT_FOUND`
+ * @throws StateError `ERR_CONTAINER_STATE`, `ERR_MONITOR_BUSY`
+ */
+export async function openDetached(id: string): Promise<ContainerStart> {
+  const state = readState(id);
+  const launcher = await connect(id);
+  if (launcher === undefined) return stopped(state);
+  let launched: Launched | undefined;
+  try {
+    launched = await join(state, launcher);
+  } catch (error) {
+    // It has ended meanwhile, or there are too many of us.
+    if (readExit(state) === undefined && isClaimed(id)) throw busy(id, error);
+  }
+  if (launched === undefined) {
+    launcher.close();
+    return stopped(state);
+  }
+  const detachment = new Detachment(state, launcher);
+  const launch = Promise.resolve({ ...launched, ended: detachment.watch(launched.ended) });
+  return { ...common(state), detachment, launch };
+}
+
+function summary(id: string): ContainerSummary | undefined {
+  let state: DetachedState;
+  try {
+    state = readState(id);
+  } catch (error) {
+    if (!(error instanceof ContainerError)) throw error;
+    // Removed meanwhile.
+    if (error.code === 'ERR_CONTAINER_NOT_FOUND') return undefined;
+    return { id, state: isClaimed(id) ? 'running' : 'stopped', createdAt: 0, labels: {}, error };
+  }
+  const { createdAt, labels, command, pid } = state;
+  const known = { id, createdAt, labels, ...(command && { command }) };
+  // In this order: a monitor writes the exit before it goes.
+  const lives = isClaimed(id);
+  const end = lives ? readExit(state) : endWithout(state);
+  if (end === undefined) return { ...known, state: 'running', pid };
+  return { ...known, state: 'stopped', exit: exitOf(end, undefined) };
+}
+
+/**
+ * Detached containers of this user, the oldest first.
+ * @throws PermissionError `ERR_NO_RUNTIME_DIR`, `ERR_STATE_DIR`
+ */
+export async function listDetached({
+  all = false,
+  labels = {},
+}: ListOptions = {}): Promise<ContainerSummary[]> {
+  return listStateDirs()
+    .flatMap((id) => summary(id) ?? [])
+    .filter(({ state }) => all || state !== 'stopped')
+    .filter((each) => Object.entries(labels).every(([name, value]) => each.labels[name] === value))
+    .sort((a, b) => a.createdAt - b.createdAt);
+}
+
+/**
+ * Removes what is kept of a container whose state nobody can read.
+ * @throws StateError `ERR_CONTAINER_RUNNING` while its monitor lives
+ */
+export async function removeDamaged(id: string): Promise<void> {
+  if (!isId(id)) return;
+  if (isClaimed(id)) {
+    throw new StateError('ERR_CONTAINER_RUNNING', `container ${id}: its monitor lives`, {
+      phase: 'launcher',
+      hint: 'end the monitor first; its state cannot be read',
+    });
+  }
+  await removeDirectory(id);
+}

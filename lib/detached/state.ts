@@ -1,0 +1,133 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { CgroupPlan } from '../cgroups/index.js';
+import { NotFoundError, StateError } from '../errors.js';
+import { type Ended, endOf, type ReadPaths } from '../follow.js';
+import type { Isolation } from '../isolation.js';
+import type { RunnableSpec } from '../launch.js';
+import { decodeReport, reportType } from '../launcher/messages.js';
+import type { Facts } from '../policy/facts.js';
+import type { CgroupIdentity } from './leftovers.js';
+import { containerDir, isId, stateFile } from './stateDir.js';
+
+/** Format of `state.json`; another one is refused. */
+const version = 1;
+
+/** What the command of a detached container reads and writes. */
+export interface DetachedStreams {
+  /** A pipe to its stdin is kept by the monitor. */
+  stdin: boolean;
+  /** Which outputs are in the log; both are one with a terminal. */
+  stdout: boolean;
+  stderr: boolean;
+  pty: boolean;
+}
+
+/** Everything that another process must know of a detached container; kept as JSON. */
+export interface DetachedState {
+  version: number;
+  id: string;
+  /** ms since the epoch. */
+  createdAt: number;
+  labels: Readonly<Record<string, string>>;
+  /** Absent where our init is all. */
+  command?: string[];
+  /** /proc/sys/kernel/random/boot_id: pids of another boot are nobody's. */
+  bootId: string;
+  /** The monitor's number of it. */
+  number: number;
+  /** Host pids of its first process and of the monitor. */
+  pid: number;
+  monitorPid: number;
+  spec: RunnableSpec;
+  facts: Pick<Facts, 'uidMappings' | 'gidMappings' | 'denySetgroups'> & { fileSources: string[] };
+  serves: boolean;
+  reads: ReadPaths;
+  isolation: Isolation;
+  cgroup: CgroupPlan;
+  /** The same, as they can be told from others of their name. */
+  cgroups: CgroupIdentity[];
+  streams: DetachedStreams;
+  logs: { maxSize: number; maxFiles: number };
+}
+
+/** A bigint in JSON: of seccomp's arguments. */
+const bigKey = '$bigint';
+
+/** Writes the state under the name that it has until the monitor has taken over. */
+export function writeDraft(path: string, state: Omit<DetachedState, 'version'>): void {
+  const text = JSON.stringify({ version, ...state }, (_key, value: unknown) =>
+    typeof value === 'bigint' ? { [bigKey]: String(value) } : value,
+  );
+  writeFileSync(join(path, stateFile.draft), text, { mode: 0o600, flag: 'wx' });
+}
+
+function revive(_key: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || !(bigKey in value)) return value;
+  return BigInt(value[bigKey] as string);
+}
+
+/** Whether it is as we write it, as far as the rest is lost without. */
+function isState(value: unknown, id: string): value is DetachedState {
+  if (typeof value !== 'object' || value === null) return false;
+  const state = value as Partial<DetachedState>;
+  const objects = [state.spec, state.facts, state.cgroup, state.isolation, state.reads];
+  return (
+    state.version === version &&
+    state.id === id &&
+    Number.isInteger(state.number) &&
+    Number.isInteger(state.pid) &&
+    Number.isInteger(state.logs?.maxFiles) &&
+    Array.isArray(state.cgroups) &&
+    [...objects, state.labels, state.streams].every((each) => typeof each === 'object')
+  );
+}
+
+/**
+ * The state of a detached container.
+ * @throws NotFoundError `ERR_CONTAINER_NOT_FOUND`
+ * @throws StateError `ERR_CONTAINER_STATE` when it is damaged or of another version
+ */
+export function readState(id: string): DetachedState {
+  const path = isId(id) ? join(containerDir(id), stateFile.state) : id;
+  let cause: unknown;
+  try {
+    if (!isId(id)) throw Object.assign(new Error('no id'), { code: 'ENOENT' });
+    const state: unknown = JSON.parse(readFileSync(path, 'utf8'), revive);
+    if (isState(state, id)) return state;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      const message = `there is no detached container ${id}`;
+      throw new NotFoundError('ERR_CONTAINER_NOT_FOUND', message, { phase: 'launcher', path });
+    }
+    cause = error;
+  }
+  throw new StateError('ERR_CONTAINER_STATE', `${path}: not a state of this version of ringfort`, {
+    phase: 'launcher',
+    path,
+    cause,
+    hint: 'Container.remove(id, { force: true }) removes it once its monitor is gone',
+  });
+}
+
+/** What is said of a container whose monitor was killed: the kernel has ended it with that. */
+export const lostEnd: Ended = {
+  exitCode: null,
+  signal: 'SIGKILL',
+  usage: { cpuTimeMs: 0, userMs: 0, systemMs: 0 },
+  oom: false,
+  pids: false,
+  lost: true,
+};
+
+/** How a container ended; undefined while it has not, or where nobody saw it. */
+export function readExit({ id, reads }: Pick<DetachedState, 'id' | 'reads'>): Ended | undefined {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(join(containerDir(id), stateFile.exit));
+  } catch {
+    return undefined;
+  }
+  const report = decodeReport(bytes);
+  return report?.type === reportType.exited ? endOf(reads, report) : undefined;
+}

@@ -1,0 +1,211 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, expect, test } from '@jest/globals';
+import { readState } from '../../lib/detached/state.js';
+import { containerDir, listStateDirs } from '../../lib/detached/stateDir.js';
+import { Container, createContainer } from '../../lib/index.js';
+import { request } from '../../lib/launcher/messages.js';
+import { close, connectTo, SocketType } from '../../lib/sys/index.js';
+import {
+  createElsewhere,
+  ended,
+  freshId,
+  leftOf,
+  otherProcess,
+  removeAll,
+  runtimeDir,
+} from '../helpers/detached.js';
+import { hasEnded, until } from '../helpers/launches.js';
+import { cgroups, linux, root, suite } from '../helpers/needs.js';
+
+const idle = ['sleep', '1000'];
+
+/** A client that knows how to connect and nothing else. */
+function rawClient(id: string): number {
+  return connectTo(join(containerDir(id), 'socket'), SocketType.SOCK_SEQPACKET);
+}
+
+function message(type: number, id: number, arg: number, body = Buffer.alloc(0)): Buffer {
+  const header = Buffer.alloc(16);
+  for (const [index, value] of [type, id, arg, body.length].entries())
+    header.writeUInt32LE(value, 4 * index);
+  return Buffer.concat([header, body]);
+}
+
+suite('detached containers under faults', [linux, cgroups, runtimeDir], () => {
+  afterEach(removeAll);
+
+  test.each([
+    ['with our init', {}],
+    ['with a command as pid 1', { command: idle }],
+    ['with both', { command: idle, init: true }],
+  ])('a monitor that is killed takes its container along: %s', async (_, options) => {
+    const id = await createElsewhere(options);
+    const box = await Container.open(id);
+    const program = box.exec('sleep', ['1000']);
+    program.catch(() => {});
+    const { monitorPid, pid } = readState(id);
+    process.kill(monitorPid, 'SIGKILL');
+    const lost = { exitCode: null, signal: 'SIGKILL', reason: 'lost' };
+    expect(await box.wait()).toMatchObject(lost);
+    await expect(program).rejects.toMatchObject({ code: 'ERR_LAUNCHER_GONE' });
+    await until(() => hasEnded(pid));
+    expect((await Container.list({ all: true })).find((each) => each.id === id)).toMatchObject({
+      state: 'stopped',
+      exit: lost,
+    });
+    const again = await Container.open(id);
+    expect(await again.wait()).toMatchObject(lost);
+    await again.remove();
+    expect(leftOf(id)).toEqual([]);
+  });
+
+  test('a guest that outlives its killed monitor is ended when somebody looks', async () => {
+    // It takes back what would end it with the monitor: PR_SET_PDEATHSIG is 1.
+    const code =
+      'import ctypes, time; ctypes.CDLL(None).prctl(1, 0); print("set", flush=True); time.sleep(1000)';
+    const id = await createElsewhere({ command: ['/usr/bin/python3', '-c', code] });
+    const box = await Container.open(id);
+    for await (const { data } of box.logs({ follow: true })) if (`${data}`.includes('set')) break;
+    const { monitorPid, pid } = readState(id);
+    process.kill(monitorPid, 'SIGKILL');
+    expect(await box.wait()).toMatchObject({ reason: 'lost' });
+    await box.remove();
+    await until(() => hasEnded(pid));
+    expect(leftOf(id)).toEqual([]);
+  });
+
+  test('a creator that is killed at any moment leaves a whole container or nothing', async () => {
+    for (let round = 0; round < 16; round++) {
+      const id = freshId();
+      const creator = otherProcess('stay', JSON.stringify({ id, command: idle }));
+      // Not for its length: each round is stopped somewhere else.
+      const dir = containerDir(id);
+      await until(() => existsSync(dir));
+      await sleep(round * 3);
+      creator.kill('SIGKILL');
+      await ended(creator);
+      const kept = (await Container.list({ all: true })).find((each) => each.id === id);
+      if (kept === undefined) {
+        await until(() => {
+          listStateDirs();
+          return leftOf(id).length === 0;
+        });
+        continue;
+      }
+      expect(kept.state).toBe('running');
+      const box = await Container.open(id);
+      expect((await box.exec('echo', ['whole'])).stdout).toBe('whole\n');
+      await box.remove({ force: true });
+      expect(leftOf(id)).toEqual([]);
+    }
+  });
+
+  test('a client that never reads holds up nobody', async () => {
+    const id = await createElsewhere();
+    const deaf = rawClient(id);
+    const ask = message(request.hello, 1, 0);
+    // Its answers fill its socket, then its queue; then it is let go of.
+    let asked = 0;
+    try {
+      for (; asked < 100_000; asked++) writeFileSync(deaf, ask);
+    } catch (error) {
+      expect((error as NodeJS.ErrnoException).code).toMatch(/EPIPE|ECONNRESET/);
+    }
+    expect(asked).toBeLessThan(100_000);
+    const box = await Container.open(id);
+    const runs = await Promise.all([1, 2, 3].map((n) => box.exec('echo', [`${n}`])));
+    expect(runs.map(({ stdout }) => stdout)).toEqual(['1\n', '2\n', '3\n']);
+    box.kill();
+    await box.wait();
+    await box.remove();
+    close(deaf);
+  });
+
+  test.each([
+    ['too short a message', Buffer.alloc(3)],
+    ['an unknown request', message(99, 1, 0)],
+    ['a launch', message(request.launch, 9, 0, Buffer.alloc(64))],
+    ['a second home', message(request.makeHome, 0, 0)],
+    ['a second detach', message(request.detach, 1, 0, Buffer.alloc(16))],
+    ['a program in a container that is not there', message(request.exec, 9, 7, Buffer.alloc(72))],
+    ['the end of somebody else’s program', message(request.kill, 2, 0)],
+  ])('%s from a client harms nobody', async (_, bytes) => {
+    const id = await createElsewhere();
+    const box = await Container.open(id);
+    const other = box.exec('sh', ['-c', 'read x; echo $x'], { input: 'still\n' });
+    const bad = rawClient(id);
+    writeFileSync(bad, bytes);
+    expect((await other).stdout).toBe('still\n');
+    expect((await box.exec('echo', ['here'])).stdout).toBe('here\n');
+    close(bad);
+    await box.remove({ force: true });
+  });
+
+  test('more clients than there are places wait outside, and come in later', async () => {
+    const id = await createElsewhere();
+    const crowd = Array.from({ length: 63 }, () => rawClient(id));
+    await until(() => {
+      const { monitorPid } = readState(id);
+      return readFileSync('/proc/net/unix', 'latin1') !== '' && !hasEnded(monitorPid);
+    });
+    const refused: unknown[] = [];
+    let box: Container | undefined;
+    for (let tries = 0; tries < 3 && box === undefined; tries++)
+      box = await Container.open(id).catch((error: unknown) => {
+        refused.push(error);
+        return undefined;
+      });
+    for (const error of refused) expect(error).toMatchObject({ code: 'ERR_MONITOR_BUSY' });
+    for (const fd of crowd.splice(0)) close(fd);
+    while (box === undefined) box = await Container.open(id).catch(() => undefined);
+    expect((await box.exec('echo', ['in'])).stdout).toBe('in\n');
+    await box.remove({ force: true });
+  });
+
+  test('a damaged state is a typed error, and can be removed once its monitor is gone', async () => {
+    const id = await createElsewhere();
+    const file = join(containerDir(id), 'state.json');
+    const { monitorPid, pid } = readState(id);
+    for (const text of [
+      '',
+      '{',
+      '[]',
+      'null',
+      '{"version":2}',
+      readFileSync(file, 'utf8').slice(1),
+    ]) {
+      writeFileSync(file, text);
+      await expect(Container.open(id)).rejects.toMatchObject({ code: 'ERR_CONTAINER_STATE' });
+    }
+    const [found] = (await Container.list({ all: true })).filter((each) => each.id === id);
+    expect(found).toMatchObject({ state: 'running', error: { code: 'ERR_CONTAINER_STATE' } });
+    await expect(Container.remove(id, { force: true })).rejects.toMatchObject({
+      code: 'ERR_CONTAINER_RUNNING',
+    });
+    process.kill(pid, 'SIGKILL');
+    await until(() => hasEnded(monitorPid));
+    await Container.remove(id, { force: true });
+    expect(leftOf(id)).toEqual([]);
+  });
+
+  test('what is not ours in the directory stays', async () => {
+    const id = freshId();
+    const half = containerDir(id);
+    await (await createContainer({ detached: true, id: freshId() })).remove({ force: true });
+    const foreign = join(half, '..', 'no id: a space');
+    mkdirSync(half);
+    mkdirSync(foreign, { recursive: true });
+    writeFileSync(join(half, 'state.json.new'), '{}');
+    await Container.list();
+    expect([existsSync(half), existsSync(foreign)]).toEqual([false, true]);
+  });
+
+  suite('where nobody may write beside', [root], () => {
+    test('an ordinary user needs a runtime directory', async () => {
+      const { setUp } = { setUp: process.env['XDG_RUNTIME_DIR'] };
+      expect(typeof setUp === 'string' || setUp === undefined).toBe(true);
+    });
+  });
+});
