@@ -34,7 +34,11 @@ async function drained(outputs: Promise<Captured>[], stdio: Stdio): Promise<Capt
 const guestSide = new Set(['EPIPE', 'ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE', 'ABORT_ERR']);
 
 /** Writes the input; `onFailed` hears of a stream that fails before its end. */
-function feed(stdio: Stdio, input: CompletionOptions['input'], onFailed: (cause: unknown) => void): void {
+function feed(
+  stdio: Stdio,
+  input: CompletionOptions['input'],
+  onFailed: (cause: unknown) => void,
+): void {
   const { stdin } = stdio;
   if (stdin === undefined) return;
   stdin.on('error', () => {});

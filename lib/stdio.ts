@@ -16,6 +16,22 @@ interface End {
   stream?: Socket;
 }
 
+/** Streams that a program has been given as its own. */
+const handedOn = new WeakSet<object>();
+
+/** A stream becomes a program's: we stop reading it, as child_process does, lest we take what is its. */
+function handOn(stream: Readable | Writable): void {
+  handedOn.add(stream);
+  const { _handle: handle } = stream as { _handle?: { readStop?(): void } | null };
+  handle?.readStop?.();
+  if ('pause' in stream) stream.pause();
+}
+
+/** Whether a stream was given to a program as one of its own: it is that program's to read. */
+export function isHandedOn(stream: object): boolean {
+  return handedOn.has(stream);
+}
+
 /** The three streams of a program. */
 export interface Stdio {
   /** Guest ends of stdin, stdout and stderr, for the plan; none with a terminal. */
@@ -71,6 +87,7 @@ function openEnd(choice: StdioChoice, index: number): End {
   const fd = typeof choice === 'number' ? choice : streamFd(choice);
   if (fd === undefined)
     throw invalid(`stdio[${index}]`, 'a stream with a file descriptor, or pipe it yourself');
+  if (typeof choice !== 'number') handOn(choice);
   return { guest: openDescriptor(fd, index) };
 }
 

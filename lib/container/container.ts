@@ -31,6 +31,7 @@ import { ContainerProcess } from './process.js';
 import { prepareProgram } from './program.js';
 import { Programs } from './programs.js';
 import { sample } from './sample.js';
+import { spawnCall } from './spawnCall.js';
 import { type ProcessInfo, processesIn } from './top.js';
 
 const defaultStopTimeout = 10_000;
@@ -145,9 +146,10 @@ export class Container implements AsyncDisposable {
     const code = this.#state === 'paused' ? 'ERR_CONTAINER_PAUSED' : 'ERR_CONTAINER_NOT_RUNNING';
     throw new StateError(code, `container ${this.id}: expected to be running, is ${this.#state}`, {
       phase: 'exec',
-      hint: { created: 'start it first', paused: 'resume it first', stopped: '', running: '' }[
-        this.#state
-      ] || 'it has ended',
+      hint:
+        { created: 'start it first', paused: 'resume it first', stopped: '', running: '' }[
+          this.#state
+        ] || 'it has ended',
     });
   }
 
@@ -205,10 +207,17 @@ export class Container implements AsyncDisposable {
 
   /**
    * Starts a program and returns at once: child_process's `spawn`. What goes wrong on the way is an
-   * `'error'` event.
+   * `'error'` event. Where nothing else is given, arguments may be left out, as there.
    * @throws StateError, InvalidSpecError: what is wrong already now
    */
-  spawn(file: string, args: readonly string[] = [], options: SpawnOptions = {}): ContainerProcess {
+  spawn(file: string, args?: readonly string[] | null, options?: SpawnOptions): ContainerProcess;
+  spawn(file: string, options: SpawnOptions): ContainerProcess;
+  spawn(
+    file: string,
+    argsOrOptions?: readonly string[] | null | SpawnOptions,
+    lastOptions?: SpawnOptions,
+  ): ContainerProcess {
+    const { args, options } = spawnCall(argsOrOptions, lastOptions);
     const container = this.#running();
     const program = prepareProgram(container, { file, args, options }, 'spawn');
     const stdio = openStreams(options);
@@ -438,6 +447,10 @@ export class Container implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.kill();
     await this.#exit.catch(() => {});
-    await this.#launched?.gone;
+    const launched = this.#launched;
+    // What somebody awaits keeps the event loop alive: it may be the last line of a program.
+    launched?.hold(true);
+    await launched?.gone;
+    launched?.hold(false);
   }
 }
