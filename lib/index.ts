@@ -12,6 +12,7 @@ export type { ContainerInfo, ContainerState, ProgramInfo } from './container/inf
 export type { OutputChunk } from './container/output.js';
 export { ContainerProcess, type ProcessEvents } from './container/process.js';
 export type { ProcessInfo } from './container/top.js';
+export type { DiagnosticMessage, DiagnosticResult, LauncherMessage } from './diagnostics.js';
 export {
   ContainerError,
   ContainerGoneError,
@@ -36,6 +37,7 @@ export type {
 export { formatDoctor } from './host/doctor.js';
 export type { ProbeItem, ProbeReport, ProbeStatus } from './host/probe.js';
 export type { Isolation } from './isolation.js';
+export { metrics } from './metrics.js';
 export type * from './options.js';
 export { probe } from './probe.js';
 export { ExitError, type ExitReason, type RunResult } from './result.js';

@@ -7,15 +7,12 @@ import type { Isolation } from './isolation.js';
  * Why a program ended. `'pids'`: it failed, and a fork had been refused at the pids limit; the
  * kernel does not say whether the one was because of the other.
  */
-export type ExitReason =
-  | 'exit'
-  | 'signal'
-  | 'timeout'
-  | 'abort'
-  | 'oom'
-  | 'cpu-time'
-  | 'pids'
-  | 'output';
+export type ExitReason = (typeof exitReasons)[number];
+
+/** All of them. */
+export const exitReasons = [
+  ...['exit', 'signal', 'timeout', 'abort', 'oom', 'cpu-time', 'pids', 'output'],
+] as const;
 
 /** What a finished program left. */
 export interface RunResult<Output extends string | Buffer = string> {

@@ -1,3 +1,4 @@
+import { launcherStarted } from './diagnostics.js';
 import { type ContainerError, errnoName, PermissionError, UnsupportedError } from './errors.js';
 import { type HostFacts, hostFacts } from './host/hostFacts.js';
 import { idFacts } from './host/idFacts.js';
@@ -35,7 +36,7 @@ function setupError(failed: string, errno: number): ContainerError {
   );
 }
 
-async function start(): Promise<Supervisor> {
+async function start(restart = false): Promise<Supervisor> {
   const facts = hostFacts();
   const map = facts.privileged ? undefined : launcherMap();
   const ids = new IdRanges(idFacts(map));
@@ -44,6 +45,7 @@ async function start(): Promise<Supervisor> {
     ...(map === undefined ? {} : { mapIds: (pid: number) => applyLauncherMap(pid, map) }),
   });
   if (!(launcher instanceof LauncherClient)) throw setupError(launcher.failed, launcher.errno);
+  launcherStarted({ pid: launcher.pid, restart });
   return { facts, launcher, ids };
 }
 
@@ -63,6 +65,6 @@ export async function supervisor(): Promise<Supervisor> {
     if (current === pending) current = undefined;
     throw error;
   }
-  if (current === pending) current = undefined;
+  if (current === pending) current = start(true);
   return supervisor();
 }

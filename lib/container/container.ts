@@ -1,6 +1,7 @@
 import { type ContainerStats, freeze, readStats, thaw, updateLimits } from '../cgroups/index.js';
 import { abortError, throwIfAborted } from '../abort.js';
 import { complete } from '../complete.js';
+import { Trace } from '../diagnostics.js';
 import { Ending } from '../ending.js';
 import { StateError } from '../errors.js';
 import {
@@ -23,6 +24,7 @@ import { resourcesOfUpdate } from '../spec/limits.js';
 import { optionsPlace } from '../spec/rules/place.js';
 import { timer } from '../spec/rules/runOptions.js';
 import type { Spec } from '../spec/types.js';
+import { newId } from '../specOf.js';
 import { openStreams } from '../streams.js';
 import { type ContainerEvent, EventHub } from './events.js';
 import { type ContainerExit, exitOf } from './exit.js';
@@ -53,6 +55,7 @@ export interface ContainerStart {
   launch: Promise<Launched>;
   waiting?: Waiting | undefined;
   main?: ContainerProcess | undefined;
+  trace: Trace;
 }
 
 /**
@@ -71,6 +74,7 @@ export class Container implements AsyncDisposable {
   /** When it was created, ms since the epoch. */
   readonly createdAt = Date.now();
 
+  readonly #trace: Trace;
   readonly #exit: Promise<ContainerExit>;
   readonly #starting: Promise<Launched>;
   readonly #events: EventHub;
@@ -85,7 +89,7 @@ export class Container implements AsyncDisposable {
   #ended: ContainerExit | undefined;
 
   /** @internal Use `createContainer`. */
-  constructor({ id, spec, labels = {}, launch, waiting, main }: ContainerStart) {
+  constructor({ id, spec, labels = {}, launch, waiting, main, trace }: ContainerStart) {
     this.id = id;
     this.labels = { ...labels };
     this.main = main;
@@ -95,6 +99,7 @@ export class Container implements AsyncDisposable {
     this.#programs = new Programs(this.#events);
     const running = () => this.#running();
     this.#agent = new FileAgent(() => this.#programs.startFileAgent(running), running);
+    this.#trace = trace;
     this.#starting = launch;
     this.#exit = this.#live();
     // Whoever wants to know asks `wait`.
@@ -106,6 +111,7 @@ export class Container implements AsyncDisposable {
       const launched = await this.#starting;
       this.#launched = launched;
       this.#state = 'running';
+      this.#trace.started(launched.pid);
       const ending = new Ending(launched, {}, 0);
       const cpuTime = this.spec.annotations?.[annotation.cpuTime];
       if (cpuTime !== undefined) ending.watchCpuTime(Number(cpuTime));
@@ -114,8 +120,12 @@ export class Container implements AsyncDisposable {
       this.#ended = exitOf(ended, ending.cause);
       this.#state = 'stopped';
       const { usage, ...facts } = this.#ended;
+      this.#trace.exited(this.#ended);
       await this.#events.died(facts, usage);
       return this.#ended;
+    } catch (error) {
+      this.#trace.failed(error);
+      throw error;
     } finally {
       this.#state = 'stopped';
       this.#waiting = undefined;
@@ -181,10 +191,12 @@ export class Container implements AsyncDisposable {
     options: ExecOptions = {},
   ): Promise<RunResult<string | Buffer>> {
     const container = this.#running();
-    const program = prepareProgram(container, { file, args, options }, 'exec');
+    const execId = newId();
+    const program = prepareProgram(container, { execId, kind: 'exec', file, args, options });
     return complete(
       {
         command: [file, ...args],
+        trace: () => new Trace({ containerId: this.id, execId, file }),
         cpuTime: options.limits?.cpuTime,
         start: (stdio) =>
           this.#programs.start([file, ...args], () => program(this.#running(), stdio)),
@@ -219,7 +231,8 @@ export class Container implements AsyncDisposable {
   ): ContainerProcess {
     const { args, options } = spawnCall(argsOrOptions, lastOptions);
     const container = this.#running();
-    const program = prepareProgram(container, { file, args, options }, 'spawn');
+    const execId = newId();
+    const program = prepareProgram(container, { execId, kind: 'spawn', file, args, options });
     const stdio = openStreams(options);
     return new ContainerProcess({
       file,
@@ -227,6 +240,7 @@ export class Container implements AsyncDisposable {
       options,
       stdio,
       cpuTime: options.limits?.cpuTime,
+      trace: new Trace({ containerId: this.id, execId, file }),
       start: () => this.#programs.start([file, ...args], () => program(this.#running(), stdio)),
     });
   }

@@ -18,7 +18,10 @@ export async function* interleave(
     const stream = streams[kind];
     if (stream !== null) sources.set(kind, stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>);
   }
-  const next = async (kind: OutputChunk['kind']) => ({ kind, step: await sources.get(kind)?.next() });
+  const next = async (kind: OutputChunk['kind']) => ({
+    kind,
+    step: await sources.get(kind)?.next(),
+  });
   const pending = new Map([...sources.keys()].map((kind) => [kind, next(kind)]));
   try {
     while (pending.size > 0) {

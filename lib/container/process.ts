@@ -4,6 +4,7 @@ import type { Readable, Writable } from 'node:stream';
 import type { Usage } from '../cgroups/index.js';
 import { abortError } from '../abort.js';
 import { reasonOf, type Started } from '../complete.js';
+import type { Trace } from '../diagnostics.js';
 import { Ending } from '../ending.js';
 import { ContainerError, errnoName } from '../errors.js';
 import type { Ended } from '../follow.js';
@@ -20,6 +21,8 @@ export interface ProcessStart {
   stdio: Stdio;
   /** Its limit of CPU time, ms. */
   cpuTime?: number | undefined;
+  /** Told of its start and end. */
+  trace?: Trace;
   /** Starts it; rejects when it cannot be started. */
   start(): Promise<Started>;
 }
@@ -90,6 +93,7 @@ export class ContainerProcess
 
   readonly #stdio: Stdio;
   readonly #options: PlainSpawnOptions;
+  readonly #trace: Trace | undefined;
   readonly #since = performance.now();
   #started: Started | undefined;
   #ending: Ending | undefined;
@@ -101,12 +105,13 @@ export class ContainerProcess
   readonly #closed: Promise<void>;
 
   /** @internal */
-  constructor({ file, args, options, stdio, cpuTime, start }: ProcessStart) {
+  constructor({ file, args, options, stdio, cpuTime, trace, start }: ProcessStart) {
     super();
     this.spawnfile = file;
     this.spawnargs = [file, ...args];
     this.#stdio = stdio;
     this.#options = options;
+    this.#trace = trace;
     this.stdin = stdio.stdin ?? null;
     this.stdout = stdio.stdout ?? null;
     this.stderr = stdio.stderr ?? null;
@@ -124,6 +129,7 @@ export class ContainerProcess
       this.#begin(started, cpuTime);
       this.#ended(await started.ended);
     } catch (error) {
+      this.#trace?.failed(error);
       this.#failed(asNodeSays(error, this.spawnfile, this.spawnargs.slice(1)));
     }
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
@@ -141,6 +147,7 @@ export class ContainerProcess
   #begin(started: Started, cpuTime: number | undefined): void {
     this.#started = started;
     this.pid = started.pid;
+    this.#trace?.started(started.pid);
     if (!this.#held) started.hold(false);
     this.#tell(() => this.emit('spawn'));
     this.#ending = new Ending(started, this.#options, this.#since);
@@ -167,6 +174,7 @@ export class ContainerProcess
     this.signalCode = ended.signal;
     this.reason = reasonOf(ended, this.#ending?.cause);
     this.usage = ended.usage;
+    this.#trace?.exited({ ...ended, reason: this.reason });
     this.stdin?.destroy();
     this.#tell(() => this.emit('exit', this.exitCode, this.signalCode));
     this.#tell(() => this.#flush());

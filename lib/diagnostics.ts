@@ -1,0 +1,103 @@
+import { channel } from 'node:diagnostics_channel';
+import type { Usage } from './cgroups/index.js';
+import type { ExitReason } from './result.js';
+
+/** How a program or container ended, without its output. */
+export interface DiagnosticResult {
+  exitCode: number | null;
+  signal: NodeJS.Signals | null;
+  reason: ExitReason;
+  usage: Usage;
+}
+
+/**
+ * What is published of one container, or of one program that was started in it. It is the same
+ * object on all of its channels and grows from one to the next, so that it can be the key of a
+ * WeakMap, as with Node's own tracing channels. Do not change it.
+ */
+export interface DiagnosticMessage {
+  readonly containerId: string;
+  /** The program's; undefined for a container. */
+  readonly execId?: string;
+  /** The program; undefined for a container without a command. Arguments may be secrets: left out. */
+  readonly file?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Host pid, from `start` on. */
+  pid?: number;
+  /** ms since `create`. */
+  durationMs: number;
+  /** With `exit`. */
+  result?: DiagnosticResult;
+  /** With `error`. */
+  error?: Error;
+}
+
+/** What is published when a launcher has started. */
+export interface LauncherMessage {
+  pid: number;
+  /** Its predecessor had died. */
+  restart: boolean;
+}
+
+const containerChannels = {
+  create: channel('ringfort:container:create'),
+  start: channel('ringfort:container:start'),
+  exit: channel('ringfort:container:exit'),
+  error: channel('ringfort:container:error'),
+};
+
+const execChannels: typeof containerChannels = {
+  create: channel('ringfort:exec:create'),
+  start: channel('ringfort:exec:start'),
+  exit: channel('ringfort:exec:exit'),
+  error: channel('ringfort:exec:error'),
+};
+
+const launcherStart = channel('ringfort:launcher:start');
+
+/** The life of one container or program, told on the channels of its kind. */
+export class Trace {
+  readonly #channels: typeof containerChannels;
+  readonly #message: DiagnosticMessage;
+  readonly #since = performance.now();
+  #over = false;
+
+  /** Publishes `create`: it has been checked, and nothing of it exists. */
+  constructor(about: Pick<DiagnosticMessage, 'containerId' | 'execId' | 'file' | 'labels'>) {
+    this.#channels = about.execId === undefined ? containerChannels : execChannels;
+    this.#message = { ...about, durationMs: 0 };
+    this.#channels.create.publish(this.#message);
+  }
+
+  /** Publishes `start`: it runs. */
+  started(pid: number): void {
+    this.#message.pid = pid;
+    this.#publish('start');
+  }
+
+  /** Publishes `exit`, which is the last. */
+  exited({ exitCode, signal, reason, usage }: DiagnosticResult): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#message.result = { exitCode, signal, reason, usage };
+    this.#publish('exit');
+  }
+
+  /** Publishes `error`, which is the last: it could not be started, or was lost. */
+  failed(error: unknown): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#message.error = error as Error;
+    this.#publish('error');
+  }
+
+  #publish(event: 'start' | 'exit' | 'error'): void {
+    this.#message.durationMs = performance.now() - this.#since;
+    this.#channels[event].publish(this.#message);
+  }
+}
+
+/** Publishes `ringfort:launcher:start`. */
+export function launcherStarted(message: LauncherMessage): void {
+  launcherStart.publish(message);
+}
