@@ -1,4 +1,4 @@
-import { channel } from 'node:diagnostics_channel';
+import { type Channel, channel } from 'node:diagnostics_channel';
 import type { Usage } from './cgroups/index.js';
 import type { ExitReason } from './result.js';
 
@@ -32,6 +32,12 @@ export interface DiagnosticMessage {
   error?: Error;
 }
 
+/** What is told of. */
+export type DiagnosticNoun = 'container' | 'exec';
+
+/** What happens to it, in this order; it ends with one of the last two. */
+export type DiagnosticEvent = 'create' | 'start' | 'exit' | 'error';
+
 /** What is published when a launcher has started. */
 export interface LauncherMessage {
   pid: number;
@@ -39,32 +45,34 @@ export interface LauncherMessage {
   restart: boolean;
 }
 
-const containerChannels = {
-  create: channel('ringfort:container:create'),
-  start: channel('ringfort:container:start'),
-  exit: channel('ringfort:container:exit'),
-  error: channel('ringfort:container:error'),
-};
+/** Upper bounds of the buckets that launches are counted in by their time, s. */
+export const launchBounds = [
+  ...[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+] as const;
 
-const execChannels: typeof containerChannels = {
-  create: channel('ringfort:exec:create'),
-  start: channel('ringfort:exec:start'),
-  exit: channel('ringfort:exec:exit'),
-  error: channel('ringfort:exec:error'),
-};
+function channelsOf(noun: DiagnosticNoun): Record<DiagnosticEvent, Channel> {
+  return {
+    create: channel(`ringfort:${noun}:create`),
+    start: channel(`ringfort:${noun}:start`),
+    exit: channel(`ringfort:${noun}:exit`),
+    error: channel(`ringfort:${noun}:error`),
+  };
+}
+
+const channels = { container: channelsOf('container'), exec: channelsOf('exec') };
 
 const launcherStart = channel('ringfort:launcher:start');
 
 /** The life of one container or program, told on the channels of its kind. */
 export class Trace {
-  readonly #channels: typeof containerChannels;
+  readonly #channels: Record<DiagnosticEvent, Channel>;
   readonly #message: DiagnosticMessage;
   readonly #since = performance.now();
   #over = false;
 
   /** Publishes `create`: it has been checked, and nothing of it exists. */
   constructor(about: Pick<DiagnosticMessage, 'containerId' | 'execId' | 'file' | 'labels'>) {
-    this.#channels = about.execId === undefined ? containerChannels : execChannels;
+    this.#channels = channels[about.execId === undefined ? 'container' : 'exec'];
     this.#message = { ...about, durationMs: 0 };
     this.#channels.create.publish(this.#message);
   }
@@ -91,7 +99,7 @@ export class Trace {
     this.#publish('error');
   }
 
-  #publish(event: 'start' | 'exit' | 'error'): void {
+  #publish(event: DiagnosticEvent): void {
     this.#message.durationMs = performance.now() - this.#since;
     this.#channels[event].publish(this.#message);
   }

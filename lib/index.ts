@@ -12,7 +12,13 @@ export type { ContainerInfo, ContainerState, ProgramInfo } from './container/inf
 export type { OutputChunk } from './container/output.js';
 export { ContainerProcess, type ProcessEvents } from './container/process.js';
 export type { ProcessInfo } from './container/top.js';
-export type { DiagnosticMessage, DiagnosticResult, LauncherMessage } from './diagnostics.js';
+export type {
+  DiagnosticEvent,
+  DiagnosticMessage,
+  DiagnosticNoun,
+  DiagnosticResult,
+  LauncherMessage,
+} from './diagnostics.js';
 export {
   ContainerError,
   ContainerGoneError,

@@ -1,9 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import type { DiagnosticMessage, LauncherMessage } from './diagnostics.js';
+import { type DiagnosticMessage, type LauncherMessage, launchBounds } from './diagnostics.js';
 import { type ExitReason, exitReasons } from './result.js';
-
-/** Upper bounds of the buckets of a launch's time, s. */
-const bounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /** The text format's own three escapes. */
 function escapeLabel(value: string): string {
@@ -42,20 +39,20 @@ class Counts {
 
 /** A histogram of seconds with fixed buckets. */
 class Seconds {
-  readonly #counts = new Array<number>(bounds.length).fill(0);
+  readonly #counts = new Array<number>(launchBounds.length).fill(0);
   #count = 0;
   #sum = 0;
 
   add(seconds: number): void {
     this.#count++;
     this.#sum += seconds;
-    bounds.forEach((bound, i) => {
+    launchBounds.forEach((bound, i) => {
       if (seconds <= bound) this.#counts[i] = (this.#counts[i] ?? 0) + 1;
     });
   }
 
   samples(name: string): string[] {
-    const buckets = bounds.map((bound, i) =>
+    const buckets = launchBounds.map((bound, i) =>
       sample(`${name}_bucket`, this.#counts[i] ?? 0, { le: String(bound) }),
     );
     return [

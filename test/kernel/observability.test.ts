@@ -78,7 +78,8 @@ suite('diagnostics channels', [linux, cgroups], () => {
     await expect(run('no-such-program')).rejects.toThrow();
     await using box = await createContainer();
     await expect(box.exec('no-such-program')).rejects.toThrow();
-    box.spawn('no-such-program').on('error', () => {});
+    const child = box.spawn('no-such-program').on('error', () => {});
+    await new Promise((resolve) => child.on('close', resolve));
     await expect(run('true', [], { timeout: -1 })).rejects.toThrow(/timeout/);
     expect(() => box.spawn('true', [], { timeout: -1 })).toThrow(/timeout/);
     await expect(run('true', [], { signal: AbortSignal.abort() })).rejects.toThrow(/aborted/);
