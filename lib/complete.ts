@@ -181,6 +181,7 @@ export async function complete(
     throw error;
   }
   trace.started(launched.pid);
+  stdio.flow();
   const ending = new Ending(launched, options, started);
   if ((options.maxBufferAction ?? 'truncate') !== 'truncate')
     overflow.set(() => ending.now('output'));

@@ -5,6 +5,23 @@ import { invalid } from './errors.js';
 import type { StdioChoice } from './options.js';
 import { close, pipe2, setBlocking } from './sys/files.js';
 
+/** Pipes whose program has been reported to run. */
+const flowing = new WeakSet<Pipe>();
+
+/** Our end of a pipe. A program can print before we hear that it runs; 'spawn' comes first all the same. */
+class Pipe extends Socket {
+  override _read(size: number): void {
+    if (flowing.has(this)) super._read(size);
+  }
+
+  /** The read that the constructor has begun goes on, unless the pipe has become another program's. */
+  flow(): void {
+    if (flowing.has(this) || this.destroyed || isHandedOn(this)) return;
+    flowing.add(this);
+    if (this.readable) super._read(0);
+  }
+}
+
 /** One standard stream: the guest's end as a descriptor, ours as a stream when there is one. */
 interface End {
   guest: number;
@@ -13,7 +30,7 @@ interface End {
    * the side that opened it: in a worker, Node keeps account of its own.
    */
   close?: ((fd: number) => void) | undefined;
-  stream?: Socket;
+  stream?: Pipe;
 }
 
 /** Streams that a program has been given as its own. */
@@ -45,6 +62,8 @@ export interface Stdio {
   resize?(size: { cols: number; rows: number }): boolean;
   /** With a terminal that is relayed: resolves when all that the guest printed has been. */
   drained?: Promise<void>;
+  /** Begins to read what the program prints. */
+  flow(): void;
   /** Closes the guest ends on our side: after this, end of file means that the guest has closed. */
   sent(): void;
   /** Closes everything, for a launch that did not happen. */
@@ -56,7 +75,7 @@ function openPipe(index: number): End {
   const [guest, ours] = index === 0 ? [read, write] : [write, read];
   // A pipe is its maker's, whom nobody inside is: without this, /dev/stdout could not be opened.
   fchmodSync(guest, 0o666);
-  const stream = new Socket({ fd: ours, readable: index !== 0, writable: index === 0 });
+  const stream = new Pipe({ fd: ours, readable: index !== 0, writable: index === 0 });
   return { guest, close, stream };
 }
 
@@ -119,6 +138,9 @@ export function openStdio(choices: readonly [StdioChoice, StdioChoice, StdioChoi
     ...(stdin.stream === undefined ? {} : { stdin: stdin.stream }),
     ...(stdout.stream === undefined ? {} : { stdout: stdout.stream }),
     ...(stderr.stream === undefined ? {} : { stderr: stderr.stream }),
+    flow() {
+      for (const { stream } of [stdout, stderr]) stream?.flow();
+    },
     sent: closeGuests,
     destroy,
   };

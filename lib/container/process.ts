@@ -150,6 +150,7 @@ export class ContainerProcess
     this.#trace?.started(started.pid);
     if (!this.#held) started.hold(false);
     this.#tell(() => this.emit('spawn'));
+    this.#stdio.flow();
     this.#ending = new Ending(started, this.#options, this.#since);
     // Without an event: it has been aborted before there was a spawn.
     if (this.#options.signal?.aborted === true) this.#tell(this.#onAbort);
@@ -199,6 +200,7 @@ export class ContainerProcess
     // Whoever reads the streams of a program that never was finds their end, as in Node.
     if (this.#started !== undefined || this.#options.pty !== undefined) this.#stdio.destroy();
     else this.#stdio.sent();
+    this.#stdio.flow();
     this.stdin?.destroy();
     this.#tell(() => this.#flush());
   }

@@ -47,6 +47,16 @@ export async function transcript(child: ChildProcess): Promise<Transcript> {
 const sh = (spawn: Spawn, script: string, options?: SpawnOptions) =>
   spawn('/bin/sh', ['-c', script], options);
 
+/** The kinds of events in their order, with the streams' first. */
+async function order(child: ChildProcess): Promise<string[]> {
+  const seen: string[] = [];
+  child.on('spawn', () => seen.push('spawn'));
+  child.stdout?.once('data', () => seen.push('data'));
+  child.stdout?.on('end', () => seen.push('end'));
+  await once(child, 'close');
+  return seen;
+}
+
 /** Until the program says its first word, so that it has done what it was to do before that. */
 async function ready(child: ChildProcess): Promise<void> {
   await once(child.stdout as Readable, 'data');
@@ -164,6 +174,10 @@ export const streams = {
     const rows: unknown[] = [];
     for await (const row of (child.stdout as Readable).pipe(split2(JSON.parse))) rows.push(row);
     return rows;
+  },
+  'spawn before any data': async (spawn: Spawn) => {
+    const all = Array.from({ length: 20 }, () => order(sh(spawn, 'echo at once')));
+    return Promise.all(all);
   },
   'text, by setEncoding': async (spawn: Spawn) => {
     const child = sh(spawn, "printf '\\303'; sleep 0.05; printf '\\251'");
