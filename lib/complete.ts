@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { abortError, throwIfAborted } from './abort.js';
 import type { UsageSource } from './cgroups/index.js';
+import type { Trace } from './diagnostics.js';
 import { Ending, type EndingCause } from './ending.js';
 import { ContainerError } from './errors.js';
 import type { Ended, Running } from './follow.js';
@@ -91,6 +92,8 @@ export interface Start {
   start(stdio: Stdio): Promise<Started>;
   /** Its limit of CPU time, ms. */
   cpuTime?: number | undefined;
+  /** Told of its start and end. Called once nothing can be wrong with the options any more. */
+  trace(): Trace;
 }
 
 interface Outcome {
@@ -152,7 +155,7 @@ function throwIfAsked(result: RunResult<string | Buffer>, options: CompletionOpt
  * @throws as `run`
  */
 export async function complete(
-  { command, start, cpuTime }: Start,
+  { command, start, cpuTime, trace: begin }: Start,
   options: CompletionOptions,
 ): Promise<RunResult<string | Buffer>> {
   const started = performance.now();
@@ -165,6 +168,7 @@ export async function complete(
   const badInput = new Stopper();
   let inputError: unknown;
   // At once: a stream that fails while nobody listens would end this process.
+  const trace = begin();
   feed(stdio, options.input, (cause) => {
     inputError = cause;
     badInput.now();
@@ -174,8 +178,11 @@ export async function complete(
     launched = await start(stdio);
   } catch (error) {
     stdio.destroy();
+    trace.failed(error);
     throw error;
   }
+  trace.started(launched.pid);
+  stdio.flow();
   const ending = new Ending(launched, options, started);
   if ((options.maxBufferAction ?? 'truncate') !== 'truncate')
     overflow.set(() => ending.now('output'));
@@ -183,6 +190,7 @@ export async function complete(
   if (cpuTime !== undefined) ending.watchCpuTime(cpuTime);
   try {
     const ended = await launched.ended;
+    trace.exited({ ...ended, reason: reasonOf(ended, ending.cause) });
     const durationMs = performance.now() - started;
     ending.done();
     const [out, err] = (await drained(outputs, stdio)) as [Captured, Captured];
@@ -192,6 +200,9 @@ export async function complete(
     if (badInput.happened) throw inputFailed(inputError);
     throwIfAsked(result, options);
     return result;
+  } catch (error) {
+    trace.failed(error);
+    throw error;
   } finally {
     ending.done();
     stdio.destroy();

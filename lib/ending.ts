@@ -32,7 +32,6 @@ export class Ending {
     launched: Started,
     readonly options: EndingOptions,
     started: number,
-    onAborted?: () => void,
   ) {
     this.#launched = launched;
     const { timeout, signal } = options;
@@ -41,10 +40,7 @@ export class Ending {
       this.#timers.push(setTimeout(() => this.#gently('timeout'), left));
     }
     if (signal !== undefined) {
-      this.#onAbort = () => {
-        if (!this.#gently('abort')) return;
-        onAborted?.();
-      };
+      this.#onAbort = () => this.#gently('abort');
       if (signal.aborted) this.#onAbort();
       else signal.addEventListener('abort', this.#onAbort, { once: true });
     }
@@ -56,21 +52,20 @@ export class Ending {
     this.#launched.kill();
   }
 
-  /** @returns false when something has been ending it already */
-  #gently(cause: 'timeout' | 'abort'): boolean {
-    if (this.cause !== undefined) return false;
+  #gently(cause: 'timeout' | 'abort'): void {
+    // Something has been ending it already.
+    if (this.cause !== undefined) return;
     this.cause = cause;
     const { killSignal = 'SIGTERM', forceKillAfterDelay = defaultForceKillAfterDelay } =
       this.options;
     const number = signalNumber(killSignal);
     if (number === 9) {
       this.#launched.kill();
-      return true;
+      return;
     }
     this.#launched.signal(number);
     if (forceKillAfterDelay !== false)
       this.#timers.push(setTimeout(() => this.#launched.kill(), forceKillAfterDelay));
-    return true;
   }
 
   /** Looks at the CPU time used as often as it could have run out. */

@@ -37,9 +37,9 @@ export interface ErrorFacts {
  * Everything that ringfort's own machinery throws. A guest that fails is data (a result), never an
  * error. Branch on `code`, not on the class or the text:
  *
- * - what you wrote: `ERR_INVALID_OPTION`, `ERR_INVALID_SPEC`, `ERR_UNSUPPORTED_SPEC`,
- *   `ERR_UNSUPPORTED_MOUNT_TYPE`, `ERR_DANGEROUS_SOURCE`, `ERR_TOO_MANY_LAYERS`,
- *   `ERR_PLAN_TOO_LARGE`, `ERR_ID_NOT_OWNED`, `ERR_RLIMIT_TOO_HIGH`
+ * - what you wrote: `ERR_INVALID_OPTION`, `ERR_UNKNOWN_SIGNAL`, `ERR_INVALID_SPEC`,
+ *   `ERR_UNSUPPORTED_SPEC`, `ERR_UNSUPPORTED_MOUNT_TYPE`, `ERR_DANGEROUS_SOURCE`,
+ *   `ERR_TOO_MANY_LAYERS`, `ERR_PLAN_TOO_LARGE`, `ERR_ID_NOT_OWNED`, `ERR_RLIMIT_TOO_HIGH`
  * - what is not there: `ERR_PROGRAM_NOT_FOUND`, `ERR_PROGRAM_NOT_EXECUTABLE`, `ERR_CWD`,
  *   `ERR_USER_NOT_FOUND`, `ERR_SOURCE_NOT_FOUND`, `ERR_MOUNT_NOT_FOUND`, `ERR_MOUNT_POINT_MISSING`,
  *   `ERR_NAMESPACE_NOT_FOUND`, `ERR_CGROUP_NOT_FOUND`

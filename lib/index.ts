@@ -22,6 +22,13 @@ export type { ProcessInfo } from './container/top.js';
 export type { Attachment, AttachOptions } from './detached/attach.js';
 export type { LogEntry, LogOptions } from './detached/logs.js';
 export type { ContainerSummary, ListOptions } from './detached/open.js';
+export type {
+  DiagnosticEvent,
+  DiagnosticMessage,
+  DiagnosticNoun,
+  DiagnosticResult,
+  LauncherMessage,
+} from './diagnostics.js';
 export {
   ContainerError,
   ContainerGoneError,
@@ -46,6 +53,7 @@ export type {
 export { formatDoctor } from './host/doctor.js';
 export type { ProbeItem, ProbeReport, ProbeStatus } from './host/probe.js';
 export type { Isolation } from './isolation.js';
+export { metrics } from './metrics.js';
 export type * from './options.js';
 export { probe } from './probe.js';
 export { ExitError, type ExitReason, type RunResult } from './result.js';

@@ -272,8 +272,11 @@ export interface ExecOptions extends ProcessOptions, CompletionOptions {
 export interface SpawnOptions extends ProcessOptions {
   /** Limits of its own within the container's. Default: none. */
   limits?: ProgramLimits;
-  /** stdin, stdout, stderr; one word stands for all three. Default `'pipe'`. */
-  stdio?: CompletionOptions['stdio'];
+  /**
+   * stdin, stdout, stderr; one word stands for all three. Default `'pipe'`, also where an entry is
+   * missing. A stream must have a descriptor. There is no `'ipc'`, and no fourth.
+   */
+  stdio?: StdioChoice | readonly (StdioChoice | null | undefined)[];
   /** A terminal as stdio: what it prints comes as stdout, and through `onData`. */
   pty?: { cols: number; rows: number };
   /** Wall-clock limit in ms (monotonic); then `killSignal`. Default, and 0: none. */
@@ -284,6 +287,8 @@ export interface SpawnOptions extends ProcessOptions {
   killSignal?: NodeJS.Signals | number;
   /** ms between `killSignal` and SIGKILL for everything; default 5000; `false`: never. */
   forceKillAfterDelay?: number | false;
+  /** Says nothing here; child_process's callers often pass it. */
+  windowsHide?: boolean;
 }
 
 /** Limits that `container.update` can change; `null` takes one away. */

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import type { Usage } from './cgroups/usage.js';
-import { ContainerError } from './errors.js';
+import { ContainerError, InvalidSpecError, show } from './errors.js';
 import type { Isolation } from './isolation.js';
 
 /**
@@ -8,16 +8,12 @@ import type { Isolation } from './isolation.js';
  * kernel does not say whether the one was because of the other. `'lost'`: the monitor of a detached
  * container was killed, and the container with it.
  */
-export type ExitReason =
-  | 'exit'
-  | 'signal'
-  | 'timeout'
-  | 'abort'
-  | 'oom'
-  | 'cpu-time'
-  | 'pids'
-  | 'output'
-  | 'lost';
+export type ExitReason = (typeof exitReasons)[number];
+
+/** All of them. */
+export const exitReasons = [
+  ...['exit', 'signal', 'timeout', 'abort', 'oom', 'cpu-time', 'pids', 'output', 'lost'],
+] as const;
 
 /** What a finished program left. */
 export interface RunResult<Output extends string | Buffer = string> {
@@ -72,7 +68,19 @@ export function signalName(number: number): NodeJS.Signals {
   return signalNames.get(number) ?? (`SIGRTMIN+${number - 34}` as NodeJS.Signals);
 }
 
-/** The number of a signal given by name or number. */
+/**
+ * The number of a signal given by name, in either case as child_process has it, or by number.
+ * @throws InvalidSpecError `ERR_UNKNOWN_SIGNAL`, as Node's own
+ */
 export function signalNumber(signal: NodeJS.Signals | number): number {
-  return typeof signal === 'number' ? signal : constants.signals[signal];
+  const known =
+    typeof signal === 'number'
+      ? Number.isInteger(signal) && signal >= 0 && signal <= 64
+      : Object.hasOwn(constants.signals, String(signal).toUpperCase());
+  if (!known) {
+    const facts = { option: 'signal', phase: 'options' } as const;
+    throw new InvalidSpecError('ERR_UNKNOWN_SIGNAL', `unknown signal: ${show(signal)}`, facts);
+  }
+  if (typeof signal === 'number') return signal;
+  return constants.signals[signal.toUpperCase() as NodeJS.Signals];
 }

@@ -1,4 +1,5 @@
 import { complete } from './complete.js';
+import { Trace } from './diagnostics.js';
 import { launch } from './launch.js';
 import type { RunOptions } from './options.js';
 import type { RunResult } from './result.js';
@@ -50,6 +51,7 @@ export async function run(
   return complete(
     {
       command: [file, ...args],
+      trace: () => new Trace({ containerId: id, file }),
       cpuTime: cpuTime === undefined ? undefined : Number(cpuTime),
       start: (stdio) =>
         launch({

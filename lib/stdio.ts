@@ -6,6 +6,23 @@ import { invalid, orScarcity } from './errors.js';
 import type { StdioChoice } from './options.js';
 import { close, pipe2, setBlocking } from './sys/files.js';
 
+/** Pipes whose program has been reported to run. */
+const flowing = new WeakSet<Pipe>();
+
+/** Our end of a pipe. A program can print before we hear that it runs; 'spawn' comes first all the same. */
+class Pipe extends Socket {
+  override _read(size: number): void {
+    if (flowing.has(this)) super._read(size);
+  }
+
+  /** The read that the constructor has begun goes on, unless the pipe has become another program's. */
+  flow(): void {
+    if (flowing.has(this) || this.destroyed || isHandedOn(this)) return;
+    flowing.add(this);
+    if (this.readable) super._read(0);
+  }
+}
+
 /** One standard stream: the guest's end as a descriptor, ours as a stream when there is one. */
 interface End {
   guest: number;
@@ -14,7 +31,23 @@ interface End {
    * the side that opened it: in a worker, Node keeps account of its own.
    */
   close?: ((fd: number) => void) | undefined;
-  stream?: Socket;
+  stream?: Pipe;
+}
+
+/** Streams that a program has been given as its own. */
+const handedOn = new WeakSet<object>();
+
+/** A stream becomes a program's: we stop reading it, as child_process does, lest we take what is its. */
+function handOn(stream: Readable | Writable): void {
+  handedOn.add(stream);
+  const { _handle: handle } = stream as { _handle?: { readStop?(): void } | null };
+  handle?.readStop?.();
+  if ('pause' in stream) stream.pause();
+}
+
+/** Whether a stream was given to a program as one of its own: it is that program's to read. */
+export function isHandedOn(stream: object): boolean {
+  return handedOn.has(stream);
 }
 
 /** The three streams of a program. */
@@ -30,6 +63,8 @@ export interface Stdio {
   resize?(size: { cols: number; rows: number }): boolean;
   /** With a terminal that is relayed: resolves when all that the guest printed has been. */
   drained?: Promise<void>;
+  /** Begins to read what the program prints. */
+  flow(): void;
   /** Closes the guest ends on our side: after this, end of file means that the guest has closed. */
   sent(): void;
   /** Closes everything, for a launch that did not happen. */
@@ -48,7 +83,7 @@ function ownedByNode(fd: number, flags: 'r' | 'w'): number {
 function openPipe(index: number): End {
   const [read, write] = pipe2(0);
   const [guest, ours] = index === 0 ? [read, write] : [write, read];
-  const stream = new Socket({ fd: ours, readable: index !== 0, writable: index === 0 });
+  const stream = new Pipe({ fd: ours, readable: index !== 0, writable: index === 0 });
   try {
     const kept = isMainThread ? guest : ownedByNode(guest, index === 0 ? 'r' : 'w');
     // A pipe is its maker's, whom nobody inside is: without this, /dev/stdout could not be opened.
@@ -87,6 +122,7 @@ function openEnd(choice: StdioChoice, index: number): End {
   const fd = typeof choice === 'number' ? choice : streamFd(choice);
   if (fd === undefined)
     throw invalid(`stdio[${index}]`, 'a stream with a file descriptor, or pipe it yourself');
+  if (typeof choice !== 'number') handOn(choice);
   return { guest: openDescriptor(fd, index) };
 }
 
@@ -118,6 +154,9 @@ export function openStdio(choices: readonly [StdioChoice, StdioChoice, StdioChoi
     ...(stdin.stream === undefined ? {} : { stdin: stdin.stream }),
     ...(stdout.stream === undefined ? {} : { stdout: stdout.stream }),
     ...(stderr.stream === undefined ? {} : { stderr: stderr.stream }),
+    flow() {
+      for (const { stream } of [stdout, stderr]) stream?.flow();
+    },
     sent: closeGuests,
     destroy,
   };

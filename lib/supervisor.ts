@@ -1,4 +1,5 @@
 import { closeSync } from 'node:fs';
+import { launcherStarted } from './diagnostics.js';
 import { type ContainerError, errnoName, PermissionError, UnsupportedError } from './errors.js';
 import { type HostFacts, hostFacts } from './host/hostFacts.js';
 import { idFacts } from './host/idFacts.js';
@@ -47,9 +48,10 @@ export interface OwnLock extends RangeLock {
 /**
  * Starts a launcher.
  * @param lock default: what this process's other launchers use
+ * @param restart one was here before
  * @throws as `supervisor`
  */
-export async function startSupervisor(lock?: OwnLock): Promise<Supervisor> {
+export async function startSupervisor(lock?: OwnLock, restart = false): Promise<Supervisor> {
   const facts = hostFacts();
   const map = facts.privileged ? undefined : launcherMap();
   const ids = new IdRanges({ ...idFacts(map), ...(lock && { lock }) });
@@ -58,6 +60,7 @@ export async function startSupervisor(lock?: OwnLock): Promise<Supervisor> {
     ...(map === undefined ? {} : { mapIds: (pid: number) => applyLauncherMap(pid, map) }),
   });
   if (!(launcher instanceof LauncherClient)) throw setupError(launcher.failed, launcher.errno);
+  launcherStarted({ pid: launcher.pid, restart });
   return { facts, launcher, ids };
 }
 
@@ -97,6 +100,6 @@ export async function supervisor(): Promise<Supervisor> {
     if (current === pending) current = undefined;
     throw error;
   }
-  if (current === pending) current = undefined;
+  if (current === pending) current = startSupervisor(undefined, true);
   return supervisor();
 }

@@ -53,6 +53,7 @@ export function openTerminal(): Stdio {
       setWindowSize(masterFd, rows, cols);
       return true;
     },
+    flow() {},
     sent() {},
     destroy() {
       master?.destroy();
@@ -96,6 +97,7 @@ export function relayTerminal(input: boolean): Stdio {
       if (stdin.isTTY) stdin.setRawMode(true);
       stdin.pipe(stream, { end: false });
     },
+    flow() {},
     sent() {},
     destroy() {
       stdout.removeListener('resize', resize);

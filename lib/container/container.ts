@@ -11,6 +11,7 @@ import {
   openDetached,
   removeDamaged,
 } from '../detached/open.js';
+import { Trace } from '../diagnostics.js';
 import { Ending } from '../ending.js';
 import { StateError } from '../errors.js';
 import {
@@ -33,6 +34,7 @@ import { resourcesOfUpdate } from '../spec/limits.js';
 import { optionsPlace } from '../spec/rules/place.js';
 import { timer } from '../spec/rules/runOptions.js';
 import type { Spec } from '../spec/types.js';
+import { newId } from '../specOf.js';
 import { openStreams } from '../streams.js';
 import { type ContainerEvent, EventHub } from './events.js';
 import { type ContainerExit, exitOf } from './exit.js';
@@ -41,6 +43,7 @@ import { ContainerProcess } from './process.js';
 import { prepareProgram } from './program.js';
 import { Programs } from './programs.js';
 import { sample } from './sample.js';
+import { spawnCall } from './spawnCall.js';
 import { type ProcessInfo, processesIn } from './top.js';
 
 const defaultStopTimeout = 10_000;
@@ -68,6 +71,8 @@ export interface ContainerStart {
   detachment?: Detachment | undefined;
   waiting?: Waiting | undefined;
   main?: ContainerProcess | undefined;
+  /** Told of its start and end; absent of one that was found again. */
+  trace?: Trace | undefined;
 }
 
 /**
@@ -90,6 +95,7 @@ export class Container implements AsyncDisposable {
   /** When it was created, ms since the epoch. */
   readonly createdAt: number;
 
+  readonly #trace: Trace | undefined;
   readonly #exit: Promise<ContainerExit>;
   readonly #starting: Promise<Launched> | undefined;
   readonly #detachment: Detachment | undefined;
@@ -107,7 +113,7 @@ export class Container implements AsyncDisposable {
   #waits = 0;
 
   /** @internal Use `createContainer`. */
-  constructor({ id, spec, labels = {}, launch, waiting, main, ...more }: ContainerStart) {
+  constructor({ id, spec, labels = {}, launch, waiting, main, trace, ...more }: ContainerStart) {
     this.createdAt = more.createdAt ?? Date.now();
     this.#detachment = more.detachment;
     this.id = id;
@@ -119,6 +125,7 @@ export class Container implements AsyncDisposable {
     this.#programs = new Programs(this.#events);
     const running = () => this.#running();
     this.#agent = new FileAgent(() => this.#programs.startFileAgent(running), running);
+    this.#trace = trace;
     this.#starting = launch;
     if (more.exit !== undefined) {
       this.#state = 'stopped';
@@ -136,6 +143,7 @@ export class Container implements AsyncDisposable {
       if (launched === undefined) throw new Error('a container without a launch');
       this.#launched = launched;
       this.#state = 'running';
+      this.#trace?.started(launched.pid);
       const ending = new Ending(launched, {}, 0);
       const cpuTime = this.spec.annotations?.[annotation.cpuTime];
       if (cpuTime !== undefined) ending.watchCpuTime(Number(cpuTime));
@@ -144,8 +152,12 @@ export class Container implements AsyncDisposable {
       this.#ended = exitOf(ended, ending.cause);
       this.#state = 'stopped';
       const { usage, ...facts } = this.#ended;
+      this.#trace?.exited(this.#ended);
       await this.#events.died(facts, usage);
       return this.#ended;
+    } catch (error) {
+      this.#trace?.failed(error);
+      throw error;
     } finally {
       // Of one that was let go of, this is the last that is known.
       if (this.#detachment?.disconnected !== true) this.#state = 'stopped';
@@ -258,10 +270,12 @@ export class Container implements AsyncDisposable {
     options: ExecOptions = {},
   ): Promise<RunResult<string | Buffer>> {
     const container = this.#running();
-    const program = prepareProgram(container, { file, args, options }, 'exec');
+    const execId = newId();
+    const program = prepareProgram(container, { execId, kind: 'exec', file, args, options });
     return complete(
       {
         command: [file, ...args],
+        trace: () => new Trace({ containerId: this.id, execId, file }),
         cpuTime: options.limits?.cpuTime,
         start: (stdio) =>
           this.#programs.start([file, ...args], () => program(this.#running(), stdio)),
@@ -284,12 +298,20 @@ export class Container implements AsyncDisposable {
 
   /**
    * Starts a program and returns at once: child_process's `spawn`. What goes wrong on the way is an
-   * `'error'` event.
+   * `'error'` event. Where nothing else is given, arguments may be left out, as there.
    * @throws StateError, InvalidSpecError: what is wrong already now
    */
-  spawn(file: string, args: readonly string[] = [], options: SpawnOptions = {}): ContainerProcess {
+  spawn(file: string, args?: readonly string[] | null, options?: SpawnOptions): ContainerProcess;
+  spawn(file: string, options: SpawnOptions): ContainerProcess;
+  spawn(
+    file: string,
+    argsOrOptions?: readonly string[] | null | SpawnOptions,
+    lastOptions?: SpawnOptions,
+  ): ContainerProcess {
+    const { args, options } = spawnCall(argsOrOptions, lastOptions);
     const container = this.#running();
-    const program = prepareProgram(container, { file, args, options }, 'spawn');
+    const execId = newId();
+    const program = prepareProgram(container, { execId, kind: 'spawn', file, args, options });
     const stdio = openStreams(options);
     return new ContainerProcess({
       file,
@@ -297,6 +319,7 @@ export class Container implements AsyncDisposable {
       options,
       stdio,
       cpuTime: options.limits?.cpuTime,
+      trace: new Trace({ containerId: this.id, execId, file }),
       start: () => this.#programs.start([file, ...args], () => program(this.#running(), stdio)),
     });
   }
@@ -578,6 +601,10 @@ export class Container implements AsyncDisposable {
     if (this.#detachment !== undefined) return this.#detachment.disconnect();
     this.kill();
     await this.#exit.catch(() => {});
-    await this.#launched?.gone;
+    const launched = this.#launched;
+    // What somebody awaits keeps the event loop alive: it may be the last line of a program.
+    launched?.hold(true);
+    await launched?.gone;
+    launched?.hold(false);
   }
 }

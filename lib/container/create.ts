@@ -1,6 +1,7 @@
 import { writeSync } from 'node:fs';
 import { throwIfAborted } from '../abort.js';
 import { createDetached } from '../detached/create.js';
+import { Trace } from '../diagnostics.js';
 import { type Launched, launch, type RunnableSpec } from '../launch.js';
 import type { CreateOptions } from '../options.js';
 import { createSpecOf, newId } from '../specOf.js';
@@ -100,6 +101,12 @@ export async function createContainer(options: CreateOptions = {}): Promise<Cont
   const streams = options.stdio ?? (options.pty === undefined ? 'ignore' : 'pipe');
   const stdio = openStreams({ stdio: streams, pty: options.pty });
   const gate = options.start === false ? new Gate() : undefined;
+  const file = command?.[0];
+  const trace = new Trace({
+    containerId: id,
+    ...(file !== undefined && { file }),
+    ...(labels !== undefined && { labels: { ...labels } }),
+  });
   const { launching, created } = begin({ id, spec, stdio, gate });
   const end = () => {
     stdio.destroy();
@@ -109,6 +116,7 @@ export async function createContainer(options: CreateOptions = {}): Promise<Cont
   try {
     waiting = await created;
   } catch (error) {
+    trace.failed(error);
     end();
     throw error;
   }
@@ -117,6 +125,7 @@ export async function createContainer(options: CreateOptions = {}): Promise<Cont
   try {
     throwIfAborted(signal);
   } catch (error) {
+    trace.failed(error);
     waiting?.kill();
     const launched = await launching.catch(() => undefined);
     launched?.kill();
@@ -136,5 +145,5 @@ export async function createContainer(options: CreateOptions = {}): Promise<Cont
         });
   // Its errors are those of `createContainer` and `start`.
   main?.on('error', () => {});
-  return new Container({ id, spec, labels, launch: launching, waiting, main });
+  return new Container({ id, spec, labels, launch: launching, waiting, main, trace });
 }

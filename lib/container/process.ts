@@ -1,24 +1,28 @@
+import type { ChildProcess } from 'node:child_process';
 import { EventEmitter } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { abortError } from '../abort.js';
 import type { Usage } from '../cgroups/index.js';
 import { reasonOf, type Started } from '../complete.js';
+import type { Trace } from '../diagnostics.js';
 import { Ending } from '../ending.js';
 import { ContainerError, errnoName } from '../errors.js';
 import type { Ended } from '../follow.js';
-import type { SpawnOptions } from '../options.js';
 import { type ExitReason, signalNumber } from '../result.js';
-import type { Stdio } from '../stdio.js';
+import { isHandedOn, type Stdio } from '../stdio.js';
 import { interleave, type OutputChunk } from './output.js';
+import type { PlainSpawnOptions } from './spawnCall.js';
 
 /** What a `ContainerProcess` is made from. */
 export interface ProcessStart {
   file: string;
   args: readonly string[];
-  options: SpawnOptions;
+  options: PlainSpawnOptions;
   stdio: Stdio;
   /** Its limit of CPU time, ms. */
   cpuTime?: number | undefined;
+  /** Told of its start and end. */
+  trace?: Trace;
   /** Starts it; rejects when it cannot be started. */
   start(): Promise<Started>;
 }
@@ -51,10 +55,14 @@ function asNodeSays(error: unknown, file: string, args: readonly string[]): Erro
 
 /**
  * A program in a container, with the face of Node's ChildProcess: code that takes one of those takes
- * one of these. Differences: `pid` (the host's number) is known only from `'spawn'` on, there is no
- * IPC channel, and `killTree` reaches what the program has started.
+ * one of these. Differences: `pid` (the host's number) is known only from `'spawn'` on; there is no
+ * IPC channel; an error of `stdin` is thrown only where somebody listens; and `killTree` reaches what
+ * the program has started.
  */
-export class ContainerProcess extends EventEmitter<ProcessEvents> implements AsyncDisposable {
+export class ContainerProcess
+  extends EventEmitter<ProcessEvents>
+  implements Disposable, AsyncDisposable
+{
   /** The program, and argv as it was given. */
   readonly spawnfile: string;
   readonly spawnargs: string[];
@@ -62,8 +70,8 @@ export class ContainerProcess extends EventEmitter<ProcessEvents> implements Asy
   readonly stdin: Writable | null;
   readonly stdout: Readable | null;
   readonly stderr: Readable | null;
-  /** The three together. */
-  readonly stdio: [Writable | null, Readable | null, Readable | null];
+  /** The three together. Their type is Node's, which speaks of five. */
+  readonly stdio: ChildProcess['stdio'];
   /** Host pid, from `'spawn'` on. */
   pid: number | undefined;
   /** Set at its end; `null` before, and where a signal ended it. */
@@ -74,67 +82,93 @@ export class ContainerProcess extends EventEmitter<ProcessEvents> implements Asy
   killed = false;
   /** There is no IPC channel. */
   readonly connected = false;
+  /** Undefined without an IPC channel, whatever the type says; as in Node. */
+  declare readonly send: ChildProcess['send'];
+  /** Undefined, as `send`. */
+  declare readonly disconnect: ChildProcess['disconnect'];
   /** What ended it, from `'exit'` on. */
   reason: ExitReason | undefined;
   /** What it used, from `'exit'` on. */
   usage: Usage | undefined;
 
   readonly #stdio: Stdio;
-  readonly #options: SpawnOptions;
+  readonly #options: PlainSpawnOptions;
+  readonly #trace: Trace | undefined;
   readonly #since = performance.now();
   #started: Started | undefined;
   #ending: Ending | undefined;
   /** Signals sent before it runs; `'tree'` is everything's end. */
   readonly #early: (number | 'tree')[] = [];
   #done = false;
-  #closed: Promise<void>;
+  #held = true;
+  #abortTold = false;
+  readonly #closed: Promise<void>;
 
   /** @internal */
-  constructor({ file, args, options, stdio, cpuTime, start }: ProcessStart) {
+  constructor({ file, args, options, stdio, cpuTime, trace, start }: ProcessStart) {
     super();
     this.spawnfile = file;
     this.spawnargs = [file, ...args];
     this.#stdio = stdio;
     this.#options = options;
+    this.#trace = trace;
     this.stdin = stdio.stdin ?? null;
     this.stdout = stdio.stdout ?? null;
     this.stderr = stdio.stderr ?? null;
-    this.stdio = [this.stdin, this.stdout, this.stderr];
+    this.stdio = [this.stdin, this.stdout, this.stderr] as unknown as ChildProcess['stdio'];
     // What a guest does not read is its own affair, until somebody listens.
     this.stdin?.on('error', () => {});
+    options.signal?.addEventListener('abort', this.#onAbort, { once: true });
     this.#closed = this.#live(start, cpuTime);
   }
 
   async #live(start: () => Promise<Started>, cpuTime: number | undefined): Promise<void> {
     const streams = [this.stdout, this.stderr].map(closedStream);
     try {
-      this.#started = await start();
+      const started = await start();
+      this.#begin(started, cpuTime);
+      this.#ended(await started.ended);
     } catch (error) {
-      this.#failed(asNodeSays(error, this.spawnfile, this.spawnargs.slice(1)));
-      return;
+      this.#trace?.failed(error);
+      if (this.#started === undefined)
+        this.#failed(asNodeSays(error, this.spawnfile, this.spawnargs.slice(1)));
+      else this.#lost(error as Error);
     }
-    this.pid = this.#started.pid;
-    this.#ending = new Ending(this.#started, this.#options, this.#since, () => this.#aborted());
-    if (cpuTime !== undefined) this.#ending.watchCpuTime(cpuTime);
-    for (const signal of this.#early.splice(0))
-      signal === 'tree' ? this.#started.kill() : this.#started.signal(signal);
-    this.emit('spawn');
-    try {
-      this.#ended(await this.#started.ended);
-    } catch (error) {
-      this.#failed(error as Error);
-      return;
-    }
+    this.#options.signal?.removeEventListener('abort', this.#onAbort);
     await Promise.all(streams);
     await this.#stdio.drained;
     this.#stdio.destroy();
-    this.emit('close', this.exitCode, this.signalCode);
+    this.#tell(() => this.emit('close', this.exitCode, this.signalCode));
   }
 
-  #aborted(): void {
-    const { signal } = this.#options;
-    if (signal !== undefined) this.emit('error', abortError(signal));
+  /** On its own, so that a listener that throws is an uncaught exception, and stops nothing here. */
+  #tell(emit: () => void): void {
+    process.nextTick(emit);
   }
+
+  #begin(started: Started, cpuTime: number | undefined): void {
+    this.#started = started;
+    this.pid = started.pid;
+    this.#trace?.started(started.pid);
+    if (!this.#held) started.hold(false);
+    this.#tell(() => this.emit('spawn'));
+    this.#stdio.flow();
+    this.#ending = new Ending(started, this.#options, this.#since);
+    // Without an event: it has been aborted before there was a spawn.
+    if (this.#options.signal?.aborted === true) this.#tell(this.#onAbort);
+    if (cpuTime !== undefined) this.#ending.watchCpuTime(cpuTime);
+    for (const signal of this.#early.splice(0))
+      signal === 'tree' ? started.kill() : started.signal(signal);
+  }
+
+  /** Says so at once, as Node does; the program is ended by `#ending`. */
+  readonly #onAbort = () => {
+    const { signal } = this.#options;
+    if (signal === undefined || this.#abortTold || this.#done) return;
+    this.#abortTold = true;
+    this.killed = true;
+    this.emit('error', abortError(signal));
+  };
 
   #ended(ended: Ended): void {
     this.#done = true;
@@ -143,33 +177,52 @@ export class ContainerProcess extends EventEmitter<ProcessEvents> implements Asy
     this.signalCode = ended.signal;
     this.reason = reasonOf(ended, this.#ending?.cause);
     this.usage = ended.usage;
+    this.#trace?.exited({ ...ended, reason: this.reason });
     this.stdin?.destroy();
-    this.emit('exit', this.exitCode, this.signalCode);
-    // As Node does it: what nobody reads must not hold back 'close'.
-    process.nextTick(() => {
-      for (const stream of [this.stdout, this.stderr]) if (stream?.readable) stream.resume();
-    });
+    this.#tell(() => this.emit('exit', this.exitCode, this.signalCode));
+    this.#tell(() => this.#flush());
+  }
+
+  /** As Node does it: what nobody reads must not hold back 'close'. */
+  #flush(): void {
+    for (const stream of [this.stdout, this.stderr]) {
+      if (stream?.readable !== true) continue;
+      // Another program reads it, and must not lose a byte of it to us.
+      if (isHandedOn(stream)) stream.destroy();
+      else stream.resume();
+    }
+  }
+
+  /** Its launcher has died, or was let go of, and it with that: killed, and nobody saw its end. */
+  #lost(error: Error): void {
+    this.#done = true;
+    this.#ending?.done();
+    this.signalCode = 'SIGKILL';
+    this.reason = 'lost';
+    const wanted = (error as ContainerError).code === 'ERR_DISCONNECTED';
+    if (!wanted && this.listenerCount('error') > 0) this.#tell(() => this.emit('error', error));
+    this.#stdio.destroy();
+    this.#tell(() => this.emit('exit', null, this.signalCode));
   }
 
   #failed(error: Error): void {
     this.#done = true;
     this.#ending?.done();
-    this.#stdio.destroy();
     const { errno } = error as { errno?: unknown };
     this.exitCode = typeof errno === 'number' ? errno : -1;
-    // On its own, so that an error that nobody listens for is an uncaught exception, as Node's is.
-    process.nextTick(() => {
-      try {
-        this.emit('error', error);
-      } finally {
-        this.emit('close', this.exitCode, null);
-      }
-    });
+    this.#tell(() => this.emit('error', error));
+    // Whoever reads the streams of a program that never was finds their end, as in Node.
+    if (this.#options.pty !== undefined) this.#stdio.destroy();
+    else this.#stdio.sent();
+    this.#stdio.flow();
+    this.stdin?.destroy();
+    this.#tell(() => this.#flush());
   }
 
   /**
    * Sends a signal to the program alone. `0` asks whether it is there.
    * @returns false when it has ended
+   * @throws InvalidSpecError `ERR_UNKNOWN_SIGNAL`
    */
   kill(signal: NodeJS.Signals | number = 'SIGTERM'): boolean {
     const number = signalNumber(signal);
@@ -195,11 +248,13 @@ export class ContainerProcess extends EventEmitter<ProcessEvents> implements Asy
 
   /** Keeps this process's event loop alive, as it does at first. */
   ref(): void {
+    this.#held = true;
     this.#started?.hold(true);
   }
 
   /** Lets this process end although the program runs. Pipes that are being read keep it alive. */
   unref(): void {
+    this.#held = false;
     this.#started?.hold(false);
   }
 
@@ -239,6 +294,11 @@ export class ContainerProcess extends EventEmitter<ProcessEvents> implements Asy
   /** Both outputs as they come; ends with the program's streams. */
   [Symbol.asyncIterator](): AsyncIterableIterator<OutputChunk> {
     return interleave({ stdout: this.stdout, stderr: this.stderr });
+  }
+
+  /** `kill()`, as Node's. */
+  [Symbol.dispose](): void {
+    if (!this.killed) this.kill();
   }
 
   /** Ends everything of it, and waits until it has. */

@@ -2,11 +2,17 @@ import type { Launched } from '../launch.js';
 import { launchProgram, type StartedProgram } from '../program.js';
 import { resourcesOfProgram } from '../spec/limits.js';
 import type { Program } from '../spec/program.js';
-import { newId, programSpecOf } from '../specOf.js';
+import { programSpecOf } from '../specOf.js';
 import type { Stdio } from '../stdio.js';
 
 /** Starts a program that has been checked. */
 export type StartProgram = (container: Launched, stdio: Stdio) => Promise<StartedProgram>;
+
+/** One more program: what it is called, and by which call it came. */
+export interface ProgramCall extends Program {
+  execId: string;
+  kind: 'exec' | 'spawn';
+}
 
 /**
  * Everything about one more program that can be decided before its streams are opened.
@@ -14,14 +20,13 @@ export type StartProgram = (container: Launched, stdio: Stdio) => Promise<Starte
  */
 export function prepareProgram(
   container: Launched,
-  program: Program,
-  kind: 'exec' | 'spawn',
+  { execId, kind, ...program }: ProgramCall,
 ): StartProgram {
   const spec = programSpecOf(container.inside.spec, program, kind);
   const resources = resourcesOfProgram(program.options.limits);
   return (running, stdio) =>
     launchProgram(running, {
-      execId: newId(),
+      execId,
       spec,
       resources,
       fds: stdio.fds,

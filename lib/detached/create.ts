@@ -2,6 +2,7 @@ import { chmodSync, closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { abortError } from '../abort.js';
 import type { ContainerStart } from '../container/container.js';
+import { Trace } from '../diagnostics.js';
 import { ContainerError, errnoName } from '../errors.js';
 import { hostFacts } from '../host/hostFacts.js';
 import { IdLock, idLockPath } from '../host/idLock.js';
@@ -196,6 +197,11 @@ export async function createDetached(options: CreateOptions): Promise<ContainerS
   // Sweeps what creators have left that were killed.
   listStateDirs();
   const { claim, path } = createStateDir(id);
+  const trace = new Trace({
+    containerId: id,
+    labels: { ...options.labels },
+    ...(options.command && { file: options.command[0] as string }),
+  });
   let creation: Creation | undefined;
   try {
     const streams = openMonitorStreams(options);
@@ -210,8 +216,9 @@ export async function createDetached(options: CreateOptions): Promise<ContainerS
     const detachment = new Detachment(state, monitor.launcher);
     const launch = Promise.resolve({ ...launched, ended: detachment.watch(launched.ended) });
     const { labels, createdAt } = state;
-    return { id, spec: launched.inside.spec, labels, createdAt, detachment, launch };
+    return { id, spec: launched.inside.spec, labels, createdAt, detachment, launch, trace };
   } catch (error) {
+    trace.failed(error);
     if (creation !== undefined) await undo(creation);
     else {
       removeStateDir(path);

@@ -137,8 +137,26 @@ test.each(['lib/policy/', 'lib/plan/', 'lib/seccomp/'])('%s loads nothing that d
 
 test('the core has no run-time dependency', () => {
   const core = (found: Import, file: string) =>
-    file.startsWith('lib/cli/') || /^(node:|lib\/)/.test(found.target);
+    /^lib\/(cli|otel)\//.test(file) || /^(node:|lib\/)/.test(found.target);
   expect(offenders('lib/', core)).toEqual([]);
+});
+
+describe('ringfort/otel', () => {
+  test('depends on the API of OpenTelemetry alone, and of ours on the channels', () => {
+    const allowed = below(
+      'lib/otel/',
+      'lib/diagnostics.ts',
+      'node:diagnostics_channel',
+      '@opentelemetry/api',
+    );
+    expect(offenders('lib/otel/', allowed)).toEqual([]);
+  });
+
+  test('is imported by nothing else', () => {
+    const otel = below('lib/otel/');
+    const others = offenders('lib/', (found, file) => file.startsWith('lib/otel/') || !otel(found));
+    expect(others).toEqual([]);
+  });
 });
 
 test('only native/load.ts requires an addon', () => {

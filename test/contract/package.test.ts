@@ -9,6 +9,8 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as
   exports: Record<string, string | { types: string; default: string }>;
   bin: Record<string, string>;
   dependencies: Record<string, string>;
+  peerDependencies: Record<string, string>;
+  peerDependenciesMeta: Record<string, { optional: boolean }>;
 };
 
 /** Runs a module's text in a Node that believes itself on another platform. */
@@ -82,5 +84,10 @@ describe('package.json', () => {
 
   test('depends on what the command line and the build need, and on nothing else', () => {
     expect(Object.keys(manifest.dependencies).sort()).toEqual(['commander', 'node-addon-api']);
+  });
+
+  test('leaves to its users whether they have OpenTelemetry', () => {
+    expect(Object.keys(manifest.peerDependencies)).toEqual(['@opentelemetry/api']);
+    expect(manifest.peerDependenciesMeta).toEqual({ '@opentelemetry/api': { optional: true } });
   });
 });

@@ -79,6 +79,14 @@ export function command(name: string): Requirement {
   };
 }
 
+/** A program that is in /usr, which is what a container with the host's root is shown. */
+export function inUsr(name: string): Requirement {
+  return {
+    name: `/usr/bin/${name}`,
+    check: () => (existsSync(`/usr/bin/${name}`) ? undefined : 'not there'),
+  };
+}
+
 /**
  * An unprivileged user namespace in which something can be mounted: found by doing it, because
  * some security modules let the one succeed and the other fail.

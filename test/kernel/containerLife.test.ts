@@ -37,8 +37,10 @@ suite('the life of a container', [cgroups], () => {
       await expect(box.exec('true')).rejects.toMatchObject({ code: 'ERR_CONTAINER_NOT_RUNNING' });
       await sleep(50);
       expect(chunks).toEqual([]);
+      const closed = new Promise((resolve) => box.main?.once('close', resolve));
       await box.start();
       expect(await box.wait()).toMatchObject({ exitCode: 0, reason: 'exit' });
+      await closed;
       expect(Buffer.concat(chunks).toString()).toBe('ran\n');
       await expect(box.start()).rejects.toMatchObject({ code: 'ERR_CONTAINER_STARTED' });
     });

@@ -1,16 +1,10 @@
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { run } from '../../lib/run.js';
 import { sh } from '../helpers/containers.js';
-import { cgroups, command, linux, type Requirement, suite } from '../helpers/needs.js';
-
-/** A program that is in /usr, which is what a container with the host's root is shown. */
-const inUsr = (name: string): Requirement => ({
-  name: `/usr/bin/${name}`,
-  check: () => (existsSync(`/usr/bin/${name}`) ? undefined : 'not there'),
-});
+import { cgroups, command, inUsr, linux, suite } from '../helpers/needs.js';
 
 suite('ordinary programs under every default wall', [linux, cgroups], () => {
   let directory: string;

@@ -1,5 +1,7 @@
 // Checked by tsc, never run: the public types, used right and wrong.
+import type { ChildProcess } from 'node:child_process';
 import {
+  type Container,
   ContainerError,
   type ContainerOptions,
   explain,
@@ -34,6 +36,19 @@ export async function results(): Promise<void> {
   await run('ls -l', 'x');
   // @ts-expect-error no such reason
   if (text.reason === 'killed') throw new Error();
+}
+
+/** Whatever takes a ChildProcess takes a program in a container. */
+export function spawned(box: Container): ChildProcess[] {
+  return [
+    box.spawn('cat'),
+    box.spawn('cat', { stdio: ['pipe', 'pipe'], windowsHide: true }),
+    box.spawn('cat', null, { stdio: 'inherit', cwd: '/', env: {}, signal: AbortSignal.abort() }),
+    // @ts-expect-error no channel of that kind
+    box.spawn('cat', [], { stdio: ['pipe', 'pipe', 'pipe', 'ipc'] }),
+    // @ts-expect-error never a shell
+    box.spawn('cat', [], { shell: true }),
+  ];
 }
 
 export const options: ContainerOptions[] = [

@@ -310,7 +310,7 @@ export const execOptions: Rule = object<ExecOptions>({
 });
 
 /** Every option of `container.spawn`. */
-export const spawnOptions: Rule = object<SpawnOptions>({
+export const spawnOptions: Rule = object<Omit<SpawnOptions, 'windowsHide'>>({
   ...processTable,
   limits: limitTable,
   stdio,
