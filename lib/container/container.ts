@@ -183,7 +183,7 @@ export class Container implements AsyncDisposable {
    * oldest first.
    * @throws PermissionError `ERR_NO_RUNTIME_DIR`
    */
-  static list(options?: ListOptions): Promise<ContainerSummary[]> {
+  static async list(options?: ListOptions): Promise<ContainerSummary[]> {
     return listDetached(options);
   }
 

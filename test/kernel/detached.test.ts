@@ -101,7 +101,9 @@ suite('detached containers', [linux, cgroups, runtimeDir], () => {
     const id = freshId();
     const box = await createContainer({ detached: true, id });
     const child = box.spawn('sleep', ['1000']);
-    const gone = once(child, 'close');
+    const gone = new Promise<void>((resolve) => {
+      child.once('close', () => resolve());
+    });
     await once(child, 'spawn');
     const { pid = 0 } = child;
     child.on('error', () => {});
