@@ -120,7 +120,8 @@ constexpr Signature kSignatures[] = {
 #undef STEP
 };
 
-// Every step on every side that may run it, in the order of the table, which raises walls in time.
+// Every step on every side that may run it, in the order of the table, which raises walls in time;
+// but a child ends in one step only: exec here.
 inline TestPlan EveryStep() {
   TestPlan plan;
   plan.intoCgroup = 0;
@@ -128,7 +129,7 @@ inline TestPlan EveryStep() {
                                            &plan.teardown};
   for (int i = 0; i < 4; i++) {
     for (const Signature& row : kSignatures) {
-      if ((row.sides & 1u << i) == 0) continue;
+      if ((row.sides & 1u << i) == 0 || row.op == Op::serveFiles) continue;
       Record record(row.op);
       for (const char* letter = row.letters; *letter != 0; letter++) {
         switch (*letter) {
