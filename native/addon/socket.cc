@@ -15,17 +15,16 @@ namespace {
 class Socket : public Napi::ObjectWrap<Socket>, private MessageSocket::Owner {
  public:
   static Napi::Function Define(Napi::Env env) {
-    return DefineClass(env, "MessageSocket",
-                       {InstanceMethod("send", &Socket::Send),
-                        InstanceMethod("watchWritable", &Socket::WatchWritable),
-                        InstanceMethod("close", &Socket::Close),
-                        InstanceMethod("ref", &Socket::RefLoop),
-                        InstanceMethod("unref", &Socket::UnrefLoop)});
+    return DefineClass(
+        env, "MessageSocket",
+        {InstanceMethod("send", &Socket::Send),
+         InstanceMethod("watchWritable", &Socket::WatchWritable),
+         InstanceMethod("close", &Socket::Close), InstanceMethod("ref", &Socket::RefLoop),
+         InstanceMethod("unref", &Socket::UnrefLoop)});
   }
 
   // new MessageSocket(fd, onMessage, onWritable, onEnd)
-  explicit Socket(const Napi::CallbackInfo& info)
-      : Napi::ObjectWrap<Socket>(info), socket_(this) {
+  explicit Socket(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Socket>(info), socket_(this) {
     Napi::Env env = info.Env();
     onMessage_ = Napi::Persistent(info[1].As<Napi::Function>());
     onWritable_ = Napi::Persistent(info[2].As<Napi::Function>());

@@ -55,8 +55,12 @@ bool SendReply(int socket, const FileReply& reply, const uint8_t* data, int fd) 
 }
 
 void Answer(FileAgent& a, uint32_t id, int error) {
-  FileReply reply = {static_cast<uint32_t>(FileReplyKind::reply), id, -error,
-                     a.last ? 1u : 0u, a.value, error == 0 ? a.dataSize : 0};
+  FileReply reply = {static_cast<uint32_t>(FileReplyKind::reply),
+                     id,
+                     -error,
+                     a.last ? 1u : 0u,
+                     a.value,
+                     error == 0 ? a.dataSize : 0};
   bool sent = SendReply(a.socket, reply, a.data, error == 0 ? a.fd : -1);
   if (!sent && a.fd >= 0) {
     // unix(7): too many descriptors are on their way already.
@@ -113,8 +117,8 @@ void OnFileRequest(FileAgent& a) {
 void OnInotify(FileAgent& a) {
   long n = Read(a.inotify, a.data, kMaxFileData);
   if (n <= 0) return;
-  FileReply events = {static_cast<uint32_t>(FileReplyKind::events), 0, 0, 0, 0,
-                      static_cast<uint32_t>(n)};
+  FileReply events = {
+      static_cast<uint32_t>(FileReplyKind::events), 0, 0, 0, 0, static_cast<uint32_t>(n)};
   if (!SendReply(a.socket, events, a.data, -1)) Exit(0);
 }
 

@@ -19,8 +19,8 @@ int FileOp_mkdir(FileAgent& a, const FileRequestView& r) {
   const char* name;
   Target parent = OpenParent(a, r.header, r.header.dir, r.path, &name);
   if (parent.fd() < 0) return parent.fd();
-  return static_cast<int>(Sys(__NR_mkdirat, parent.fd(), P(name),
-                              static_cast<long>(r.header.number[0] & 07777)));
+  return static_cast<int>(
+      Sys(__NR_mkdirat, parent.fd(), P(name), static_cast<long>(r.header.number[0] & 07777)));
 }
 
 int FileOp_rmdir(FileAgent& a, const FileRequestView& r) { return Remove(a, r, kRemoveDir); }
@@ -71,8 +71,7 @@ int FileOp_whiteout(FileAgent& a, const FileRequestView& r) {
   const char* name;
   Target parent = OpenParent(a, r.header, r.header.dir, r.path, &name);
   if (parent.fd() < 0) return parent.fd();
-  return static_cast<int>(
-      Sys(__NR_mknodat, parent.fd(), P(name), static_cast<long>(kSIfchr), 0));
+  return static_cast<int>(Sys(__NR_mknodat, parent.fd(), P(name), static_cast<long>(kSIfchr), 0));
 }
 
 }  // namespace ringfort

@@ -6,8 +6,8 @@ namespace {
 
 constexpr uint32_t kOAccess = 3, kONoctty = 0400, kOTrunc = 01000, kOAppend = 02000,
                    kODsync = 010000, kOSync = 04010000;
-constexpr uint32_t kAllowed = kOAccess | kOCreat | kOExcl | kOTrunc | kOAppend | kODsync | kOSync |
-                              kODirectory | kONofollow;
+constexpr uint32_t kAllowed =
+    kOAccess | kOCreat | kOExcl | kOTrunc | kOAppend | kODsync | kOSync | kODirectory | kONofollow;
 // Nothing may make the agent wait: not a fifo, not a lease that a guest holds (fcntl(2)).
 constexpr uint32_t kNeverWait = kONonblock | kONoctty | kOCloexec;
 constexpr uint32_t kSIfreg = 0100000, kSIflnk = 0120000;
@@ -88,8 +88,8 @@ int List(FileAgent& a, int fd, uint64_t from, uint64_t most) {
     long at = Sys(__NR_lseek, fd, static_cast<long>(from), 0);
     if (at < 0) return static_cast<int>(at);
   }
-  uint32_t end = most < kMaxFileData - a.dataSize ? a.dataSize + static_cast<uint32_t>(most)
-                                                  : kMaxFileData;
+  uint32_t end =
+      most < kMaxFileData - a.dataSize ? a.dataSize + static_cast<uint32_t>(most) : kMaxFileData;
   bool first = true;
   for (;;) {
     long n = Sys(__NR_getdents64, fd, P(a.data + a.dataSize), end - a.dataSize);
@@ -211,8 +211,7 @@ int FileOp_truncate(FileAgent& a, const FileRequestView& r) {
   // By a descriptor: truncate(2) itself waits for a lease to be given up.
   Target file(Reopen(a, target.fd(), kOWriteOnly), true);
   if (file.fd() < 0) return file.fd();
-  return static_cast<int>(
-      Sys(__NR_ftruncate, file.fd(), static_cast<long>(r.header.number[0])));
+  return static_cast<int>(Sys(__NR_ftruncate, file.fd(), static_cast<long>(r.header.number[0])));
 }
 
 int FileOp_statfs(FileAgent& a, const FileRequestView& r) {

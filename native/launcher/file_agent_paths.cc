@@ -13,7 +13,8 @@ FdName::FdName(int fd) : text{} {
 
 int StartOf(const FileAgent& a, uint32_t dir) {
   if (dir == kFileCwd) return a.base;
-  if (dir == kFilePassed || dir >= kMaxFileDirs || a.dirs[dir] < 0) return -kEbadf;
+  // kFilePassed, too, is no handle.
+  if (dir >= kMaxFileDirs || a.dirs[dir] < 0) return -kEbadf;
   return a.dirs[dir];
 }
 
