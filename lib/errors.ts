@@ -51,6 +51,7 @@ export interface ErrorFacts {
  * - a launch that was refused or broke: `ERR_UNSAFE_PATH`, `ERR_READONLY_NOT_ENFORCED`,
  *   `ERR_WALL_MISSING`, `ERR_LAUNCH_DENIED`, `ERR_LAUNCH_FAILED`, `ERR_LAUNCH_DIED`,
  *   `ERR_LAUNCHER_GONE`
+ * - a container that ended under a call: `ERR_CONTAINER_GONE`
  * - an `input` stream that failed: `ERR_INPUT`
  * - what you asked to be thrown: `ERR_EXIT`, `ERR_MAX_BUFFER`
  */
