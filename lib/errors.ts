@@ -55,6 +55,7 @@ export interface ErrorFacts {
  * - a detached container: `ERR_CONTAINER_EXISTS`, `ERR_CONTAINER_NOT_FOUND`, `ERR_CONTAINER_STATE`,
  *   `ERR_CONTAINER_RUNNING`, `ERR_CONTAINER_BUSY`, `ERR_MONITOR_BUSY`, `ERR_DETACH_FAILED`,
  *   `ERR_DISCONNECTED`, `ERR_NOT_DETACHED`, `ERR_NO_STDIN`, `ERR_NO_RUNTIME_DIR`, `ERR_STATE_DIR`
+ * - a container that ended under a call: `ERR_CONTAINER_GONE`
  * - an `input` stream that failed: `ERR_INPUT`
  * - what you asked to be thrown: `ERR_EXIT`, `ERR_MAX_BUFFER`
  */

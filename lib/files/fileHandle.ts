@@ -44,6 +44,11 @@ export class FileHandle {
     return this.#fd;
   }
 
+  /** Size when it was opened, bytes. */
+  get openedSize(): number {
+    return this.#expected;
+  }
+
   /** A descriptor must not be closed, and its number used again, under a running call. */
   async #use<T>(syscall: string, body: (fd: number) => Promise<T>): Promise<T> {
     if (this.#fd < 0 || this.#closing !== undefined) throw callError(EBADF, { syscall });

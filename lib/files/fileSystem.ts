@@ -123,8 +123,7 @@ export class FileSystem {
   ): Promise<string | Buffer> {
     const { encoding, flag = 'r', signal, maxBytes } = options<ReadFileOptions>(given);
     await using file = await this.open(path, flag, undefined, { signal });
-    const size = (await file.stat()).size;
-    const bytes = await readToEnd(file.fd, size, {
+    const bytes = await readToEnd(file.fd, file.openedSize, {
       signal,
       ...(maxBytes !== undefined && { maxBytes }),
     });

@@ -65,8 +65,10 @@ int HandOut(FileAgent& a, int fd, uint64_t flags) {
   StatX st;
   int error = StatTarget(fd, &st);
   if (error == 0) error = CheckType(st.mode, flags);
-  if (error == 0 && Writes(flags) && IsKernelInterface(fd)) error = -kEperm;
-  if (error == 0) {
+  const bool special = error == 0 && IsKernelInterface(fd);
+  if (special && Writes(flags)) error = -kEperm;
+  // A file of the kernel's may have a reader wait, as /proc/kmsg does: there Node gets EAGAIN.
+  if (error == 0 && !special) {
     constexpr long kFGetfl = 3, kFSetfl = 4;
     long status = Sys(__NR_fcntl, fd, kFGetfl, 0);
     error = static_cast<int>(Sys(__NR_fcntl, fd, kFSetfl, status & ~long{kONonblock}));

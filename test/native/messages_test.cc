@@ -95,7 +95,7 @@ void TestSend() {
   ReportHeader report = {};
   report.type = static_cast<uint32_t>(Report::exited);
   report.dataSize = 5;
-  Send(pair.ends[0], report, "12345", 0);
+  CHECK(Send(pair.ends[0], report, "12345", 0, 0) == 0);
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
   char bytes[sizeof report + 16];
   iovec iov{bytes, sizeof bytes};

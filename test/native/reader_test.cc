@@ -1,6 +1,9 @@
 // What the plan reader lets through and what it refuses: headers, records, slots and order.
 #include "launcher/reader.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "check.h"
 #include "launcher/kernel.h"
 #include "plans.h"
@@ -376,6 +379,35 @@ void TestLimits() {
   CHECK(RefusedAt(large, kLauncher, 0));
 }
 
+// The other way to end: it runs no guest's code, so it needs no filter and no assertion.
+void TestServeFiles() {
+  const auto agent = [](std::initializer_list<Op> without) {
+    TestPlan plan = SmallPlan();
+    plan.child.back() = Record(Op::serveFiles).U(0);
+    auto& child = plan.child;
+    for (Op op : without)
+      child.erase(std::remove_if(child.begin(), child.end(),
+                                 [op](const Record& record) { return record.op == op; }),
+                  child.end());
+    return plan;
+  };
+  CHECK(Accepted(agent({})));
+  CHECK(Accepted(agent({Op::seccomp, Op::assert})));
+  for (Op wall : {Op::pivotRoot, Op::capset, Op::noNewPrivs, Op::cloexec})
+    CHECK(!Accepted(agent({Op::seccomp, Op::assert, wall})));
+  CHECK(!Accepted(agent({Op::wait})));
+  CHECK(!Accepted(agent({Op::serveFiles})));
+  TestPlan both = agent({});
+  both.child.push_back(SmallPlan().child.back());
+  CHECK(RefusedAt(both, CHILD, 8));
+  TestPlan after = SmallPlan();
+  after.child.push_back(Record(Op::serveFiles).U(0));
+  CHECK(RefusedAt(after, CHILD, 8));
+  TestPlan empty = agent({});
+  empty.child.back() = Record(Op::serveFiles).U(1);
+  CHECK(RefusedAt(empty, CHILD, 7));
+}
+
 }  // namespace
 
 int main() {
@@ -392,5 +424,6 @@ int main() {
   TestFlags();
   TestSetns();
   TestLimits();
+  TestServeFiles();
   return 0;
 }
