@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -59,6 +60,16 @@ export async function thaw(
 export async function isFrozen(paths: CgroupPaths): Promise<boolean> {
   const freezer = freezerOf(paths);
   return freezer.isFrozen(await stateOf(freezer));
+}
+
+/** The same from one look, for who cannot wait; false where nothing can freeze, or it has ended. */
+export function isFrozenNow(paths: CgroupPaths): boolean {
+  try {
+    const freezer = freezerOf(paths);
+    return freezer.isFrozen(readFileSync(freezer.stateFile, 'utf8'));
+  } catch {
+    return false;
+  }
 }
 
 function freezerOf({ unified, v1 }: CgroupPaths): Freezer {

@@ -5,7 +5,7 @@ export {
   directoryOf,
 } from './detect.js';
 export { type ExecOptions, mustJoin, planExecCgroup } from './exec.js';
-export { freeze, isFrozen, thaw } from './freezer.js';
+export { freeze, isFrozen, isFrozenNow, thaw } from './freezer.js';
 export { killProgram } from './kill.js';
 export { moveToLeafCgroup } from './leaf.js';
 export type { CgroupPaths } from './liveFiles.js';

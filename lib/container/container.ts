@@ -1,5 +1,12 @@
 import { abortError, throwIfAborted } from '../abort.js';
-import { type ContainerStats, freeze, readStats, thaw, updateLimits } from '../cgroups/index.js';
+import {
+  type ContainerStats,
+  freeze,
+  isFrozenNow,
+  readStats,
+  thaw,
+  updateLimits,
+} from '../cgroups/index.js';
 import { complete } from '../complete.js';
 import type { Attachment, AttachOptions } from '../detached/attach.js';
 import type { Detachment } from '../detached/detachment.js';
@@ -47,6 +54,14 @@ import { spawnCall } from './spawnCall.js';
 import { type ProcessInfo, processesIn } from './top.js';
 
 const defaultStopTimeout = 10_000;
+
+/** What to do before something can be run in it. */
+const whyNot: Readonly<Record<ContainerState, string>> = {
+  created: 'start it first',
+  running: 'it ends just now',
+  paused: 'resume it first',
+  stopped: 'it has ended',
+};
 
 /** A container that is set up and waits for `start`. */
 export interface Waiting {
@@ -215,6 +230,10 @@ export class Container implements AsyncDisposable {
 
   /** `'created'` until `start`, then `'running'` or `'paused'`, in the end `'stopped'`. */
   get state(): ContainerState {
+    // Others may have paused or resumed one that is detached.
+    if (this.#detachment !== undefined && /^(running|paused)$/.test(this.#state))
+      this.#state =
+        this.#launched && isFrozenNow(this.#launched.cgroup.paths) ? 'paused' : 'running';
     return this.#state;
   }
 
@@ -231,14 +250,12 @@ export class Container implements AsyncDisposable {
   /** The launch of a container that can be asked for something. */
   #running(): Launched {
     const launched = this.#launched;
-    if (launched !== undefined && this.#state === 'running') return launched;
-    const code = this.#state === 'paused' ? 'ERR_CONTAINER_PAUSED' : 'ERR_CONTAINER_NOT_RUNNING';
-    throw new StateError(code, `container ${this.id}: expected to be running, is ${this.#state}`, {
+    const { state } = this;
+    if (launched !== undefined && state === 'running') return launched;
+    const code = state === 'paused' ? 'ERR_CONTAINER_PAUSED' : 'ERR_CONTAINER_NOT_RUNNING';
+    throw new StateError(code, `container ${this.id}: expected to be running, is ${state}`, {
       phase: 'exec',
-      hint:
-        { created: 'start it first', paused: 'resume it first', stopped: '', running: '' }[
-          this.#state
-        ] || 'it has ended',
+      hint: whyNot[state],
     });
   }
 
@@ -443,7 +460,7 @@ export class Container implements AsyncDisposable {
    */
   pause(options: { signal?: AbortSignal } = {}): Promise<void> {
     return this.#change(options, async () => {
-      if (this.#state === 'paused') return;
+      if (this.state === 'paused') return;
       await freeze(this.#running().cgroup.paths, options);
       if (this.#state !== 'running') return;
       this.#state = 'paused';
@@ -457,7 +474,7 @@ export class Container implements AsyncDisposable {
    */
   resume(options: { signal?: AbortSignal } = {}): Promise<void> {
     return this.#change(options, async () => {
-      if (this.#state !== 'paused') {
+      if (this.state !== 'paused') {
         this.#running();
         return;
       }
@@ -479,7 +496,7 @@ export class Container implements AsyncDisposable {
     checkUpdate(options);
     const resources = resourcesOfUpdate(options.limits);
     await this.#change({}, async () => {
-      const launched = this.#state === 'paused' ? (this.#launched as Launched) : this.#running();
+      const launched = this.state === 'paused' ? (this.#launched as Launched) : this.#running();
       const limits = await updateLimits(launched.cgroup.paths, resources);
       this.#events.emit('updated', { limits });
     });

@@ -1,5 +1,6 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isFrozenNow } from '../cgroups/index.js';
 import type { ContainerStart } from '../container/container.js';
 import { type ContainerExit, exitOf } from '../container/exit.js';
 import type { ContainerState } from '../container/info.js';
@@ -151,7 +152,10 @@ function summary(id: string): ContainerSummary | undefined {
   // In this order: a monitor writes the exit before it goes.
   const lives = isClaimed(id);
   const end = lives ? readExit(state) : endWithout(state);
-  if (end === undefined) return { ...known, state: 'running', pid };
+  if (end === undefined) {
+    const paused = isFrozenNow(state.cgroup.paths);
+    return { ...known, state: paused ? 'paused' : 'running', pid };
+  }
   return { ...known, state: 'stopped', exit: exitOf(end, undefined) };
 }
 

@@ -120,6 +120,7 @@ const words: Words = {
   setgroups: (s) => groups(s.ids),
   setgid: (s) => String(s.gid),
   setuid: (s) => String(s.uid),
+  setfsuid: (s) => String(s.uid),
   capBounding: (s) => hex(s.keep),
   capset: (s) =>
     `${hex(s.effective)} permitted ${hex(s.permitted)} inheritable ${hex(s.inheritable)}`,
@@ -226,6 +227,7 @@ const syscalls: Readonly<Record<Op, string>> = {
   setgroups: 'setgroups',
   setgid: 'setresgid',
   setuid: 'setresuid',
+  setfsuid: 'setfsuid',
   capBounding: 'prctl',
   capset: 'capset',
   capAmbient: 'prctl',

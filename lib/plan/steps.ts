@@ -238,6 +238,7 @@ export const stepTable = {
     ['data', 'b'],
   ],
   serveFiles: [['socket', 'f']],
+  setfsuid: [['uid', 'u']],
 } as const satisfies Record<string, readonly (readonly [string, Kind])[]>;
 
 /** The name of a step. */

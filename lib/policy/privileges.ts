@@ -6,7 +6,8 @@ import { Prctl } from '../sys/constants.js';
 import { capabilityMask } from './capabilities.js';
 import type { Facts } from './facts.js';
 
-interface CapabilityMasks {
+/** The five sets as masks. */
+export interface CapabilityMasks {
   bounding: bigint;
   effective: bigint;
   permitted: bigint;
@@ -15,7 +16,7 @@ interface CapabilityMasks {
 }
 
 /** The five sets of the spec as masks. */
-function capabilityMasks(process: SpecProcess): CapabilityMasks {
+export function capabilityMasks(process: SpecProcess): CapabilityMasks {
   const sets = process.capabilities ?? {};
   const of = (name: keyof CapabilityMasks) => capabilityMask(sets[name], `capabilities.${name}`);
   return {
@@ -58,6 +59,11 @@ export function planIdentity(
   if (process.noNewPrivileges === false) builder.waived |= wall.noNewPrivs;
   else builder.add('child', { op: 'noNewPrivs' });
   // The uid change has cleared both (prctl(2)).
+  planUnseen(builder);
+}
+
+/** Not to be traced or looked into by processes of the same user, and to end with its parent. */
+export function planUnseen(builder: PlanBuilder): void {
   builder.add(
     'child',
     { op: 'prctl', option: Prctl.PR_SET_DUMPABLE, arg2: 0n, arg3: 0n },
@@ -65,7 +71,8 @@ export function planIdentity(
   );
 }
 
-function planCapabilities(builder: PlanBuilder, masks: CapabilityMasks, keep: bigint): void {
+/** The sets of a spec, and `keep` on top of the effective and permitted ones. */
+export function planCapabilities(builder: PlanBuilder, masks: CapabilityMasks, keep: bigint): void {
   const { effective, permitted, inheritable, ambient } = masks;
   builder.add('child', {
     op: 'capset',

@@ -4,10 +4,12 @@ import { forkRole, planFlag, type Slot, slot, targets } from '../plan/steps.js';
 import type { NamespaceType } from '../spec/types.js';
 import { CloneFlags, OpenFlags, Resolve } from '../sys/constants.js';
 import { FsMagic } from '../sys/processConstants.js';
+import { capabilityMask } from './capabilities.js';
+import type { Facts } from './facts.js';
 import { planLandlockRules } from './landlock.js';
 import { cloneFlag } from './namespaces.js';
 import type { CompiledPlan, PlanInput } from './order.js';
-import { planIdentity } from './privileges.js';
+import { capabilityMasks, planCapabilities, planIdentity, planUnseen } from './privileges.js';
 import { planProcess } from './process.js';
 import { planRootIdentity } from './users.js';
 
@@ -55,8 +57,16 @@ export type FileAgentInput = Pick<ProgramInput, 'spec' | 'facts' | 'fds' | 'plan
 const agentCapabilities = ['CAP_CHOWN', 'CAP_DAC_OVERRIDE', 'CAP_FOWNER'];
 
 /**
- * A file agent in a container that runs: our own code as the container's root, which reads requests
- * from the socket in slot 0. No program, so no filter for one.
+ * The user that the agent is to signals and to the scheduler: where there are many ids, the last one,
+ * so that the container's root, who has its files, can neither stop nor end it.
+ */
+function agentUid({ uidMappings }: Facts): number {
+  return Math.max(...uidMappings.map(({ containerID, size }) => containerID + size - 1));
+}
+
+/**
+ * A file agent in a container that runs: our own code, which reads requests from the socket in slot
+ * 0 and acts on files as the container's root. No program, so no filter for one.
  */
 export function compileFileAgent(input: FileAgentInput): CompiledPlan {
   const { b, cgroup } = planInside(input);
@@ -65,9 +75,19 @@ export function compileFileAgent(input: FileAgentInput): CompiledPlan {
     effective: agentCapabilities,
     permitted: agentCapabilities,
   };
-  const process = { args: [], cwd: '/', user: { uid: 0, gid: 0 }, capabilities };
+  const process = {
+    args: [],
+    cwd: '/',
+    user: { uid: agentUid(input.facts), gid: 0 },
+    capabilities,
+  };
   b.add('child', { op: 'setsid' });
-  planIdentity(b, process, input.facts, 0n);
+  // CAP_SETUID is for the next step alone.
+  planIdentity(b, process, input.facts, capabilityMask(['CAP_SETUID'], 'capabilities'));
+  b.add('child', { op: 'setfsuid', uid: 0 });
+  planCapabilities(b, capabilityMasks(process), 0n);
+  // A change of the fsuid clears both (prctl(2)).
+  planUnseen(b);
   b.add(
     'child',
     { op: 'umask', mask: input.spec.process.user.umask ?? 0o022 },

@@ -209,6 +209,9 @@ int Step_serveFiles(Context& c, const Arg* args) {
   // The guest has the same ids: nothing but this keeps it from tracing us (ptrace(2)).
   if (long error = Sys(__NR_prctl, kPrSetDumpable, 0)) return static_cast<int>(error);
   Sys(__NR_prctl, kPrSetName, P("ringfort-files"));
+  // What is sent to every process of the container is not for this one, but for its end.
+  const uint64_t blocked = ~(uint64_t{1} << (kSigterm - 1));
+  Sys(__NR_rt_sigprocmask, kSigSetmask, P(&blocked), 0, kSigsetSize);
   a.self = OpenSelf(c);
   if (a.self < 0) return a.self;
   a.base = OpenAt2(kAtFdCwd, ".", kOPath | kODirectory, 0);

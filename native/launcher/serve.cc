@@ -12,7 +12,6 @@ namespace ringfort {
 namespace {
 
 constexpr int kControl = 3;
-constexpr int kSigterm = 15;
 
 struct Job {
   int pid;
@@ -65,7 +64,6 @@ void ReapAll(Context& c, Server& s) {
     RUsage usage = {};
     long pid = Sys(__NR_wait4, -1, P(&status), kWnohang | kWall, P(&usage));
     if (pid == -kEintr) continue;
-    if (pid < 0 && s.stopping) Exit(0);
     if (pid <= 0) return;
     if (pid == s.mainPid) {
       c.report->mainStatus = status;
@@ -83,10 +81,7 @@ void Forward(Context& c, Server& s, int number) {
   }
   // As an init without a program of its own: everybody hears it, and SIGTERM ends the container.
   Sys(__NR_kill, -1, number);
-  if (number == kSigterm) {
-    s.stopping = true;
-    ReapAll(c, s);
-  }
+  if (number == kSigterm) s.stopping = true;
 }
 
 void OnSignals(Context& c, Server& s) {
@@ -207,8 +202,11 @@ void RunServe(Context& c, int mainPid) {
       static_cast<int>(Sys(__NR_signalfd4, -1, P(&all), kSigsetSize, kOCloexec | kONonblock));
   if (s.signals < 0) Exit(70);
   PollFd polled[2] = {{kControl, kPollin, 0}, {s.signals, kPollin, 0}};
+  // Nobody tells of the end of what has joined; it is no child of this process.
+  const TimeSpec soon{0, 10000000};
   for (;;) {
-    long n = Sys(__NR_ppoll, P(polled), 2, 0, 0, kSigsetSize);
+    if (s.stopping && Sys(__NR_kill, -1, 0) == -kEsrch) Exit(0);
+    long n = Sys(__NR_ppoll, P(polled), 2, s.stopping ? P(&soon) : 0, 0, kSigsetSize);
     if (n < 0) continue;
     if (polled[1].revents != 0) OnSignals(c, s);
     if (polled[0].revents != 0) OnControl(s, c);

@@ -9,7 +9,7 @@ import {
 } from '../../lib/index.js';
 import { until } from '../helpers/launches.js';
 import { expectNoLeaks, type Snapshot, snapshot } from '../helpers/leaks.js';
-import { cgroups, suite } from '../helpers/needs.js';
+import { cgroups, manyIds, suite } from '../helpers/needs.js';
 
 /** Counts in a file, so that somebody can see whether it gets on. */
 const counter = 'i=0; while :; do i=$((i+1)); echo $i >/tmp/count; sleep 0.01; done';
@@ -313,10 +313,49 @@ suite('the life of a container', [cgroups], () => {
       });
       expect(JSON.parse(JSON.stringify(box.inspect()))).toMatchObject({ id: box.id });
       const top = await box.top();
-      expect(top.find(({ pid }) => pid === process.pid)).toMatchObject({
-        parent: box.pid,
-        command: ['sleep', '600'],
+      expect(top.map(({ pid }) => pid)).toEqual(expect.arrayContaining([box.pid, process.pid]));
+      const program = top.find(({ command }) => command.join(' ') === 'sleep 600');
+      // A user's program that has joined has a process of ours before it.
+      expect([program?.pid, program?.parent]).toContain(process.pid);
+    });
+  });
+
+  describe('its files', () => {
+    test('what a program has written, and what it is to read', async () => {
+      await using box = await createContainer();
+      await box.exec('sh', ['-c', 'mkdir /tmp/d; echo in >/tmp/d/file']);
+      expect(await box.fs.readFile('/tmp/d/file', 'utf8')).toBe('in\n');
+      await box.fs.writeFile('/tmp/d/other', 'out', { mode: 0o600 });
+      const { stdout } = await box.exec('sh', [
+        '-c',
+        'stat -c "%a %u:%g" /tmp/d/other; cat /tmp/d/other',
+      ]);
+      expect(stdout).toBe('600 0:0\nout');
+    });
+
+    suite('behind a user of its own', [manyIds], () => {
+      test('the container’s root can neither stop nor end nor trace what serves them', async () => {
+        await using box = await createContainer();
+        await box.fs.writeFile('/tmp/file', 'text');
+        const attack = `for p in /proc/[0-9]*; do
+          [ "$(cat $p/comm)" = ringfort-files ] || continue
+          kill -STOP \${p#/proc/}; kill -9 \${p#/proc/}; ls $p/fd; cat $p/environ; done 2>&1`;
+        const { stdout } = await box.exec('sh', ['-c', attack]);
+        expect(stdout.match(/not permitted/g)).toHaveLength(2);
+        expect(stdout.match(/Permission denied/g)).toHaveLength(2);
+        expect(await box.fs.readFile('/tmp/file', 'utf8')).toBe('text');
       });
+    });
+
+    test('paused, and ended', async () => {
+      const box = await createContainer();
+      await box.fs.stat('/');
+      await box.pause();
+      await expect(box.fs.stat('/')).rejects.toMatchObject({ code: 'ERR_CONTAINER_PAUSED' });
+      await box.resume();
+      expect((await box.fs.stat('/')).isDirectory()).toBe(true);
+      await box[Symbol.asyncDispose]();
+      await expect(box.fs.stat('/')).rejects.toMatchObject({ code: 'ERR_CONTAINER_GONE' });
     });
   });
 

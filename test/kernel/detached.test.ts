@@ -121,6 +121,22 @@ suite('detached containers', [linux, cgroups, runtimeDir], () => {
     expect(leftOf(id)).toEqual([]);
   });
 
+  test('paused by one is paused for all', async () => {
+    const id = freshId();
+    await using box = await createContainer({ detached: true, id });
+    await using other = await Container.open(id);
+    await box.pause();
+    expect(other.state).toBe('paused');
+    await expect(other.exec('true')).rejects.toMatchObject({ code: 'ERR_CONTAINER_PAUSED' });
+    expect((await Container.list()).find((each) => each.id === id)?.state).toBe('paused');
+    await using third = await Container.open(id);
+    expect(third.state).toBe('paused');
+    await third.resume();
+    expect([box.state, other.state]).toEqual(['running', 'running']);
+    expect((await other.exec('echo', ['on'])).stdout).toBe('on\n');
+    await box.remove({ force: true });
+  });
+
   test('an id is used once, as long as anything of it is kept', async () => {
     const id = await createElsewhere({ command: ['true'] });
     const taken = { code: 'ERR_CONTAINER_EXISTS' };
