@@ -75,7 +75,7 @@ suite('the page of the HTTP runner', [cgroups, inUsr('python3'), command('chromi
   afterAll(async () => {
     await browser.close();
     await stopServer();
-    rmSync(profile, { recursive: true });
+    rmSync(profile, { recursive: true, maxRetries: 5 });
   });
   beforeEach(async () => {
     trouble = [];
