@@ -200,7 +200,8 @@ suite('the service of the HTTP runner', [cgroups], () => {
       .map((line) => JSON.parse(line) as { type: string; text?: string; reason?: string });
 
   test('streams events, one JSON a line', async () => {
-    const all = await events(await post({ language: 'shell', code: 'printf "\\303\\251"; id -u' }));
+    const code = 'printf "\\303\\251"; id -u; sleep 1';
+    const all = await events(await post({ language: 'shell', code }));
     const kinds = all.map(({ type }) => type);
     expect([kinds[0], kinds.at(-1)]).toEqual(['start', 'end']);
     expect(kinds).toContain('stats');
