@@ -18,6 +18,7 @@ export type { ContainerExit } from './container/exit.js';
 export type { ContainerInfo, ContainerState, ProgramInfo } from './container/info.js';
 export type { OutputChunk } from './container/output.js';
 export { ContainerProcess, type ProcessEvents } from './container/process.js';
+export type { PipedOptions, PipedProcess } from './container/spawnCall.js';
 export type { ProcessInfo } from './container/top.js';
 export type { Attachment, AttachOptions } from './detached/attach.js';
 export type { LogEntry, LogOptions } from './detached/logs.js';

@@ -50,7 +50,7 @@ import { ContainerProcess } from './process.js';
 import { prepareProgram } from './program.js';
 import { Programs } from './programs.js';
 import { sample } from './sample.js';
-import { spawnCall } from './spawnCall.js';
+import { type PipedOptions, type PipedProcess, spawnCall } from './spawnCall.js';
 import { type ProcessInfo, processesIn } from './top.js';
 
 const defaultStopTimeout = 10_000;
@@ -318,6 +318,8 @@ export class Container implements AsyncDisposable {
    * `'error'` event. Where nothing else is given, arguments may be left out, as there.
    * @throws StateError, InvalidSpecError: what is wrong already now
    */
+  spawn(file: string, args?: readonly string[] | null, options?: PipedOptions): PipedProcess;
+  spawn(file: string, options: PipedOptions): PipedProcess;
   spawn(file: string, args?: readonly string[] | null, options?: SpawnOptions): ContainerProcess;
   spawn(file: string, options: SpawnOptions): ContainerProcess;
   spawn(

@@ -34,6 +34,8 @@ export async function* interleave(
       yield { kind, data: step.value };
     }
   } finally {
+    // Reads that nobody waits for any more fail when their streams are destroyed.
+    for (const read of pending.values()) read.catch(() => {});
     for (const stream of Object.values(streams)) stream?.destroy();
   }
 }

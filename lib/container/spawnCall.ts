@@ -1,4 +1,16 @@
+import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import type { SpawnOptions, StdioChoice } from '../options.js';
+import type { ContainerProcess } from './process.js';
+
+/** Options that leave all three streams what they are by default: pipes. */
+export type PipedOptions = Omit<SpawnOptions, 'stdio' | 'pty'> & {
+  stdio?: 'pipe' | ['pipe', 'pipe', 'pipe'];
+  pty?: never;
+};
+
+/** A program whose three streams are all piped: child_process's ChildProcessWithoutNullStreams. */
+export type PipedProcess = ContainerProcess &
+  Pick<ChildProcessWithoutNullStreams, 'stdin' | 'stdout' | 'stderr' | 'stdio'>;
 
 /** The options of a spawn with its streams spelt out. */
 export type PlainSpawnOptions = Omit<SpawnOptions, 'stdio' | 'windowsHide'> & {

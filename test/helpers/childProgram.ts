@@ -25,6 +25,16 @@ async function blocked(pid: number): Promise<void> {
 const mebibyte = 1 << 20;
 
 const scenarios: Record<string, () => Promise<void>> = {
+  /** Of ours only: Node's children cannot be iterated. */
+  async leaving() {
+    const child = box?.spawn('yes');
+    for await (const { kind } of child ?? []) {
+      console.log(kind);
+      break;
+    }
+    console.log(await once(child ?? process, 'close'));
+  },
+
   async inherit() {
     const child = spawn('/bin/sh', ['-c', 'cat; echo err >&2'], { stdio: 'inherit' });
     const [code] = await once(child, 'close');

@@ -200,6 +200,19 @@ export const streams = {
     const to = spawn('wc', ['-c'], { stdio: [from.stdout as Readable, 'pipe', 'pipe'] });
     return transcript(to);
   },
+  'what it has left running still prints after its exit': async (spawn: Spawn) =>
+    transcript(sh(spawn, '(sleep 0.1; echo late) & echo early')),
+  'more than a guest reads for now': async (spawn: Spawn) => {
+    const child = sh(spawn, 'read go; wc -c');
+    const seen = transcript(child);
+    const piece = Buffer.alloc(1 << 20);
+    child.stdin?.write('go\n');
+    const ready: unknown[] = [];
+    for (let i = 0; i < 8; i++) ready.push(child.stdin?.write(piece));
+    await once(child.stdin as NodeJS.EventEmitter, 'drain');
+    child.stdin?.end();
+    return [ready, await seen];
+  },
   'a guest that does not read its stdin': async (spawn: Spawn) => {
     const child = sh(spawn, 'exec 0<&-; echo shut; read x <&1; exec sleep 600');
     const failed = once(child.stdin as NodeJS.EventEmitter, 'error');

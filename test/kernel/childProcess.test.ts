@@ -141,6 +141,14 @@ suite('the process that calls spawn', [linux, cgroups], () => {
     expect(call('ringfort', scenario)).toEqual({ status: 0, ...said });
   });
 
+  test('may leave an iteration early: the program finds its output closed', () => {
+    expect(call('ringfort', 'leaving')).toEqual({
+      status: 0,
+      stdout: "stdout\n[ null, 'SIGPIPE' ]\n",
+      stderr: '',
+    });
+  });
+
   test('may end before a program that was let go by unref', () => {
     const { status, stdout, stderr } = call('node', 'unref');
     process.kill(Number(stdout));

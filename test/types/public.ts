@@ -1,5 +1,5 @@
 // Checked by tsc, never run: the public types, used right and wrong.
-import type { ChildProcess } from 'node:child_process';
+import type { ChildProcess, ChildProcessWithoutNullStreams } from 'node:child_process';
 import {
   type Container,
   ContainerError,
@@ -36,6 +36,19 @@ export async function results(): Promise<void> {
   await run('ls -l', 'x');
   // @ts-expect-error no such reason
   if (text.reason === 'killed') throw new Error();
+}
+
+/** Where all streams are pipes, none of them is null. */
+export function piped(box: Container): ChildProcessWithoutNullStreams[] {
+  return [
+    box.spawn('cat'),
+    box.spawn('cat', ['a'], { timeout: 1 }),
+    box.spawn('cat', { stdio: 'pipe' }),
+    // @ts-expect-error its stdout may be null
+    box.spawn('cat', { stdio: 'ignore' }),
+    // @ts-expect-error a terminal has no stderr of its own
+    box.spawn('cat', [], { pty: { cols: 80, rows: 24 } }),
+  ];
 }
 
 /** Whatever takes a ChildProcess takes a program in a container. */
