@@ -69,6 +69,8 @@ export interface ContainerStart {
   createdAt?: number | undefined;
   /** It survives this process. */
   detachment?: Detachment | undefined;
+  /** It was paused when it was found. */
+  paused?: boolean | undefined;
   waiting?: Waiting | undefined;
   main?: ContainerProcess | undefined;
   /** Told of its start and end; absent of one that was found again. */
@@ -109,6 +111,8 @@ export class Container implements AsyncDisposable {
   #launched: Launched | undefined;
   #state: ContainerState = 'created';
   #ended: ContainerExit | undefined;
+  /** Somebody else had paused it when it was opened. */
+  readonly #foundPaused: boolean;
   /** Calls of `wait` that are pending. */
   #waits = 0;
 
@@ -116,6 +120,7 @@ export class Container implements AsyncDisposable {
   constructor({ id, spec, labels = {}, launch, waiting, main, trace, ...more }: ContainerStart) {
     this.createdAt = more.createdAt ?? Date.now();
     this.#detachment = more.detachment;
+    this.#foundPaused = more.paused === true;
     this.id = id;
     this.labels = { ...labels };
     this.main = main;
@@ -142,7 +147,7 @@ export class Container implements AsyncDisposable {
       const launched = await this.#starting;
       if (launched === undefined) throw new Error('a container without a launch');
       this.#launched = launched;
-      this.#state = 'running';
+      this.#state = this.#foundPaused ? 'paused' : 'running';
       this.#trace?.started(launched.pid);
       const ending = new Ending(launched, {}, 0);
       const cpuTime = this.spec.annotations?.[annotation.cpuTime];
@@ -459,7 +464,8 @@ export class Container implements AsyncDisposable {
     return this.#change(options, async () => {
       if (this.#state !== 'paused') {
         this.#running();
-        return;
+        // Another process may have paused it.
+        if (this.#detachment === undefined) return;
       }
       await thaw((this.#launched as Launched).cgroup.paths, options);
       if (this.#state !== 'paused') return;

@@ -1,5 +1,6 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isFrozen } from '../cgroups/index.js';
 import type { ContainerStart } from '../container/container.js';
 import { type ContainerExit, exitOf } from '../container/exit.js';
 import type { ContainerState } from '../container/info.js';
@@ -45,7 +46,12 @@ export interface ListOptions {
 
 /** A connection to the monitor; undefined when nobody listens any more. */
 async function connect(id: string): Promise<LauncherClient | undefined> {
-  const dir = openSync(containerDir(id), constants.O_RDONLY | constants.O_DIRECTORY);
+  let dir: number;
+  try {
+    dir = openSync(containerDir(id), constants.O_RDONLY | constants.O_DIRECTORY);
+  } catch {
+    return undefined;
+  }
   const type = SocketType.SOCK_SEQPACKET | SocketType.SOCK_NONBLOCK;
   // By descriptor: the path itself may be too long for a socket's address (unix(7)).
   const path = `/proc/self/fd/${dir}/${stateFile.socket}`;
@@ -119,7 +125,8 @@ function common({ id, spec, labels, createdAt }: DetachedState) {
 export async function openDetached(id: string): Promise<ContainerStart> {
   const state = readState(id);
   const launcher = await connect(id);
-  if (launcher === undefined) return stopped(state);
+  // Read again: somebody may have removed it meanwhile.
+  if (launcher === undefined) return stopped(readState(id));
   let launched: Launched | undefined;
   try {
     launched = await join(state, launcher);
@@ -129,14 +136,23 @@ export async function openDetached(id: string): Promise<ContainerStart> {
   }
   if (launched === undefined) {
     launcher.close();
-    return stopped(state);
+    return stopped(readState(id));
   }
   const detachment = new Detachment(state, launcher);
   const launch = Promise.resolve({ ...launched, ended: detachment.watch(launched.ended) });
-  return { ...common(state), detachment, launch };
+  return { ...common(state), detachment, launch, paused: await isPaused(state) };
 }
 
-function summary(id: string): ContainerSummary | undefined {
+/** Whether somebody has paused it; where nothing can be frozen, nobody has. */
+async function isPaused({ cgroup }: DetachedState): Promise<boolean> {
+  try {
+    return await isFrozen(cgroup.paths);
+  } catch {
+    return false;
+  }
+}
+
+async function summary(id: string): Promise<ContainerSummary | undefined> {
   let state: DetachedState;
   try {
     state = readState(id);
@@ -151,7 +167,8 @@ function summary(id: string): ContainerSummary | undefined {
   // In this order: a monitor writes the exit before it goes.
   const lives = isClaimed(id);
   const end = lives ? readExit(state) : endWithout(state);
-  if (end === undefined) return { ...known, state: 'running', pid };
+  if (end === undefined)
+    return { ...known, state: (await isPaused(state)) ? 'paused' : 'running', pid };
   return { ...known, state: 'stopped', exit: exitOf(end, undefined) };
 }
 
@@ -163,8 +180,9 @@ export async function listDetached({
   all = false,
   labels = {},
 }: ListOptions = {}): Promise<ContainerSummary[]> {
-  return listStateDirs()
-    .flatMap((id) => summary(id) ?? [])
+  const found = await Promise.all(listStateDirs().map(summary));
+  return found
+    .filter((each) => each !== undefined)
     .filter(({ state }) => all || state !== 'stopped')
     .filter((each) => Object.entries(labels).every(([name, value]) => each.labels[name] === value))
     .sort((a, b) => a.createdAt - b.createdAt);
