@@ -203,6 +203,7 @@ suite('detached containers under faults', [linux, cgroups, runtimeDir], () => {
     writeFileSync(join(half, 'state.json.new'), '{}');
     await Container.list();
     expect([existsSync(half), existsSync(foreign)]).toEqual([false, true]);
+    rmSync(foreign, { recursive: true });
   });
 
   suite('a full disk', [root, command('unshare')], () => {
