@@ -21,8 +21,8 @@ async function main(): Promise<void> {
   const ballast = join(containersDir(), 'ballast');
   const script = `head -c ${flood} /dev/zero; echo full >/tmp/full; read x; echo after; exit 3`;
   const command = ['sh', '-c', script];
-  const box = await createContainer({ detached: true, command, stdio: 'pipe', cwd: '/tmp' });
   writeFileSync(ballast, Buffer.alloc(100_000));
+  const box = await createContainer({ detached: true, command, stdio: 'pipe', cwd: '/tmp' });
   const { stdin } = await box.attach({ stdin: true });
   // The guest gets through all the same.
   while ((await box.exec('test', ['-e', '/tmp/full'])).exitCode !== 0);
