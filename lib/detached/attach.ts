@@ -81,8 +81,12 @@ async function openOutput(source: LogSource, kind: 'stdout' | 'stderr'): Promise
   const stop = new AbortController();
   const only = { follow: true, stdout: false, stderr: false, [kind]: true, signal: stop.signal };
   const output = Readable.from(bytes(readLogs(source, only, from)), { objectMode: false });
-  // Its generator waits for the log, and would notice too late that nobody listens.
-  output.once('close', () => stop.abort());
+  // Its generator waits for the log, and would notice too late that nobody listens; one that nobody
+  // has read has not begun, and closes nothing.
+  output.once('close', () => {
+    stop.abort();
+    void from?.close();
+  });
   // An abort of ours is no error to anybody.
   output.on('error', () => {});
   return output;

@@ -5,8 +5,8 @@ import type { Ended } from '../follow.js';
 import type { LauncherClient } from '../launcher/launcher.js';
 import { type Attachment, type AttachOptions, attach } from './attach.js';
 import { removeLeftovers } from './leftovers.js';
-import { type LogEntry, type LogOptions, readLogs } from './logs.js';
-import { type DetachedState, lostEnd, readExit } from './state.js';
+import { type LogEntry, type LogOptions, type LogSource, readLogs } from './logs.js';
+import { type DetachedState, lostEnd, readExit, readState } from './state.js';
 import { Claim, containerDir, removeStateDir } from './stateDir.js';
 
 /** ms between two looks whether what is to go is gone, and how long it may take to. */
@@ -48,16 +48,21 @@ export class Detachment {
 
   /** @throws InvalidSpecError; AbortError */
   logs(options: LogOptions): AsyncIterableIterator<LogEntry> {
-    const { id, logs } = this.state;
-    const source = { dir: containerDir(id), maxFiles: logs.maxFiles, ended: () => this.#ended };
     if (options.signal?.aborted === true) throw abortError(options.signal);
-    return readLogs(source, options);
+    return readLogs(this.#source(), options);
+  }
+
+  #source(): LogSource {
+    const { id, logs } = this.state;
+    // Whoever has let go of it would wait for ever.
+    const ended = () => this.#ended || this.#disconnected;
+    return { dir: containerDir(id), maxFiles: logs.maxFiles, ended };
   }
 
   attach(options: AttachOptions): Promise<Attachment> {
-    const { id, number, streams, logs } = this.state;
-    const source = { dir: containerDir(id), maxFiles: logs.maxFiles, ended: () => this.#ended };
-    return attach({ id, number, streams, source, launcher: this.#launcher }, options);
+    const { id, number, streams } = this.state;
+    const target = { id, number, streams, source: this.#source(), launcher: this.#launcher };
+    return attach(target, options);
   }
 
   /** Removes what is kept of it, once its monitor is gone. */
@@ -75,17 +80,30 @@ export class Detachment {
   }
 }
 
+/** Whether what is kept under the id is still that container, and not a later one of its name. */
+function isStill({ id, createdAt, monitorPid }: DetachedState): boolean {
+  try {
+    const now = readState(id);
+    return now.createdAt === createdAt && now.monitorPid === monitorPid;
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Removes the directory of a container as soon as nobody has a claim on it.
+ * @param state of the one that is meant; absent where it is damaged
  * @throws StateError `ERR_CONTAINER_BUSY` when its monitor does not go, or a cgroup of it
  */
 export async function removeDirectory(id: string, state?: DetachedState): Promise<void> {
   let claim: Claim | undefined;
   await patiently(id, () => {
+    if (state !== undefined && !isStill(state)) return true;
     claim = Claim.take(id);
     return claim !== undefined;
   });
   try {
+    if (claim === undefined || (state !== undefined && !isStill(state))) return;
     // A monitor that went by itself has left nothing.
     if (state !== undefined) await patiently(id, () => removeLeftovers(state));
     removeStateDir(containerDir(id));

@@ -46,7 +46,12 @@ export interface ListOptions {
 
 /** A connection to the monitor; undefined when nobody listens any more. */
 async function connect(id: string): Promise<LauncherClient | undefined> {
-  const dir = openSync(containerDir(id), constants.O_RDONLY | constants.O_DIRECTORY);
+  let dir: number;
+  try {
+    dir = openSync(containerDir(id), constants.O_RDONLY | constants.O_DIRECTORY);
+  } catch {
+    return undefined;
+  }
   const type = SocketType.SOCK_SEQPACKET | SocketType.SOCK_NONBLOCK;
   // By descriptor: the path itself may be too long for a socket's address (unix(7)).
   const path = `/proc/self/fd/${dir}/${stateFile.socket}`;
@@ -120,7 +125,8 @@ function common({ id, spec, labels, createdAt }: DetachedState) {
 export async function openDetached(id: string): Promise<ContainerStart> {
   const state = readState(id);
   const launcher = await connect(id);
-  if (launcher === undefined) return stopped(state);
+  // Read again: somebody may have removed it meanwhile.
+  if (launcher === undefined) return stopped(readState(id));
   let launched: Launched | undefined;
   try {
     launched = await join(state, launcher);
@@ -130,14 +136,14 @@ export async function openDetached(id: string): Promise<ContainerStart> {
   }
   if (launched === undefined) {
     launcher.close();
-    return stopped(state);
+    return stopped(readState(id));
   }
   const detachment = new Detachment(state, launcher);
   const launch = Promise.resolve({ ...launched, ended: detachment.watch(launched.ended) });
   return { ...common(state), detachment, launch };
 }
 
-function summary(id: string): ContainerSummary | undefined {
+async function summary(id: string): Promise<ContainerSummary | undefined> {
   let state: DetachedState;
   try {
     state = readState(id);
@@ -167,8 +173,9 @@ export async function listDetached({
   all = false,
   labels = {},
 }: ListOptions = {}): Promise<ContainerSummary[]> {
-  return listStateDirs()
-    .flatMap((id) => summary(id) ?? [])
+  const found = await Promise.all(listStateDirs().map(summary));
+  return found
+    .filter((each) => each !== undefined)
     .filter(({ state }) => all || state !== 'stopped')
     .filter((each) => Object.entries(labels).every(([name, value]) => each.labels[name] === value))
     .sort((a, b) => a.createdAt - b.createdAt);

@@ -163,6 +163,29 @@ suite('detached containers', [linux, cgroups, runtimeDir], () => {
     await box.remove();
   });
 
+  test('what one process pauses another one sees, and resumes', async () => {
+    const id = await createElsewhere();
+    const stateOf = async () => (await Container.list()).find((each) => each.id === id)?.state;
+    const first = await Container.open(id);
+    try {
+      await first.pause();
+    } catch (error) {
+      // Nothing here can freeze.
+      expect(error).toMatchObject({ code: 'ERR_CGROUP_UNAVAILABLE' });
+      return;
+    }
+    expect(await stateOf()).toBe('paused');
+    const second = await Container.open(id);
+    expect(second.state).toBe('paused');
+    await expect(second.exec('true')).rejects.toMatchObject({ code: 'ERR_CONTAINER_PAUSED' });
+    await second.resume();
+    expect([second.state, await stateOf()]).toEqual(['running', 'running']);
+    expect((await second.exec('echo', ['on'])).stdout).toBe('on\n');
+    await second.pause();
+    await second.remove({ force: true });
+    expect(leftOf(id)).toEqual([]);
+  });
+
   test('with two containers, neither has the other’s ids', async () => {
     const boxes = await Promise.all(
       [freshId(), freshId()].map((id) => createContainer({ detached: true, id })),

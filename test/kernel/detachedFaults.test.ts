@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -10,9 +11,11 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterEach, expect, test } from '@jest/globals';
 import { readState } from '../../lib/detached/state.js';
-import { containerDir, listStateDirs } from '../../lib/detached/stateDir.js';
+import { containerDir, containersDir, listStateDirs } from '../../lib/detached/stateDir.js';
 import { Container, createContainer } from '../../lib/index.js';
 import { request } from '../../lib/launcher/messages.js';
 import { close, connectTo, SocketType } from '../../lib/sys/index.js';
@@ -25,8 +28,9 @@ import {
   removeAll,
   runtimeDir,
 } from '../helpers/detached.js';
+import type { FullReport } from '../helpers/detachedFull.js';
 import { hasEnded, until } from '../helpers/launches.js';
-import { cgroups, linux, notRoot, suite } from '../helpers/needs.js';
+import { cgroups, command, linux, notRoot, root, suite } from '../helpers/needs.js';
 
 const idle = ['sleep', '1000'];
 
@@ -199,6 +203,22 @@ suite('detached containers under faults', [linux, cgroups, runtimeDir], () => {
     writeFileSync(join(half, 'state.json.new'), '{}');
     await Container.list();
     expect([existsSync(half), existsSync(foreign)]).toEqual([false, true]);
+    rmSync(foreign, { recursive: true });
+  });
+
+  suite('a full disk', [root, command('unshare')], () => {
+    test('costs output, which is counted, and neither the container nor its exit', async () => {
+      await (await createContainer({ detached: true, id: freshId() })).remove({ force: true });
+      const script = `mount -t tmpfs -o size=400k,mode=0700 none "$1" && exec "$2" "$3"`;
+      const program = fileURLToPath(new URL('../helpers/detachedFull.js', import.meta.url));
+      const { stdout } = await promisify(execFile)('unshare', [
+        ...['-m', 'sh', '-c', script, 'sh', containersDir(), process.execPath, program],
+      ]);
+      const report: FullReport = JSON.parse(stdout);
+      expect(report).toMatchObject({ exitCode: 3, last: 'after\n' });
+      expect(report.lost).toBeGreaterThan(1_000_000);
+      expect(report.kept + report.lost).toBe(2_000_000 + 'after\n'.length);
+    });
   });
 
   suite('an ordinary user’s runtime directory', [notRoot], () => {

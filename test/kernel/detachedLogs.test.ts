@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -116,6 +117,19 @@ suite('the output of detached containers', [linux, cgroups, runtimeDir], () => {
     const reading = textOf(box, { follow: true });
     box.kill();
     expect(await reading).toBe('first\n');
+  });
+
+  test('letting go of it ends what is read of it', async () => {
+    const id = await createElsewhere({ command: ['sh', '-c', 'echo first; sleep 1000'] });
+    const box = await Container.open(id);
+    const held = await box.attach();
+    const reading = textOf(box, { follow: true });
+    const output = collect(held.stdout);
+    const ended = once(held.stdout, 'end');
+    await box[Symbol.asyncDispose]();
+    expect(await reading).toBe('first\n');
+    await ended;
+    expect('first\n'.endsWith(output.text())).toBe(true);
   });
 
   test('without a command there is no log', async () => {

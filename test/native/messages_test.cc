@@ -114,6 +114,20 @@ void TestSend() {
   CHECK(close(fd) == 0);
 }
 
+// Who reads nothing holds up nobody, and who is gone is an error.
+void TestSendFull() {
+  Pair pair;
+  ReportHeader report = {};
+  int sent = 0, error = 0;
+  while (error == 0 && sent < 1000000) {
+    error = Send(pair.ends[0], report, nullptr, -1, MSG_DONTWAIT);
+    sent++;
+  }
+  CHECK(error == -kEagain);
+  CHECK(shutdown(pair.ends[1], SHUT_RDWR) == 0);
+  CHECK(Send(pair.ends[0], report, nullptr, -1, MSG_DONTWAIT) == -kEpipe);
+}
+
 }  // namespace
 
 int main() {
@@ -128,5 +142,6 @@ int main() {
   TestRefused(sizeof(RequestHeader), kMaxFds + 2);  // the kernel itself cuts it
   TestEnds();
   TestSend();
+  TestSendFull();
   return 0;
 }
