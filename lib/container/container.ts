@@ -12,6 +12,7 @@ import {
   FileSystem,
   type GuestPath,
 } from '../files/index.js';
+import { untilGone } from '../follow.js';
 import type { Isolation } from '../isolation.js';
 import type { Launched, RunnableSpec } from '../launch.js';
 import type { ExecOptions, LimitsUpdate, SpawnOptions } from '../options.js';
@@ -439,6 +440,6 @@ export class Container implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.kill();
     await this.#exit.catch(() => {});
-    await this.#launched?.gone;
+    if (this.#launched !== undefined) await untilGone(this.#launched);
   }
 }
