@@ -103,6 +103,17 @@ class Deferred<T> {
   }
 }
 
+/** Waits until nothing is left of it. Until then this process's event loop lives. */
+export async function untilGone({ gone, hold }: Pick<Running, 'gone' | 'hold'>): Promise<void> {
+  // The launcher's client lets go at the end of the program: a teardown that nobody waits for.
+  hold(true);
+  try {
+    await gone;
+  } finally {
+    hold(false);
+  }
+}
+
 /**
  * Sends a plan and turns the launcher's reports into promises: one for the start, one for the end,
  * one for the time when nothing is left.

@@ -92,6 +92,25 @@ async function launchInside(
   return { ...running, kill, execId, isolation: container.isolation, cgroup };
 }
 
+/** What starting it comes to; nothing is created. */
+export function compileLaunch(
+  container: Launched,
+  input: Pick<ProgramLaunch, 'execId' | 'spec' | 'resources' | 'fds'>,
+): CompiledPlan {
+  const { facts } = container.inside;
+  const user = lookUpUser(input.spec);
+  const { process } = input.spec;
+  const spec = user === undefined ? input.spec : { ...input.spec, process: { ...process, user } };
+  if (namespaceMode(spec.linux.namespaces, 'user') === 'new') checkIds(spec.process.user, facts);
+  return compileProgram({
+    spec,
+    facts,
+    fds: input.fds,
+    ...filterOf(spec, facts),
+    ...wayIn(container, input.execId, input.resources),
+  });
+}
+
 /**
  * Starts one more program in a container that lives: by its init, or where it has none of ours, by a
  * child of the launcher that joins.
@@ -101,19 +120,7 @@ export async function launchProgram(
   container: Launched,
   input: ProgramLaunch,
 ): Promise<StartedProgram> {
-  const { facts } = container.inside;
-  const user = lookUpUser(input.spec);
-  const { process } = input.spec;
-  const spec = user === undefined ? input.spec : { ...input.spec, process: { ...process, user } };
-  if (namespaceMode(spec.linux.namespaces, 'user') === 'new') checkIds(spec.process.user, facts);
-  const compiled = compileProgram({
-    spec,
-    facts,
-    fds: input.fds,
-    ...filterOf(spec, facts),
-    ...wayIn(container, input.execId, input.resources),
-  });
-  return launchInside(container, compiled, input);
+  return launchInside(container, compileLaunch(container, input), input);
 }
 
 /**

@@ -1,8 +1,10 @@
 import { readSync } from 'node:fs';
-import { PassThrough, type Writable } from 'node:stream';
+import { PassThrough, Writable } from 'node:stream';
 import { ReadStream } from 'node:tty';
+import type { Writer } from './native/binding.js';
+import { loadBinding } from './native/load.js';
 import type { Stdio } from './stdio.js';
-import { setWindowSize } from './sys/files.js';
+import { close, setWindowSize } from './sys/files.js';
 
 /** A read of a terminal gives at most this, however much there is: the kernel's N_TTY_BUF_SIZE. */
 const maxRead = 4096;
@@ -33,20 +35,64 @@ function readRest(fd: number): Buffer {
   }
 }
 
+/**
+ * What is typed into a terminal. It waits until there is one, and while a guest does not read, by
+ * itself: the event loop goes on.
+ */
+class TerminalInput extends Writable {
+  #writer: Writer | undefined;
+  /** Goes on with what had to wait. */
+  #resume = () => {};
+
+  open(fd: number): void {
+    if (this.destroyed) return;
+    const { Writer } = loadBinding();
+    this.#writer = new Writer(fd, () => this.#resume());
+    this.#resume();
+  }
+
+  override _write(chunk: Buffer, _: BufferEncoding, callback: (error?: Error) => void): void {
+    let rest = chunk;
+    this.#resume = () => {
+      if (this.#writer === undefined) return;
+      try {
+        rest = rest.subarray(this.#writer.write(rest));
+      } catch (error) {
+        // EIO: the guest has closed it, pty(7).
+        callback(error as Error);
+        return;
+      }
+      if (rest.length > 0) return this.#writer.watchWritable();
+      this.#resume = () => {};
+      callback();
+    };
+    this.#resume();
+  }
+
+  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
+    this.#resume = () => {};
+    this.#writer?.close();
+    callback(error);
+  }
+}
+
 /** A terminal instead of three streams: what the guest prints arrives as stdout. */
 export function openTerminal(): Stdio {
-  const stdin = new PassThrough();
+  const stdin = new TerminalInput();
   const stdout = new PassThrough();
   let master: ReadStream | undefined;
   let masterFd = -1;
+  let destroyed = false;
   return {
     fds: [],
     stdin,
     stdout,
     terminal(fd) {
+      // Given up meanwhile.
+      if (destroyed) return close(fd);
       masterFd = fd;
       master = openMaster(fd, stdout, () => stdout.end());
-      stdin.pipe(master, { end: false });
+      stdin.open(fd);
     },
     resize({ cols, rows }) {
       if (master === undefined || master.destroyed) return false;
@@ -56,6 +102,7 @@ export function openTerminal(): Stdio {
     flow() {},
     sent() {},
     destroy() {
+      destroyed = true;
       master?.destroy();
       stdin.destroy();
       stdout.destroy();
@@ -73,6 +120,9 @@ export function relayTerminal(input: boolean): Stdio {
   const { stdout } = process;
   // Merely looking at process.stdin opens it.
   const stdin = input ? process.stdin : undefined;
+  const typed = new TerminalInput();
+  // The guest has closed it: it ends soon.
+  typed.on('error', () => {});
   let master: ReadStream | undefined;
   let end = () => {};
   const drained = new Promise<void>((resolve) => {
@@ -95,14 +145,16 @@ export function relayTerminal(input: boolean): Stdio {
       if (stdin === undefined) return;
       process.on('exit', restore);
       if (stdin.isTTY) stdin.setRawMode(true);
-      stdin.pipe(stream, { end: false });
+      typed.open(fd);
+      stdin.pipe(typed, { end: false });
     },
     flow() {},
     sent() {},
     destroy() {
       stdout.removeListener('resize', resize);
+      typed.destroy();
       if (stdin !== undefined && master !== undefined) {
-        stdin.unpipe(master);
+        stdin.unpipe(typed);
         // A stream that is being read would keep this process alive.
         stdin.pause();
         restore();

@@ -30,6 +30,7 @@ import {
   FileSystem,
   type GuestPath,
 } from '../files/index.js';
+import { untilGone } from '../follow.js';
 import type { Isolation } from '../isolation.js';
 import type { Launched, RunnableSpec } from '../launch.js';
 import type { ExecOptions, LimitsUpdate, SpawnOptions } from '../options.js';
@@ -620,10 +621,6 @@ export class Container implements AsyncDisposable {
     if (this.#detachment !== undefined) return this.#detachment.disconnect();
     this.kill();
     await this.#exit.catch(() => {});
-    const launched = this.#launched;
-    // What somebody awaits keeps the event loop alive: it may be the last line of a program.
-    launched?.hold(true);
-    await launched?.gone;
-    launched?.hold(false);
+    if (this.#launched !== undefined) await untilGone(this.#launched);
   }
 }

@@ -2,6 +2,7 @@ import { writeSync } from 'node:fs';
 import { throwIfAborted } from '../abort.js';
 import { createDetached } from '../detached/create.js';
 import { Trace } from '../diagnostics.js';
+import { untilGone } from '../follow.js';
 import { type Launched, launch, type RunnableSpec } from '../launch.js';
 import type { CreateOptions } from '../options.js';
 import { createSpecOf, newId } from '../specOf.js';
@@ -129,7 +130,7 @@ export async function createContainer(options: CreateOptions = {}): Promise<Cont
     waiting?.kill();
     const launched = await launching.catch(() => undefined);
     launched?.kill();
-    await launched?.gone;
+    if (launched !== undefined) await untilGone(launched);
     end();
     throw error;
   }

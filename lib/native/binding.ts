@@ -35,6 +35,15 @@ export interface MessageSocket {
   unref(): void;
 }
 
+/** Writes that never wait, to a terminal's master side (native/addon/writer.cc). */
+export interface Writer {
+  /** How many bytes were taken; 0 when there is no room: try again after `onWritable`. */
+  write(bytes: Uint8Array): number;
+  /** One call of `onWritable` when there is room; this alone does not keep the event loop alive. */
+  watchWritable(): void;
+  close(): void;
+}
+
 /** One row of native/file_ops.def. */
 export interface FileOpRow {
   name: string;
@@ -75,4 +84,6 @@ export interface Binding {
     onWritable: () => void,
     onEnd: () => void,
   ) => MessageSocket;
+  /** Has a copy of the descriptor, which becomes non-blocking. */
+  Writer: new (fd: number, onWritable: () => void) => Writer;
 }

@@ -9,6 +9,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   ringfort::InitSys(env, exports);
   ringfort::InitLauncher(env, exports);
   ringfort::InitSocket(env, exports);
+  ringfort::InitWriter(env, exports);
   return exports;
 }
 

@@ -10,4 +10,6 @@ void InitSys(Napi::Env env, Napi::Object exports);
 void InitLauncher(Napi::Env env, Napi::Object exports);
 // socket.cc: a socket of messages, such as the one to a file agent
 void InitSocket(Napi::Env env, Napi::Object exports);
+// writer.cc: writes to a terminal that never wait
+void InitWriter(Napi::Env env, Napi::Object exports);
 }  // namespace ringfort

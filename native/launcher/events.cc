@@ -111,6 +111,7 @@ void OnSync(Launcher& l, Container& c) {
     if (message.controllen < sizeof(CmsgHeader) + sizeof(int)) continue;
     if (word == kWordPidfd && c.inside && c.pidfd < 0) {
       c.pidfd = control.fd;
+      StopAt(Stop::gotPidfd);
       c.pid = PidOf(l, c.pidfd);
       if (c.killed) Signal(l, c, kSigkill);
       continue;
@@ -138,6 +139,7 @@ void OnExit(Launcher& l, Container& c) {
                  Micros(usage.utime_sec, usage.utime_usec),
                  Micros(usage.stime_sec, usage.stime_usec),
                  static_cast<uint64_t>(usage.maxrss) * 1024};
+  if (c.parent != 0) StopAt(Stop::beforeConclude);
   if (c.control >= 0) OnControl(l, c);
   if (c.parent == 0) EndPrograms(l, c.number);
   Conclude(l, c, ended);
@@ -155,8 +157,9 @@ void OnControl(Launcher& l, Container& c) {
     if (n <= 0) return Unwatch(l, &c.control);
     if (n != sizeof ended) continue;
     Container* program = FindContainer(l, ended.id);
-    if (program != nullptr && program->inside && program->parent == c.number)
-      Conclude(l, *program, ended);
+    if (program == nullptr || !program->inside || program->parent != c.number) continue;
+    StopAt(Stop::beforeConclude);
+    Conclude(l, *program, ended);
   }
 }
 

@@ -7,6 +7,7 @@
 // even CAP_SYS_PTRACE in the container reaches it (ptrace(2), PTRACE_MODE_ATTACH).
 #include "launcher/inside.h"
 #include "launcher/messages.h"
+#include "launcher/stops.h"
 
 namespace ringfort {
 namespace {
@@ -53,7 +54,9 @@ void Tell(Server& s, int pid, int status, const RUsage& usage) {
     s.jobs[i] = s.jobs[--s.count];
     IoVec iov{&ended, sizeof ended};
     MsgHeader message{nullptr, 0, &iov, 1, nullptr, 0, 0};
+    StopAt(Stop::initReaped);
     while (Sys(__NR_sendmsg, kControl, P(&message), kMsgNosignal) == -kEintr) continue;
+    StopAt(Stop::initTold);
     return;
   }
 }
@@ -131,6 +134,7 @@ long Fork(Context& c, const Start& start, const SectionView& section, int* pidfd
 }
 
 void StartOne(Server& s, const Context& own, Received& request, const Start& start) {
+  StopAt(Stop::initAsked);
   Context c = own;
   Home home = {};
   home.proc = request.fds[2];
@@ -152,8 +156,10 @@ void StartOne(Server& s, const Context& own, Received& request, const Start& sta
     pid = -kEnomem;
   }
   if (pid > 0) {
+    StopAt(Stop::initForked);
     SendFd(c.sync, kWordPidfd, pidfd);
     Close(pidfd);
+    StopAt(Stop::initSent);
   } else {
     c.report->error = static_cast<int32_t>(pid);
   }

@@ -19,6 +19,14 @@ enum class Stop : uint32_t {
   beforeTeardown,
   afterRmdir,  // removed, not forgotten
   afterTeardown,
+  // Of a program in a container that lives.
+  initAsked,   // its init has the request
+  initForked,  // the program is there, nobody knows of it
+  initSent,    // the launcher has been sent its pidfd
+  gotPidfd,    // the launcher knows of it
+  initReaped,  // it has ended, nobody has been told
+  initTold,
+  beforeConclude,  // the launcher has been told, or has reaped it itself
 };
 
 #ifdef RINGFORT_STOPS

@@ -1,45 +1,22 @@
 // A Node process that is to be killed: it launches a container with a launcher that stops at a point.
 // Arguments: the launcher's path, section and index of the point. Prints a line of JSON when the
 // plan is about to be sent, and another when the launch, and what comes after, is over.
-import { closeSync, openSync, readlinkSync, writeSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { ContainerError, ContainerGoneError } from '../../lib/errors.js';
 import { launch } from '../../lib/launch.js';
-import type { Channel } from '../../lib/native/binding.js';
-import { loadBinding } from '../../lib/native/load.js';
 import { run } from '../../lib/run.js';
 import { newId, specOf } from '../../lib/specOf.js';
 import { supervisor } from '../../lib/supervisor.js';
-import { stopRequest } from './stops.js';
-
-/** What the helper says before it launches. */
-export interface KilledNode {
-  launcher: number;
-  /** Path of the launcher's journal. */
-  journal: string;
-  id: string;
-}
+import {
+  journalPath,
+  type KilledNode,
+  say,
+  stopAt,
+  useStoppingLauncher,
+} from './stoppingLauncher.js';
 
 const [path = '', section = '', index = ''] = process.argv.slice(2);
-const binding = loadBinding();
-let channel: Channel | undefined;
-let journal = '';
-binding.Channel = class extends binding.Channel {
-  constructor(...[, ...rest]: ConstructorParameters<typeof binding.Channel>) {
-    const [, journalFd] = rest;
-    journal = journalFd < 0 ? '' : readlinkSync(`/proc/self/fd/${journalFd}`);
-    super(path, ...rest);
-    channel = this;
-  }
-};
-
-function say(value: unknown): void {
-  writeSync(1, `${JSON.stringify(value)}\n`);
-}
-
-/** Tells the launcher where to stop next; `~0` is nowhere. */
-function stopAt(point: number): void {
-  channel?.send(stopRequest, 0, point >>> 0, undefined, []);
-}
+useStoppingLauncher(path);
 
 /** The teardown follows by itself where that is where it is to stop. */
 function program(): [string, string[]] {
@@ -66,7 +43,7 @@ async function outcome(id: string): Promise<string> {
 const { launcher } = await supervisor();
 stopAt((Number(section) << 16) | Number(index));
 const id = newId();
-say({ launcher: launcher.pid, journal, id } satisfies KilledNode);
+say({ launcher: launcher.pid, journal: journalPath(), id } satisfies KilledNode);
 const first = await outcome(id);
 if (launcher.gone === undefined) stopAt(~0);
 

@@ -95,9 +95,18 @@ export function cgroupMembers(directory: string): number[] {
   return text(join(directory, 'cgroup.procs')).split('\n').filter(Boolean).map(Number);
 }
 
+/** Processes in a cgroup and below: those of a container that lives are in cgroups of their own. */
+function membersBelow(directory: string): number[] {
+  const below = list(directory).flatMap((name) =>
+    // The kernel's files have a dot, or list as nothing.
+    name.includes('.') ? [] : membersBelow(join(directory, name)),
+  );
+  return [...cgroupMembers(directory), ...below];
+}
+
 /** Whether it is in use, by containers of others: other test files make theirs beside ours. */
 function isOthers(cgroup: string, family: readonly number[]): boolean {
-  const members = cgroupMembers(cgroup);
+  const members = membersBelow(cgroup);
   return members.length > 0 && !members.some((pid) => family.includes(pid));
 }
 

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Plan, sections } from '../../lib/plan/steps.js';
+import { type Plan, planFlag, sections } from '../../lib/plan/steps.js';
 import { descendants, processName } from './leaks.js';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
@@ -20,7 +20,22 @@ export const namedStops = [
   'beforeTeardown',
   'afterRmdir',
   'afterTeardown',
+  'initAsked',
+  'initForked',
+  'initSent',
+  'gotPidfd',
+  'initReaped',
+  'initTold',
+  'beforeConclude',
 ] as const;
+type NamedStop = (typeof namedStops)[number];
+
+/** Those that a launch does not come by. */
+const ofPrograms: readonly NamedStop[] = namedStops.slice(namedStops.indexOf('initAsked'));
+/** Those that a program does not come by: it is told nothing, and is no init. */
+const ofLaunches: readonly NamedStop[] = ['init'];
+/** Those of a program that its container's init starts. */
+const ofInits: readonly NamedStop[] = ofPrograms.slice(0, -1);
 
 /** The request that names a point, known only to the launcher that `buildStoppingLauncher` makes. */
 export const stopRequest = 0x706f7473;
@@ -33,14 +48,47 @@ export interface StopPoint {
   section: number;
   index: number;
 }
+/** Those at the end of a program. */
+const ofEnds: readonly NamedStop[] = [
+  'beforeTeardown',
+  'afterRmdir',
+  'afterTeardown',
+  'initReaped',
+  'initTold',
+  'beforeConclude',
+];
+
+function allPoints(plan: Plan, leaveOut: readonly NamedStop[]): StopPoint[] {
+  const steps = sections.flatMap((name, section) =>
+    plan[name]
+      .map(({ op }, index) => ({ op, title: `${name} ${index}`, section, index }))
+      // Carried out at a kill, and passed over at the end.
+      .filter(({ op }) => op !== 'writeOnKill')
+      .map(({ title, index }) => ({ title, section, index })),
+  );
+  const named = namedStops
+    .map((title, index) => ({ title, section: sections.length, index }))
+    .filter(({ title }) => !leaveOut.includes(title));
+  return [...steps, ...named];
+}
 
 /** Every point of a launch with this plan: before each of its steps, and the named ones. */
 export function stopPoints(plan: Plan): StopPoint[] {
-  const steps = sections.flatMap((name, section) =>
-    plan[name].map((_, index) => ({ title: `${name} ${index}`, section, index })),
-  );
-  const named = namedStops.map((title, index) => ({ title, section: sections.length, index }));
-  return [...steps, ...named];
+  return allPoints(plan, ofPrograms);
+}
+
+/** The same of one more program in a container that lives. */
+export function programPoints(plan: Plan): StopPoint[] {
+  const inside = plan.flags === planFlag.inside;
+  const forks = plan.child.some(({ op }) => op === 'fork');
+  return allPoints(plan, [...(inside ? [] : ofInits), ...(forks ? [] : ofLaunches)]);
+}
+
+/** Whether a program must have ended before it comes by the point. */
+export function programEndsAt({ section, index }: StopPoint): boolean {
+  if (section !== sections.length) return sections[section] === 'teardown';
+  const name = namedStops[index] as NamedStop;
+  return ofEnds.includes(name);
 }
 
 /** The process of a family that is held at a point; `undefined` when none is there yet. */

@@ -1,5 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import {
   existsSync,
   mkdirSync,
@@ -11,34 +9,29 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { sweep } from '../../lib/host/sweep.js';
 import { planOf } from '../../lib/launch.js';
 import { newId, specOf } from '../../lib/specOf.js';
-import type { KilledNode } from '../helpers/killedNode.js';
+import {
+  type Held,
+  holdNode,
+  leftOf,
+  nodeExit,
+  samplePoints,
+  signalIfThere,
+  startNode,
+  within,
+} from '../helpers/heldNode.js';
 import { hasEnded } from '../helpers/launches.js';
 import { descendants, ownCgroups } from '../helpers/leaks.js';
 import { cgroups, command, suite } from '../helpers/needs.js';
-import { buildStoppingLauncher, heldAt, type StopPoint, stopPoints } from '../helpers/stops.js';
+import { buildStoppingLauncher, type StopPoint, stopPoints } from '../helpers/stops.js';
 
 type Victim = 'Node' | 'the launcher' | 'both' | 'the first process';
 
-/** A helper process, held at its point. */
-interface Held extends KilledNode {
-  node: ChildProcess;
-  /** The process that is held. */
-  held: number;
-  /** The container's first process, once there is one. */
-  first: number | undefined;
-  family: number[];
-}
-
 /** Everything with `npm run test:killed`; else the named points and three of each section. */
 const all = process.env.RINGFORT_KILLED === 'all';
-const helper = fileURLToPath(new URL('../helpers/killedNode.js', import.meta.url));
 /** Points before the clone, and after the first process has been reaped. */
 const alone = /^(prepare|teardown) |^(beforeMkdir|afterMkdir|beforeClone)$|Teardown$|^afterRmdir$/;
 
@@ -54,7 +47,8 @@ suite('kill -9 at every stop point of a launch and a teardown', [cgroups, comman
     launcher = buildStoppingLauncher();
     temporary = mkdtempSync(join(tmpdir(), 'ringfort-'));
     const id = newId();
-    points = sample(stopPoints(await planOf({ id, spec: specOf(id, 'sleep', ['600'], {}) })));
+    const every = stopPoints(await planOf({ id, spec: specOf(id, 'sleep', ['600'], {}) }));
+    points = all ? every : samplePoints(every);
     lookAlikes = ownCgroups().flatMap((parent) => {
       try {
         return [mkdirSync(join(parent, `ringfort-${newId()}`), { recursive: true }) ?? ''];
@@ -63,12 +57,11 @@ suite('kill -9 at every stop point of a launch and a teardown', [cgroups, comman
       }
     });
     // No launch comes by this point.
-    const node = start({ title: 'nowhere', section: 9, index: 0 });
-    const said = await firstLine(node);
+    const said = await startNode(howTo(), { title: 'nowhere', section: 9, index: 0 });
     await within(() => readdirSync(dirname(said.journal)).length > 0);
     await within(() => descendants(said.launcher).length > 1);
     const family = descendants(said.launcher);
-    sibling = { ...said, node, held: 0, first: family[0], family };
+    sibling = { ...said, held: 0, first: family[0], family };
   });
 
   afterAll(async () => {
@@ -79,69 +72,11 @@ suite('kill -9 at every stop point of a launch and a teardown', [cgroups, comman
     rmSync(dirname(launcher), { recursive: true });
   });
 
-  function sample(found: StopPoint[]): StopPoint[] {
-    if (all) return found;
-    return found.filter(({ section, index }) => {
-      const { length } = found.filter((other) => other.section === section);
-      return section === 4 || [0, length >> 1, length - 1].includes(index);
-    });
-  }
-
-  function start({ section, index }: StopPoint): ChildProcess {
-    return spawn(process.execPath, [helper, launcher, String(section), String(index)], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-      env: { ...process.env, TMPDIR: temporary },
-    });
-  }
-
-  async function firstLine(node: ChildProcess): Promise<KilledNode> {
-    if (node.stdout === null) throw new Error('no stdout');
-    const [line] = (await once(createInterface(node.stdout), 'line')) as [string];
-    return JSON.parse(line) as KilledNode;
-  }
-
-  /** Polls; a minute is no expectation, but the end of waiting. */
-  async function within(condition: () => boolean): Promise<boolean> {
-    for (const deadline = performance.now() + 60_000; performance.now() < deadline; await sleep(5))
-      if (condition()) return true;
-    return false;
-  }
-
-  async function hold(point: StopPoint): Promise<Held> {
-    const node = start(point);
-    const said = await firstLine(node);
-    let held: number | undefined;
-    await within(() => {
-      held = heldAt(point, node.pid ?? 0);
-      return held !== undefined || node.exitCode !== null;
-    });
-    if (held === undefined) throw new Error(`${point.title}: never reached`);
-    const [first] = descendants(said.launcher);
-    return { ...said, node, held, first, family: [said.launcher, ...descendants(said.launcher)] };
-  }
-
-  function signal(pid: number, name: 'SIGKILL' | 'SIGCONT'): void {
-    try {
-      process.kill(pid, name);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-    }
-  }
-
-  /** What is left of a container and its launcher. */
-  function left({ id, journal, family }: Held): string[] {
-    return [
-      ...family.filter((pid) => !hasEnded(pid)).map((pid) => `process ${pid}`),
-      ...ownCgroups()
-        .map((parent) => join(parent, `ringfort-${id}`))
-        .filter((path) => existsSync(path)),
-      ...[journal].filter((path) => existsSync(path)),
-    ];
-  }
+  const howTo = () => ({ helper: 'killedNode.js', launcher, temporary });
 
   /** @returns what is wrong afterwards */
   async function kill(point: StopPoint, victim: Victim): Promise<string[]> {
-    const held = await hold(point);
+    const held = await holdNode(howTo(), point);
     const { node, first } = held;
     const victims: (number | undefined)[] = {
       Node: [node.pid],
@@ -151,17 +86,17 @@ suite('kill -9 at every stop point of a launch and a teardown', [cgroups, comman
     }[victim];
     if ((first === undefined) !== alone.test(point.title))
       return [`${point.title}: first process ${first}`];
-    for (const pid of victims) if (pid !== undefined) signal(pid, 'SIGKILL');
-    signal(held.held, 'SIGCONT');
-    if (node.exitCode === null && node.signalCode === null) await once(node, 'exit');
+    for (const pid of victims) if (pid !== undefined) signalIfThere(pid, 'SIGKILL');
+    signalIfThere(held.held, 'SIGCONT');
+    await nodeExit(node);
     // Node, where it was not killed, has started once more, with a launcher of its own or a new one.
     const code = victims.includes(node.pid) ? null : 0;
     const problems = node.exitCode === code ? [] : [`Node: ${node.exitCode ?? node.signalCode}`];
     const sweeping = victim === 'both';
     await within(() => held.family.every(hasEnded));
     if (sweeping) await sweep(dirname(held.journal));
-    await within(() => left(held).length === 0);
-    return [...problems, ...left(held)].map((problem) => `${point.title}: ${problem}`);
+    await within(() => leftOf(held).length === 0);
+    return [...problems, ...leftOf(held)].map((problem) => `${point.title}: ${problem}`);
   }
 
   test.each<Victim>(['Node', 'the launcher', 'both', 'the first process'])(

@@ -11,8 +11,17 @@ constexpr uint32_t kLauncherPoints = 4;
 constexpr long kPrGetName = 16;
 constexpr uint64_t kSigcont = 18;
 
-// Where to stop, once: section << 16 | index.
-uint32_t wanted = ~0u;
+// Where to stop, once: section << 16 | index. Shared with everything that the launcher clones, since
+// an init hears of it only so.
+uint32_t* Wanted() {
+  static uint32_t* wanted = nullptr;
+  if (wanted == nullptr) {
+    wanted = static_cast<uint32_t*>(Map(sizeof *wanted, true));
+    if (wanted == nullptr) Exit(70);
+    *wanted = ~0u;
+  }
+  return wanted;
+}
 
 char* Decimal(uint32_t number, char* at) {
   if (number >= 10) at = Decimal(number / 10, at);
@@ -39,9 +48,11 @@ void Hold(uint32_t section, uint32_t index) {
 }
 
 void Reach(uint32_t section, uint32_t index) {
-  if (wanted != (section << 16 | index)) return;
-  wanted = ~0u;
-  Hold(section, index);
+  uint32_t point = section << 16 | index;
+  constexpr bool kStrong = false;
+  if (__atomic_compare_exchange_n(Wanted(), &point, ~0u, kStrong, __ATOMIC_SEQ_CST,
+                                  __ATOMIC_SEQ_CST))
+    Hold(section, index);
 }
 
 }  // namespace
@@ -55,7 +66,7 @@ void StopAt(Stop stop) { Reach(kLauncherPoints, static_cast<uint32_t>(stop)); }
 
 bool TakeStop(const RequestHeader& request) {
   if (request.type != kStopRequest) return false;
-  wanted = request.arg;
+  __atomic_store_n(Wanted(), request.arg, __ATOMIC_SEQ_CST);
   return true;
 }
 
