@@ -52,6 +52,8 @@ export interface ErrorFacts {
  *   `ERR_WALL_MISSING`, `ERR_LAUNCH_DENIED`, `ERR_LAUNCH_FAILED`, `ERR_LAUNCH_DIED`,
  *   `ERR_LAUNCHER_GONE`
  * - new limits that the kernel refused: `ERR_LIMIT_BUSY` (more is in use), `ERR_LIMIT_REFUSED`
+ * - snapshots: `ERR_NO_LAYER`, `ERR_CONTAINER_REPLACED`, `ERR_SNAPSHOT_NOT_FOUND`,
+ *   `ERR_SNAPSHOT_INVALID`
  * - an `input` stream that failed: `ERR_INPUT`
  * - what you asked to be thrown: `ERR_EXIT`, `ERR_MAX_BUFFER`
  */

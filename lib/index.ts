@@ -18,6 +18,7 @@ export type { ContainerExit } from './container/exit.js';
 export type { ContainerInfo, ContainerState, ProgramInfo } from './container/info.js';
 export type { OutputChunk } from './container/output.js';
 export { ContainerProcess, type ProcessEvents } from './container/process.js';
+export type { ForkOptions, SnapshotOptions } from './container/snapshot.js';
 export type { ProcessInfo } from './container/top.js';
 export {
   ContainerError,
@@ -43,6 +44,9 @@ export type {
 export { formatDoctor } from './host/doctor.js';
 export type { ProbeItem, ProbeReport, ProbeStatus } from './host/probe.js';
 export type { Isolation } from './isolation.js';
+export type { Change, ChangedType } from './layers/changes.js';
+export { removeSnapshot } from './layers/directories.js';
+export { loadSnapshot, type Snapshot, snapshotRoot } from './layers/snapshot.js';
 export type * from './options.js';
 export { probe } from './probe.js';
 export { ExitError, type ExitReason, type RunResult } from './result.js';
