@@ -59,6 +59,7 @@ class Listing {
   readonly #upper: HeldPath<Directory>;
   readonly #lower: HeldPath<Directory>;
   readonly #levels: Level[] = [];
+  readonly #held = { count: 0 };
 
   constructor(layer: LayerContext, upper: Directory, lower: Directory) {
     const { agent, label, signal } = layer;
@@ -70,8 +71,8 @@ class Listing {
   }
 
   #push(level: Omit<Level, 'names'>): void {
-    this.#levels.push({ ...level, names: new SortedNames(this.#context) });
-    bound(this.#levels);
+    this.#levels.push({ ...level, names: new SortedNames(this.#context, this.#held) });
+    bound(this.#levels, this.#held);
   }
 
   close(): void {

@@ -142,9 +142,7 @@ class LayerCopy {
   async #make({ from, to }: { from: Place; to: Place }, stats: Stats): Promise<void> {
     if (stats.isCharacterDevice() && stats.rdev === 0) {
       await this.#call('whiteout', to);
-      return;
-    }
-    if (stats.isSymbolicLink()) {
+    } else if (stats.isSymbolicLink()) {
       const { data } = await this.#call('readlink', from);
       await this.#call('symlink', { ...to, path2: data });
     } else {

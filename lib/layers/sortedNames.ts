@@ -11,6 +11,11 @@ export interface SortedName {
 /** Names that are held at once, of all directories together. */
 const mostHeld = 100_000;
 
+/** Counts the names that the directories of one listing hold. */
+export interface HeldNames {
+  count: number;
+}
+
 function compare(a: SortedName, b: SortedName): number {
   if (a.name !== b.name) return a.name < b.name ? -1 : 1;
   return a.of - b.of;
@@ -35,19 +40,17 @@ export class SortedNames {
   /** In reverse order. */
   #page: SortedName[] = [];
   #more = true;
+  readonly #held: HeldNames;
 
-  constructor(context: DirectoryContext) {
+  constructor(context: DirectoryContext, held: HeldNames) {
     this.#context = context;
-  }
-
-  /** Names that are held. */
-  get held(): number {
-    return this.#page.length;
+    this.#held = held;
   }
 
   /** Forgets what is held; it is found again. */
   drop(): void {
     if (this.#page.length > 0) this.#more = true;
+    this.#held.count -= this.#page.length;
     this.#page = [];
   }
 
@@ -55,7 +58,9 @@ export class SortedNames {
   async next(directories: readonly Directory[]): Promise<SortedName | undefined> {
     if (this.#page.length === 0 && this.#more) await this.#fill(directories);
     const next = this.#page.pop();
-    if (next !== undefined) this.#cursor = next.name;
+    if (next === undefined) return undefined;
+    this.#held.count--;
+    this.#cursor = next.name;
     return next;
   }
 
@@ -82,15 +87,11 @@ export class SortedNames {
     const all = cut(found, Number.POSITIVE_INFINITY);
     this.#more ||= all.length > mostHeld;
     this.#page = all.slice(0, mostHeld).reverse();
+    this.#held.count += this.#page.length;
   }
 }
 
 /** Drops what the outermost of nested directories hold, until all of them hold little enough. */
-export function bound(levels: readonly { names: SortedNames }[]): void {
-  let held = levels.reduce((sum, { names }) => sum + names.held, 0);
-  for (const { names } of levels.slice(0, -1)) {
-    if (held <= mostHeld) return;
-    held -= names.held;
-    names.drop();
-  }
+export function bound(levels: readonly { names: SortedNames }[], held: HeldNames): void {
+  for (let i = 0; held.count > mostHeld && i < levels.length - 1; i++) levels[i]?.names.drop();
 }
