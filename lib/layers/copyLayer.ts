@@ -5,7 +5,7 @@ import { Directory } from '../files/directory.js';
 import { HeldPath } from '../files/held.js';
 import { fileProtocol } from '../files/protocol.js';
 import { removeTree } from '../files/remove.js';
-import { type RawEntry, Stats } from '../files/stats.js';
+import type { RawEntry, Stats } from '../files/stats.js';
 import { Turns } from '../program.js';
 import { type Call, copyAttributes, type Place } from './attributes.js';
 

@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { invalid, InvalidSpecError, NotFoundError } from '../errors.js';
+import { InvalidSpecError, invalid, NotFoundError } from '../errors.js';
 import type { OverlayRoot, Size } from '../options.js';
 
 /**

@@ -49,7 +49,10 @@ export function compileProgram(input: ProgramInput): CompiledPlan {
 }
 
 /** What a file agent's plan is made from. */
-export type FileAgentInput = Pick<ProgramInput, 'spec' | 'facts' | 'fds' | 'planCgroup' | 'join'> & {
+export type FileAgentInput = Pick<
+  ProgramInput,
+  'spec' | 'facts' | 'fds' | 'planCgroup' | 'join'
+> & {
   /** Beside those that every agent has. */
   capabilities?: readonly string[];
 };

@@ -83,8 +83,7 @@ int FileOp_mknod(FileAgent& a, const FileRequestView& r) {
   const char* name;
   Target parent = OpenParent(a, r.header, r.header.dir, r.path, &name);
   if (parent.fd() < 0) return parent.fd();
-  return static_cast<int>(
-      Sys(__NR_mknodat, parent.fd(), P(name), static_cast<long>(mode), 0));
+  return static_cast<int>(Sys(__NR_mknodat, parent.fd(), P(name), static_cast<long>(mode), 0));
 }
 
 }  // namespace ringfort

@@ -268,7 +268,11 @@ assert struct.unpack('<5I', os.getxattr('/data/able', 'security.capability'))[1]
     await expect(box.snapshot({ path })).rejects.toEqual(code('EEXIST'));
     await expect(box.snapshot({ path: bench.at('no/no') })).rejects.toEqual(code('ENOENT'));
     await expect(box.snapshot({} as never)).rejects.toEqual(code('ERR_INVALID_OPTION'));
-    for (const layer of [bench.rootfs.upper, bench.rootfs.work, join(bench.rootfs.lower[0], 'data')]) {
+    for (const layer of [
+      bench.rootfs.upper,
+      bench.rootfs.work,
+      join(bench.rootfs.lower[0], 'data'),
+    ]) {
       const within = box.snapshot({ path: join(layer, 'snapshot') });
       await expect(within).rejects.toEqual(code('ERR_INVALID_OPTION'));
     }
