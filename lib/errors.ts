@@ -56,6 +56,8 @@ export interface ErrorFacts {
  *   `ERR_CONTAINER_RUNNING`, `ERR_CONTAINER_BUSY`, `ERR_MONITOR_BUSY`, `ERR_DETACH_FAILED`,
  *   `ERR_DISCONNECTED`, `ERR_NOT_DETACHED`, `ERR_NO_STDIN`, `ERR_NO_RUNTIME_DIR`, `ERR_STATE_DIR`
  * - a container that ended under a call: `ERR_CONTAINER_GONE`
+ * - snapshots: `ERR_NO_LAYER`, `ERR_CONTAINER_REPLACED`, `ERR_SNAPSHOT_NOT_FOUND`,
+ *   `ERR_SNAPSHOT_INVALID`
  * - an `input` stream that failed: `ERR_INPUT`
  * - what you asked to be thrown: `ERR_EXIT`, `ERR_MAX_BUFFER`
  */

@@ -19,6 +19,7 @@ export type { ContainerInfo, ContainerState, ProgramInfo } from './container/inf
 export type { OutputChunk } from './container/output.js';
 export { ContainerProcess, type ProcessEvents } from './container/process.js';
 export type { PipedOptions, PipedProcess } from './container/spawnCall.js';
+export type { ForkOptions, SnapshotOptions } from './container/snapshot.js';
 export type { ProcessInfo } from './container/top.js';
 export type { Attachment, AttachOptions } from './detached/attach.js';
 export type { LogEntry, LogOptions } from './detached/logs.js';
@@ -55,6 +56,9 @@ export { formatDoctor } from './host/doctor.js';
 export type { ProbeItem, ProbeReport, ProbeStatus } from './host/probe.js';
 export type { Isolation } from './isolation.js';
 export { metrics } from './metrics.js';
+export type { Change, ChangedType } from './layers/changes.js';
+export { removeSnapshot } from './layers/directories.js';
+export { loadSnapshot, type Snapshot, snapshotRoot } from './layers/snapshot.js';
 export type * from './options.js';
 export { probe } from './probe.js';
 export { ExitError, type ExitReason, type RunResult } from './result.js';

@@ -125,18 +125,20 @@ export async function launchProgram(
 
 /**
  * Starts a file agent in a container that lives.
+ * @param capabilities beside those that every agent has
  * @returns our end of its socket, and its process
  * @throws as `launchProgram`
  */
 export async function launchFileAgent(
   container: Launched,
   execId: string,
+  capabilities: readonly string[] = [],
 ): Promise<{ fd: number; agent: StartedProgram }> {
   const { facts, spec } = container.inside;
   const way = wayIn(container, execId, {});
   const [fd, guests] = socketpair(SocketType.SOCK_SEQPACKET);
   try {
-    const compiled = compileFileAgent({ spec, facts, fds: [guests], ...way });
+    const compiled = compileFileAgent({ spec, facts, fds: [guests], capabilities, ...way });
     return { fd, agent: await launchInside(container, compiled, { execId }) };
   } catch (error) {
     close(fd);

@@ -33,6 +33,8 @@ import {
 import { untilGone } from '../follow.js';
 import type { Isolation } from '../isolation.js';
 import type { Launched, RunnableSpec } from '../launch.js';
+import type { Change } from '../layers/changes.js';
+import type { Snapshot } from '../layers/snapshot.js';
 import type { ExecOptions, LimitsUpdate, SpawnOptions } from '../options.js';
 import { Turns } from '../program.js';
 import { type RunResult, signalNumber } from '../result.js';
@@ -52,6 +54,16 @@ import { prepareProgram } from './program.js';
 import { Programs } from './programs.js';
 import { sample } from './sample.js';
 import { type PipedOptions, type PipedProcess, spawnCall } from './spawnCall.js';
+import {
+  diff,
+  type ForkOptions,
+  fork,
+  type Layered,
+  type Origin,
+  rollback,
+  type SnapshotOptions,
+  snapshot,
+} from './snapshot.js';
 import { type ProcessInfo, processesIn } from './top.js';
 
 const defaultStopTimeout = 10_000;
@@ -89,6 +101,7 @@ export interface ContainerStart {
   main?: ContainerProcess | undefined;
   /** Told of its start and end; absent of one that was found again. */
   trace?: Trace | undefined;
+  origin?: Origin | undefined;
 }
 
 /**
@@ -118,6 +131,7 @@ export class Container implements AsyncDisposable {
   readonly #events: EventHub;
   readonly #programs: Programs;
   readonly #agent: FileAgent;
+  readonly #origin: Origin | undefined;
   #fs: FileSystem | undefined;
   /** What changes its state or limits happens one at a time. */
   readonly #changes = new Turns(1);
@@ -137,6 +151,7 @@ export class Container implements AsyncDisposable {
     this.main = main;
     this.spec = spec;
     this.#waiting = waiting;
+    this.#origin = more.origin;
     this.#events = new EventHub(id);
     this.#programs = new Programs(this.#events);
     const running = () => this.#running();
@@ -462,13 +477,15 @@ export class Container implements AsyncDisposable {
    * @throws StateError `ERR_CONTAINER_NOT_RUNNING`; AbortError after `signal`: it runs on
    */
   pause(options: { signal?: AbortSignal } = {}): Promise<void> {
-    return this.#change(options, async () => {
-      if (this.state === 'paused') return;
-      await freeze(this.#running().cgroup.paths, options);
-      if (this.#state !== 'running') return;
-      this.#state = 'paused';
-      this.#events.emit('paused', {});
-    });
+    return this.#change(options, () => this.#freeze(options));
+  }
+
+  async #freeze(options: { signal?: AbortSignal | undefined }): Promise<void> {
+    if (this.state === 'paused') return;
+    await freeze(this.#running().cgroup.paths, options);
+    if (this.#state !== 'running') return;
+    this.#state = 'paused';
+    this.#events.emit('paused', {});
   }
 
   /**
@@ -476,16 +493,18 @@ export class Container implements AsyncDisposable {
    * @throws as `pause`
    */
   resume(options: { signal?: AbortSignal } = {}): Promise<void> {
-    return this.#change(options, async () => {
-      if (this.state !== 'paused') {
-        this.#running();
-        return;
-      }
-      await thaw((this.#launched as Launched).cgroup.paths, options);
-      if (this.#state !== 'paused') return;
-      this.#state = 'running';
-      this.#events.emit('resumed', {});
-    });
+    return this.#change(options, () => this.#thaw(options));
+  }
+
+  async #thaw(options: { signal?: AbortSignal | undefined }): Promise<void> {
+    if (this.state !== 'paused') {
+      this.#running();
+      return;
+    }
+    await thaw((this.#launched as Launched).cgroup.paths, options);
+    if (this.#state !== 'paused') return;
+    this.#state = 'running';
+    this.#events.emit('resumed', {});
   }
 
   /**
@@ -506,16 +525,41 @@ export class Container implements AsyncDisposable {
   }
 
   /** One change of state at a time, and what goes wrong because it has ended meanwhile said so. */
-  #change(options: { signal?: AbortSignal }, change: () => Promise<void>): Promise<void> {
+  #change(
+    options: { signal?: AbortSignal | undefined },
+    change: () => Promise<void>,
+  ): Promise<void> {
+    return this.#changes.take(() => this.#guard(options, change));
+  }
+
+  async #guard(
+    { signal }: { signal?: AbortSignal | undefined },
+    change: () => Promise<void>,
+  ): Promise<void> {
+    throwIfAborted(signal);
+    try {
+      await change();
+    } catch (error) {
+      if (signal !== undefined && error === signal.reason) throw abortError(signal);
+      if (this.#state === 'stopped') this.#running();
+      throw error;
+    }
+  }
+
+  /** Runs `body` while nothing runs in it and nobody changes that; one that has ended is at rest. */
+  #atRest<T>(body: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     return this.#changes.take(async () => {
-      const { signal } = options;
       throwIfAborted(signal);
+      if (this.#state === 'created') this.#running();
+      const runs = this.#state === 'running';
+      const unlessEnded = (error: unknown) => {
+        if (this.#state !== 'stopped') throw error;
+      };
+      if (runs) await this.#guard({ signal }, () => this.#freeze({ signal })).catch(unlessEnded);
       try {
-        await change();
-      } catch (error) {
-        if (signal !== undefined && error === signal.reason) throw abortError(signal);
-        if (this.#state === 'stopped') this.#running();
-        throw error;
+        return await body();
+      } finally {
+        if (runs) await this.#guard({}, () => this.#thaw({})).catch(unlessEnded);
       }
     });
   }
@@ -576,6 +620,63 @@ export class Container implements AsyncDisposable {
    */
   copyOut(source: GuestPath, destination: string, options?: CopyOptions): Promise<CopyResult> {
     return copyOut(this.#agent, source, destination, options);
+  }
+
+  get #layered(): Layered {
+    return {
+      container: this,
+      origin: this.#origin,
+      atRest: (body, signal) => this.#atRest(body, signal),
+    };
+  }
+
+  /**
+   * Copies what it has changed in its root to a new directory. It is paused meanwhile, and runs on
+   * afterwards whatever comes of it. Memory, processes and what is mounted (/tmp, volumes) are not
+   * part of it, nor writes of this process through `box.fs` that are still under way.
+   * Needs `rootfs: { lower, upper, work }`.
+   * @throws StateError `ERR_NO_LAYER`, `ERR_CONTAINER_REPLACED`, `ERR_CONTAINER_NOT_RUNNING` before
+   * its start; UnsupportedError `ERR_CGROUP_UNAVAILABLE` where it cannot be paused: stop it first
+   * @throws SyscallError EEXIST, ENOSPC, …; InvalidSpecError `ERR_INVALID_OPTION` for a path inside
+   * one of its layers; AbortError. Nothing is left then
+   */
+  snapshot(options: SnapshotOptions): Promise<Snapshot> {
+    return snapshot(this.#layered, options);
+  }
+
+  /**
+   * A new container, as this one was created, on a copy of what this one has changed in its root.
+   * Neither sees what the other changes from then on. Memory and processes are not part of it.
+   * @throws as `snapshot` and `createContainer`
+   */
+  fork(options: ForkOptions): Promise<Container> {
+    return fork(this.#layered, options);
+  }
+
+  /**
+   * Puts a snapshot in the place of what it has changed: ends it with everything in it, and creates
+   * it anew with the same id and options. Only its files are as they were then: memory and processes
+   * are gone. This object stays stopped; use the one that is returned. Whenever it is interrupted,
+   * its layer is the old or the new one. The snapshot stays as it is.
+   * @throws StateError `ERR_NO_LAYER`, `ERR_CONTAINER_REPLACED`
+   * @throws InvalidSpecError `ERR_INVALID_OPTION` for a snapshot of other layers
+   * @throws SyscallError ENOSPC, …; AbortError: it runs on; as `createContainer`
+   */
+  rollback(snapshot: Snapshot, options?: { signal?: AbortSignal }): Promise<Container> {
+    return rollback(this.#layered, snapshot, options);
+  }
+
+  /**
+   * What it has changed in its root, compared with the layers below, by name within each directory.
+   * A file that has been written to, or changed in any other way, is `modified` even when it reads
+   * the same; a directory is when its own owner, mode or extended attributes differ. What was in a
+   * deleted directory, or in one that something else has replaced, is not named. While it runs the
+   * listing may hold changes of different moments: `pause` it for one of a single moment.
+   * @throws StateError `ERR_NO_LAYER`, `ERR_CONTAINER_REPLACED`; AbortError after `signal`
+   * @throws SyscallError ESTALE when a directory that is being listed is moved meanwhile
+   */
+  diff(options?: { signal?: AbortSignal }): AsyncGenerator<Change, void, undefined> {
+    return diff(this.#layered, options);
   }
 
   /** Its processes, as the host sees them. */

@@ -146,5 +146,7 @@ export async function createContainer(options: CreateOptions = {}): Promise<Cont
         });
   // Its errors are those of `createContainer` and `start`.
   main?.on('error', () => {});
-  return new Container({ id, spec, labels, launch: launching, waiting, main, trace });
+  const { signal: _given, ...like } = options;
+  const origin = { options: like, create: createContainer };
+  return new Container({ id, spec, labels, launch: launching, waiting, main, trace, origin });
 }

@@ -30,6 +30,8 @@ export const fileOps = {
   statfs: [1, 0],
   watch: [1, 0],
   unwatch: [0, 0],
+  mknod: [1, 0],
+  copyData: [2, 0],
 } as const satisfies Record<string, readonly [paths: number, data: number]>;
 
 /** The name of a request. */

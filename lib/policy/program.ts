@@ -51,7 +51,13 @@ export function compileProgram(input: ProgramInput): CompiledPlan {
 }
 
 /** What a file agent's plan is made from. */
-export type FileAgentInput = Pick<ProgramInput, 'spec' | 'facts' | 'fds' | 'planCgroup' | 'join'>;
+export type FileAgentInput = Pick<
+  ProgramInput,
+  'spec' | 'facts' | 'fds' | 'planCgroup' | 'join'
+> & {
+  /** Beside those that every agent has. */
+  capabilities?: readonly string[];
+};
 
 /** What the agent may do with files of every user of the container, and nothing else. */
 const agentCapabilities = ['CAP_CHOWN', 'CAP_DAC_OVERRIDE', 'CAP_FOWNER'];
@@ -70,11 +76,8 @@ function agentUid({ uidMappings }: Facts): number {
  */
 export function compileFileAgent(input: FileAgentInput): CompiledPlan {
   const { b, cgroup } = planInside(input);
-  const capabilities = {
-    bounding: agentCapabilities,
-    effective: agentCapabilities,
-    permitted: agentCapabilities,
-  };
+  const all = [...agentCapabilities, ...(input.capabilities ?? [])];
+  const capabilities = { bounding: all, effective: all, permitted: all };
   const process = {
     args: [],
     cwd: '/',

@@ -65,6 +65,8 @@ Target OpenTarget(const FileAgent& a, const FileRequestView& r);
 Target OpenParent(const FileAgent& a, const FileRequest& r, uint32_t dir, char* path,
                   const char** name);
 int StatTarget(int fd, StatX* st);
+// file_agent_open.cc: opens such an object for reading or writing; never waits.
+int ReopenTarget(const FileAgent& a, int fd, uint64_t flags);
 
 // Answers one request: 0 or a negative errno; fills value, data and fd of the agent.
 int RunFileOp(FileAgent& a, const FileRequestView& r);

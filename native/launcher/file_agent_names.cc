@@ -74,4 +74,15 @@ int FileOp_whiteout(FileAgent& a, const FileRequestView& r) {
   return static_cast<int>(Sys(__NR_mknodat, parent.fd(), P(name), static_cast<long>(kSIfchr), 0));
 }
 
+int FileOp_mknod(FileAgent& a, const FileRequestView& r) {
+  constexpr uint64_t kSIfreg = 0100000, kSIfifo = 0010000, kSIfsock = 0140000;
+  uint64_t mode = r.header.number[0] & (kSIfmt | 07777), type = mode & kSIfmt;
+  // A device is more than a name.
+  if (type != kSIfreg && type != kSIfifo && type != kSIfsock) return -kEperm;
+  const char* name;
+  Target parent = OpenParent(a, r.header, r.header.dir, r.path, &name);
+  if (parent.fd() < 0) return parent.fd();
+  return static_cast<int>(Sys(__NR_mknodat, parent.fd(), P(name), static_cast<long>(mode), 0));
+}
+
 }  // namespace ringfort

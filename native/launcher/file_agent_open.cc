@@ -11,7 +11,7 @@ constexpr uint32_t kAllowed =
 // Nothing may make the agent wait: not a fifo, not a lease that a guest holds (fcntl(2)).
 constexpr uint32_t kNeverWait = kONonblock | kONoctty | kOCloexec;
 constexpr uint32_t kSIfreg = 0100000, kSIflnk = 0120000;
-constexpr int kEnxio = 6, kEperm = 1, kEisdir = 21, kEloop = 40, kEmfile = 24;
+constexpr int kEnxio = 6, kEisdir = 21, kEloop = 40, kEmfile = 24;
 
 // Only files and, where one was asked for, directories are handed out: never what could block,
 // or mean something else to its reader.
@@ -53,12 +53,6 @@ bool IsKernelInterface(int fd) {
 }
 
 bool Writes(uint64_t flags) { return (flags & kOAccess) != kOReadOnly || (flags & kOTrunc) != 0; }
-
-int Reopen(const FileAgent& a, int fd, uint64_t flags) {
-  FdName name(fd);
-  return static_cast<int>(
-      Sys(__NR_openat, a.self, P(name.text), static_cast<long>(flags | kNeverWait)));
-}
 
 // The descriptor and its state into the reply.
 int HandOut(FileAgent& a, int fd, uint64_t flags) {
@@ -119,7 +113,7 @@ int OpenExisting(FileAgent& a, const FileRequestView& r, uint64_t flags) {
   if (int error = CheckType(st.mode, flags)) return error;
   // Before O_TRUNC could do anything.
   if (Writes(flags) && IsKernelInterface(target.fd())) return -kEperm;
-  int fd = Reopen(a, target.fd(), flags & ~uint64_t{kOCreat | kOExcl | kONofollow});
+  int fd = ReopenTarget(a, target.fd(), flags & ~uint64_t{kOCreat | kOExcl | kONofollow});
   return fd < 0 ? fd : HandOut(a, fd, flags);
 }
 
@@ -133,6 +127,12 @@ int Create(FileAgent& a, const FileRequestView& r, uint64_t flags) {
 }
 
 }  // namespace
+
+int ReopenTarget(const FileAgent& a, int fd, uint64_t flags) {
+  FdName name(fd);
+  return static_cast<int>(
+      Sys(__NR_openat, a.self, P(name.text), static_cast<long>(flags | kNeverWait)));
+}
 
 int FileOp_open(FileAgent& a, const FileRequestView& r) {
   uint64_t flags = r.header.number[0];
@@ -211,7 +211,7 @@ int FileOp_truncate(FileAgent& a, const FileRequestView& r) {
   if (int error = StatTarget(target.fd(), &st)) return error;
   if (int error = CheckType(st.mode, 0)) return error == -kEnxio ? -kEinval : error;
   // By a descriptor: truncate(2) itself waits for a lease to be given up.
-  Target file(Reopen(a, target.fd(), kOWriteOnly), true);
+  Target file(ReopenTarget(a, target.fd(), kOWriteOnly), true);
   if (file.fd() < 0) return file.fd();
   return static_cast<int>(Sys(__NR_ftruncate, file.fd(), static_cast<long>(r.header.number[0])));
 }

@@ -1,0 +1,99 @@
+import { FileAgent } from '../files/agent.js';
+import { hostFacts } from '../host/hostFacts.js';
+import { type Launched, launch } from '../launch.js';
+import type { CreateOptions } from '../options.js';
+import { launchFileAgent } from '../program.js';
+import type { Spec } from '../spec/types.js';
+import { createSpecOf, newId } from '../specOf.js';
+import { openStreams } from '../streams.js';
+
+/** Whose layers are worked on: what of a container decides which ids and limits we work with. */
+export interface LayersOf {
+  spec?: Spec | undefined;
+  options?: Pick<CreateOptions, 'cgroupParent' | 'idPool' | 'limits'> | undefined;
+}
+
+/** A directory of the host that the maintenance container shows. */
+export interface ShownDirectory {
+  source: string;
+  /** One name below the root: `/from`. */
+  at: string;
+  writable?: boolean;
+}
+
+/**
+ * Beside those of every agent: to keep set-group-ID bits of groups that we are not in, and to set
+ * file capabilities (capabilities(7)).
+ */
+const extraCapabilities = ['CAP_FSETID', 'CAP_SETFCAP'];
+
+/** Owners must be the same numbers on both sides of a copy: for root that takes an idmapped mount. */
+function bind({ source, at, writable = false }: ShownDirectory) {
+  const access = writable ? 'rw' : 'ro';
+  const owners = hostFacts().privileged ? ['idmap'] : [];
+  // No guest's program runs there, so that no source is one.
+  const options = ['bind', access, 'dangerous', ...owners];
+  return { type: 'bind', source, destination: at, options };
+}
+
+/**
+ * A container in which no program runs, only a file agent of ours, which works on layers of others
+ * with their ids: for an ordinary user, whose layers hold files of subordinate ids, there is no
+ * other way; and for everybody, it has no power over anything but what it is shown.
+ */
+export class Maintenance implements AsyncDisposable {
+  readonly agent: FileAgent;
+  readonly #launched: Launched;
+
+  private constructor(launched: Launched) {
+    this.#launched = launched;
+    this.agent = new FileAgent(async () => {
+      return (await launchFileAgent(launched, newId(), extraCapabilities)).fd;
+    });
+  }
+
+  /**
+   * @param lower layers to show merged at `/lower`, the first on top
+   * @throws as `createContainer`
+   */
+  static async open(
+    { spec, options = {} }: LayersOf,
+    shown: readonly ShownDirectory[],
+    lower: readonly string[] = [],
+  ): Promise<Maintenance> {
+    const { cgroupParent, idPool, limits } = options;
+    const { uidMappings, gidMappings } = spec?.linux ?? {};
+    const merged = { type: 'overlay', destination: '/lower' };
+    const id = newId();
+    const streams = openStreams({ stdio: 'ignore' });
+    try {
+      const launched = await launch({
+        id,
+        spec: createSpecOf(id, {
+          mounts: [
+            ...shown.map(bind),
+            ...(lower.length > 0 ? [{ ...merged, options: [`lowerdir=${lower.join(':')}`] }] : []),
+          ],
+          ...(limits === 'none' && { limits }),
+          ...(cgroupParent !== undefined && { cgroupParent }),
+          ...(idPool !== undefined && { idPool }),
+          ...(uidMappings !== undefined && { uidMappings }),
+          ...(gidMappings !== undefined && { gidMappings }),
+        }),
+        fds: streams.fds,
+        lives: true,
+        onSent: () => streams.sent(),
+      });
+      return new Maintenance(launched);
+    } catch (error) {
+      streams.destroy();
+      throw error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.agent.close();
+    this.#launched.kill();
+    await this.#launched.gone;
+  }
+}
