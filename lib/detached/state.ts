@@ -10,7 +10,10 @@ import type { Facts } from '../policy/facts.js';
 import type { CgroupIdentity } from './leftovers.js';
 import { containerDir, isId, stateFile } from './stateDir.js';
 
-/** Format of `state.json`; another one is refused. */
+/**
+ * Format of `state.json`, and of what a monitor and its clients say to each other; another one is
+ * refused.
+ */
 const version = 1;
 
 /** What the command of a detached container reads and writes. */

@@ -160,7 +160,11 @@ function sweep(id: string, path: string): void {
 
 /** Whether a container's monitor lives (or somebody is creating or removing it). */
 export function isClaimed(id: string): boolean {
-  const claim = Claim.take(id);
-  claim?.release();
-  return claim === undefined;
+  // Who only asks holds it for a moment, too: several looks, so that two who ask are not deceived.
+  for (let looks = 0; looks < 8; looks++) {
+    const claim = Claim.take(id);
+    claim?.release();
+    if (claim !== undefined) return false;
+  }
+  return true;
 }
