@@ -38,9 +38,12 @@ suite('the output of detached containers', [linux, cgroups, runtimeDir], () => {
 
   test('both streams are kept with their times, and read in parts', async () => {
     const before = Date.now();
-    const script = 'echo a; sleep 0.05; echo b >&2; sleep 0.05; printf "c\\nd\\ne"';
-    const id = await createElsewhere({ command: ['sh', '-c', script] });
+    // Each part waits until the one before is in the log: two pipes have no order.
+    const script = 'echo a; read x; echo b >&2; read x; printf "c\\nd\\ne"';
+    const id = await createElsewhere({ command: ['sh', '-c', script], stdio: 'pipe' });
     const box = await Container.open(id);
+    const { stdin } = await box.attach({ stdin: true });
+    for await (const _ of box.logs({ follow: true })) stdin?.write('\n');
     await box.wait();
     const entries = await entriesOf(box);
     expect(entries.map(({ kind, data }) => [kind, data.toString()])).toEqual([
