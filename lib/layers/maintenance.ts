@@ -1,3 +1,4 @@
+import { invalid } from '../errors.js';
 import { FileAgent } from '../files/agent.js';
 import { hostFacts } from '../host/hostFacts.js';
 import { type Launched, launch } from '../launch.js';
@@ -86,6 +87,8 @@ export class Maintenance implements AsyncDisposable {
     shown: readonly ShownDirectory[],
     lower: readonly string[] = [],
   ): Promise<Maintenance> {
+    const odd = lower.find((path) => path.includes(':'));
+    if (odd !== undefined) throw invalid('rootfs.lower', "paths without ':'", odd);
     const merged = { type: 'overlay', destination: '/lower' };
     const mounts = [
       ...shown.map(bind),
