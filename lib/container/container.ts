@@ -631,8 +631,8 @@ export class Container implements AsyncDisposable {
   }
 
   /**
-   * Copies what it has changed in its root to a new directory. It is paused meanwhile, and runs on
-   * afterwards whatever comes of it. Memory, processes and what is mounted (/tmp, volumes) are not
+   * Copies what it has changed in its root to a new directory. It is paused meanwhile (`pause`,
+   * `resume`, `update` wait), and runs on afterwards whatever comes of it. Memory, processes and what is mounted (/tmp, volumes) are not
    * part of it, nor writes of this process through `box.fs` that are still under way.
    * Needs `rootfs: { lower, upper, work }`.
    * @throws StateError `ERR_NO_LAYER`, `ERR_CONTAINER_REPLACED`, `ERR_CONTAINER_NOT_RUNNING` before

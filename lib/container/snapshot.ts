@@ -156,7 +156,10 @@ export async function rollback(
       replaced.delete(container);
       throw error;
     }
-    return await origin.create({ ...origin.options, id: container.id });
+    // By the names that it had: relative ones could mean something else by now.
+    const { lower, upper, work } = layers;
+    const rootfs = { lower: [...lower], upper, work };
+    return await origin.create({ ...origin.options, rootfs, id: container.id });
   } finally {
     await restore[Symbol.asyncDispose]();
   }

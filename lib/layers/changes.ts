@@ -5,7 +5,7 @@ import { fileProtocol } from '../files/protocol.js';
 import type { Stats } from '../files/stats.js';
 import { attribute, attributeNames, type Call } from './attributes.js';
 import { callsOf, type LayerContext } from './copyLayer.js';
-import { bound, type SortedName, SortedNames } from './sortedNames.js';
+import { bound, type HeldNames, type SortedName, SortedNames } from './sortedNames.js';
 
 const { S_IFMT, S_IFREG, S_IFDIR, S_IFLNK, S_IFIFO, S_IFSOCK } = constants;
 const flags = fileProtocol.noFollow | fileProtocol.noSymlinks;
@@ -59,9 +59,10 @@ class Listing {
   readonly #upper: HeldPath<Directory>;
   readonly #lower: HeldPath<Directory>;
   readonly #levels: Level[] = [];
-  readonly #held = { count: 0 };
+  readonly #held: HeldNames;
 
-  constructor(layer: LayerContext, upper: Directory, lower: Directory) {
+  constructor(layer: LayerContext, upper: Directory, lower: Directory, most: number) {
+    this.#held = { count: 0, most };
     const { agent, label, signal } = layer;
     this.#context = { agent, signal, about: { syscall: 'scandir', path: label } };
     this.#call = callsOf(layer, 'scandir');
@@ -180,16 +181,18 @@ class Listing {
  * directory before what is in it.
  * @param upper path of the layer in the agent's container
  * @param lower path of the merged layers below it there
+ * @param most names that are held in memory at once
  */
 export async function* changes(
   layer: LayerContext,
   upper: string,
   lower: string,
+  most = 100_000,
 ): AsyncGenerator<Change, void, undefined> {
   const { agent, label, signal } = layer;
   const context = { agent, signal, about: { syscall: 'scandir', path: label } };
   const open = (path: string) => Directory.open(context, { path: Buffer.from(path), flags });
-  const listing = new Listing(layer, await open(upper), await open(lower));
+  const listing = new Listing(layer, await open(upper), await open(lower), most);
   try {
     yield* listing.changes();
   } finally {

@@ -1,3 +1,4 @@
+import { invalid } from '../errors.js';
 import { FileAgent } from '../files/agent.js';
 import { hostFacts } from '../host/hostFacts.js';
 import { type Launched, launch } from '../launch.js';
@@ -36,6 +37,31 @@ function bind({ source, at, writable = false }: ShownDirectory) {
   return { type: 'bind', source, destination: at, options };
 }
 
+function optionsOf({ spec, options = {} }: LayersOf): CreateOptions {
+  const { cgroupParent, idPool, limits } = options;
+  const { uidMappings, gidMappings } = spec?.linux ?? {};
+  return {
+    ...(limits === 'none' && { limits }),
+    ...(cgroupParent !== undefined && { cgroupParent }),
+    ...(idPool !== undefined && { idPool }),
+    ...(uidMappings !== undefined && { uidMappings }),
+    ...(gidMappings !== undefined && { gidMappings }),
+  };
+}
+
+async function start(options: CreateOptions): Promise<Launched> {
+  const id = newId();
+  const streams = openStreams({ stdio: 'ignore' });
+  try {
+    const spec = createSpecOf(id, options);
+    const onSent = () => streams.sent();
+    return await launch({ id, spec, fds: streams.fds, lives: true, onSent });
+  } catch (error) {
+    streams.destroy();
+    throw error;
+  }
+}
+
 /**
  * A container in which no program runs, only a file agent of ours, which works on layers of others
  * with their ids: for an ordinary user, whose layers hold files of subordinate ids, there is no
@@ -57,37 +83,24 @@ export class Maintenance implements AsyncDisposable {
    * @throws as `createContainer`
    */
   static async open(
-    { spec, options = {} }: LayersOf,
+    of: LayersOf,
     shown: readonly ShownDirectory[],
     lower: readonly string[] = [],
   ): Promise<Maintenance> {
-    const { cgroupParent, idPool, limits } = options;
-    const { uidMappings, gidMappings } = spec?.linux ?? {};
+    const odd = lower.find((path) => path.includes(':'));
+    if (odd !== undefined) throw invalid('rootfs.lower', "paths without ':'", odd);
     const merged = { type: 'overlay', destination: '/lower' };
-    const id = newId();
-    const streams = openStreams({ stdio: 'ignore' });
+    const mounts = [
+      ...shown.map(bind),
+      ...(lower.length > 0 ? [{ ...merged, options: [`lowerdir=${lower.join(':')}`] }] : []),
+    ];
+    const options = { mounts, ...optionsOf(of) };
     try {
-      const launched = await launch({
-        id,
-        spec: createSpecOf(id, {
-          mounts: [
-            ...shown.map(bind),
-            ...(lower.length > 0 ? [{ ...merged, options: [`lowerdir=${lower.join(':')}`] }] : []),
-          ],
-          ...(limits === 'none' && { limits }),
-          ...(cgroupParent !== undefined && { cgroupParent }),
-          ...(idPool !== undefined && { idPool }),
-          ...(uidMappings !== undefined && { uidMappings }),
-          ...(gidMappings !== undefined && { gidMappings }),
-        }),
-        fds: streams.fds,
-        lives: true,
-        onSent: () => streams.sent(),
-      });
-      return new Maintenance(launched);
+      return new Maintenance(await start(options));
     } catch (error) {
-      streams.destroy();
-      throw error;
+      if ((error as { code?: string }).code !== 'ERR_CGROUP_UNAVAILABLE') throw error;
+      // Limits keep a layer of endless depth from using up the kernel's memory; no guest runs here.
+      return new Maintenance(await start({ ...options, limits: 'none' }));
     }
   }
 

@@ -8,12 +8,11 @@ export interface SortedName {
   of: number;
 }
 
-/** Names that are held at once, of all directories together. */
-const mostHeld = 100_000;
-
-/** Counts the names that the directories of one listing hold. */
+/** The names that the directories of one listing hold. */
 export interface HeldNames {
   count: number;
+  /** As many may be held at once. */
+  readonly most: number;
 }
 
 function compare(a: SortedName, b: SortedName): number {
@@ -65,6 +64,7 @@ export class SortedNames {
   }
 
   async #fill(directories: readonly Directory[]): Promise<void> {
+    const { most } = this.#held;
     let found: SortedName[] = [];
     this.#more = false;
     for (const [of, { handle: dir }] of directories.entries()) {
@@ -76,22 +76,22 @@ export class SortedNames {
           const name = entry.name.toString('latin1');
           if (name <= this.#cursor) continue;
           found.push({ name, type: entry.type, of });
-          if (found.length < 2 * mostHeld) continue;
-          found = cut(found, mostHeld);
-          this.#more ||= found.length === mostHeld;
+          if (found.length < 2 * most) continue;
+          found = cut(found, most);
+          this.#more ||= found.length === most;
         }
       } finally {
         again.close();
       }
     }
     const all = cut(found, Number.POSITIVE_INFINITY);
-    this.#more ||= all.length > mostHeld;
-    this.#page = all.slice(0, mostHeld).reverse();
+    this.#more ||= all.length > most;
+    this.#page = all.slice(0, most).reverse();
     this.#held.count += this.#page.length;
   }
 }
 
 /** Drops what the outermost of nested directories hold, until all of them hold little enough. */
 export function bound(levels: readonly { names: SortedNames }[], held: HeldNames): void {
-  for (let i = 0; held.count > mostHeld && i < levels.length - 1; i++) levels[i]?.names.drop();
+  for (let i = 0; held.count > held.most && i < levels.length - 1; i++) levels[i]?.names.drop();
 }

@@ -45,6 +45,7 @@ int FileOp_copyData(FileAgent& a, const FileRequestView& r) {
   Target out(OpenRegular(a, second, kOWriteOnly, &other), true);
   if (out.fd() < 0) return out.fd();
   uint64_t at = r.header.number[0], left = r.header.number[1];
+  if (at > st.size) return -kEinval;
   for (uint32_t runs = 0; runs < kMaxRuns && left > 0 && at < st.size; runs++) {
     long data = Sys(__NR_lseek, in.fd(), static_cast<long>(at), kSeekData);
     if (data == -kEnxio) at = st.size;

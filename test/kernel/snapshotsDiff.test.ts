@@ -3,6 +3,8 @@ import { mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { type Change, type Container, createContainer } from '../../lib/index.js';
+import { changes } from '../../lib/layers/changes.js';
+import { Maintenance } from '../../lib/layers/maintenance.js';
 import { LayerBench, python } from '../helpers/layers.js';
 import { cgroups, command, linux, suite } from '../helpers/needs.js';
 
@@ -85,6 +87,26 @@ suite('what a container has changed', [linux, cgroups], () => {
     await using forked = await box.fork({ path: bench.at('fork') });
     box = forked;
     expect(await listed()).toEqual(expected);
+  });
+
+  test('with no room for many names it is the same', async () => {
+    await shell(`cd /data && rm -r hidden && mkdir -p hidden a/b/c && for dir in . a hidden a/b/c; do
+      touch $(seq 50 | sed "s,^,$dir/,"); done; rm mode gone`);
+    const expected = await listed();
+    expect(expected.length).toBeGreaterThan(200);
+    const { lower: below, upper } = bench.rootfs;
+    const maintenance = await Maintenance.open({}, [{ source: upper, at: '/upper' }], below);
+    try {
+      for (const most of [1, 2, 7, 60]) {
+        const found: string[] = [];
+        const layer = { agent: maintenance.agent, label: upper };
+        for await (const { kind, type, path } of changes(layer, '/upper', '/lower', most))
+          found.push(`${kind} ${type} ${path}`);
+        expect(found).toEqual(expected);
+      }
+    } finally {
+      await maintenance[Symbol.asyncDispose]();
+    }
   });
 
   test('a listing that is left half read, and one that is aborted, end', async () => {

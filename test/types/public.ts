@@ -8,6 +8,8 @@ import {
   type RunOptions,
   type RunResult,
   run,
+  type Snapshot,
+  snapshotRoot,
 } from 'ringfort';
 import { type Plan, PlanBuilder, type Step, slot } from 'ringfort/sys';
 
@@ -90,4 +92,16 @@ export function errors(error: unknown): string | undefined {
   const facts: (string | number | undefined)[] = [error.phase, error.step, error.errno, error.path];
   void facts;
   return error.code;
+}
+
+export async function snapshots(box: Container): Promise<void> {
+  const taken: Snapshot = await box.snapshot({ path: 's' });
+  const options: ContainerOptions = { rootfs: snapshotRoot(taken, { upper: 'u', work: 'w' }) };
+  const forked: Container = await box.fork({ path: 'f', labels: { a: 'b' } });
+  for await (const { kind, path } of forked.diff()) void `${kind} ${path}`;
+  // @ts-expect-error its root is a copy
+  await box.fork({ path: 'f', rootfs: 'host' });
+  // @ts-expect-error both or neither
+  snapshotRoot(taken, { upper: 'u' });
+  void options;
 }
