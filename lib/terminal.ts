@@ -2,6 +2,7 @@ import { readSync } from 'node:fs';
 import { PassThrough, Writable } from 'node:stream';
 import { ReadStream } from 'node:tty';
 import type { Writer } from './native/binding.js';
+import { release } from './native/kept.js';
 import { loadBinding } from './native/load.js';
 import type { Stdio } from './stdio.js';
 import { close, setWindowSize } from './sys/files.js';
@@ -14,6 +15,8 @@ const maxRead = 4096;
  * @param ended is called once all has been written to `output`
  */
 function openMaster(fd: number, output: Writable, ended: () => void): ReadStream {
+  // Node closes it from here on.
+  release(fd);
   const master = new ReadStream(fd);
   // libuv takes a hang-up after a short read for the end, though there may be more.
   master.on('end', () => {
