@@ -255,7 +255,11 @@ void Launch(Launcher& l, Received& request) {
   int error = l.homeMade ? TakePlan(request, &bytes) : -kEproto;
   if (error == 0 && FindContainer(l, id) != nullptr) error = -kEexist;
   if (error == 0) error = CheckPlan(bytes.at, bytes.size, request.fdCount, &plan, &fault);
-  if (error == 0) error = CheckTarget(l, request.header, plan.header.flags);
+  if (error == 0) {
+    // Nothing is wrong with the plan.
+    fault = {static_cast<uint32_t>(Section::launcher), 0};
+    error = CheckTarget(l, request.header, plan.header.flags);
+  }
   Container* record = error == 0 ? NewContainer(l) : nullptr;
   if (error == 0 && record == nullptr) error = -kEnomem;
   if (error != 0) {
