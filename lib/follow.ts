@@ -1,6 +1,8 @@
 import { closeSync } from 'node:fs';
+import { constants } from 'node:os';
 import { parseUsage, type Usage, verdict } from './cgroups/index.js';
 import { debugLaunch } from './debug.js';
+import { orScarcity } from './errors.js';
 import { launchError } from './launchError.js';
 import type { LaunchEvents, LauncherClient } from './launcher/launcher.js';
 import { decodeStatus, type Report } from './launcher/messages.js';
@@ -64,6 +66,13 @@ function endOf(plan: Plan, report: Report): Ended {
   return { exitCode, signal: signal === null ? null : signalName(signal), usage, oom, pids };
 }
 
+/** A message came without its descriptor: there was no room for it here (recvmsg(2), MSG_CTRUNC). */
+function descriptorLost(): Error {
+  const { EMFILE: errno } = constants.errno;
+  const facts = { code: 'EMFILE', errno: -errno, syscall: 'recvmsg' };
+  return Object.assign(new Error('recvmsg: too many open files'), facts);
+}
+
 /** A promise and its two ends. */
 class Deferred<T> {
   resolve!: (value: T) => void;
@@ -112,6 +121,17 @@ export function follow(
       kill: () => launcher.kill(id),
       hold: (alive: boolean) => launcher.hold(id, alive),
     });
+    // A program whose terminal did not reach us is ended, and did not start.
+    let refusal: unknown;
+    const takePty = (fd: number) => {
+      try {
+        if (fd < 0) throw descriptorLost();
+        about.onPty === undefined ? close(fd) : about.onPty(fd);
+      } catch (error) {
+        refusal = orScarcity(error);
+        launcher.kill(id);
+      }
+    };
     const id = send({
       sent() {
         trace('sent');
@@ -125,15 +145,17 @@ export function follow(
       running(report, pidfd) {
         trace('running');
         if (pidfd >= 0) close(pidfd);
+        if (refusal !== undefined) return;
         resolve({ ...controls(id, report.pid), ended: ended.promise, gone: gone.promise });
       },
       failed(report) {
         const error = launchError(plan, report);
         trace(`failed: ${error.message}`);
-        reject(error);
+        reject(refusal ?? error);
       },
       exited(report) {
         trace('exited');
+        if (refusal !== undefined) reject(refusal);
         ended.resolve(endOf(plan, report));
       },
       gone(report) {
@@ -141,7 +163,7 @@ export function follow(
         if (report.left === 0) about.onGone?.();
         gone.resolve();
       },
-      pty: (fd) => (about.onPty === undefined ? close(fd) : about.onPty(fd)),
+      pty: takePty,
       lost(error) {
         about.onGone?.();
         reject(error);

@@ -29,6 +29,24 @@ function openMaster(fd: number, output: Writable, ended: () => void): ReadStream
   return master;
 }
 
+/**
+ * Both directions of a terminal.
+ * @throws Error of Node's where there is no room for one more descriptor; all is closed then
+ */
+function takeMaster(
+  fd: number,
+  input: TerminalInput | undefined,
+  ...[output, ended]: [output: Writable, ended: () => void]
+): ReadStream {
+  try {
+    input?.open(fd);
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+  return openMaster(fd, output, ended);
+}
+
 function readRest(fd: number): Buffer {
   const buffer = Buffer.alloc(maxRead);
   try {
@@ -94,8 +112,7 @@ export function openTerminal(): Stdio {
       // Given up meanwhile.
       if (destroyed) return close(fd);
       masterFd = fd;
-      master = openMaster(fd, stdout, () => stdout.end());
-      stdin.open(fd);
+      master = takeMaster(fd, stdin, stdout, () => stdout.end());
     },
     resize({ cols, rows }) {
       if (master === undefined || master.destroyed) return false;
@@ -138,7 +155,7 @@ export function relayTerminal(input: boolean): Stdio {
     fds: [],
     drained,
     terminal(fd) {
-      const stream = openMaster(fd, stdout, end);
+      const stream = takeMaster(fd, stdin && typed, stdout, end);
       master = stream;
       resize = () => {
         if (!stream.destroyed) setWindowSize(fd, stdout.rows, stdout.columns);
@@ -147,7 +164,6 @@ export function relayTerminal(input: boolean): Stdio {
       if (stdin === undefined) return;
       process.on('exit', restore);
       if (stdin.isTTY) stdin.setRawMode(true);
-      typed.open(fd);
       stdin.pipe(typed, { end: false });
     },
     sent() {},

@@ -252,7 +252,10 @@ void Launch(Launcher& l, Received& request) {
   Bytes bytes = {};
   PlanView plan;
   PlanFault fault = {static_cast<uint32_t>(Section::launcher), 0};
-  int error = l.homeMade ? TakePlan(request, &bytes) : -kEproto;
+  int error = l.homeMade ? 0 : -kEproto;
+  // Its own affair, and none of the containers' that live.
+  if (error == 0 && request.fdsLost) error = -kEmfile;
+  if (error == 0) error = TakePlan(request, &bytes);
   if (error == 0 && FindContainer(l, id) != nullptr) error = -kEexist;
   if (error == 0) error = CheckPlan(bytes.at, bytes.size, request.fdCount, &plan, &fault);
   if (error == 0) {

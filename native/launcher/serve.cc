@@ -180,7 +180,8 @@ void OnControl(Server& s, const Context& c) {
   if (result == 0) Exit(70);
   if (result < 0) return;
   Start start;
-  if (request.bodySize >= sizeof start) {
+  // Without all that it needs it is not started; the end of its socket says so.
+  if (!request.fdsLost && request.bodySize >= sizeof start) {
     __builtin_memcpy(&start, request.body, sizeof start);
     if (request.fdCount >= kStartFds + start.slotCount) StartOne(s, c, request, start);
     Zero(request.body, request.bodySize);
