@@ -1,11 +1,10 @@
 import { readSync } from 'node:fs';
-import { PassThrough, Writable } from 'node:stream';
+import { PassThrough, type Writable } from 'node:stream';
 import { ReadStream } from 'node:tty';
-import type { Writer } from './native/binding.js';
 import { release } from './native/kept.js';
-import { loadBinding } from './native/load.js';
 import type { Stdio } from './stdio.js';
 import { close, setWindowSize } from './sys/files.js';
+import { TerminalInput } from './terminalInput.js';
 
 /** A read of a terminal gives at most this, however much there is: the kernel's N_TTY_BUF_SIZE. */
 const maxRead = 4096;
@@ -53,47 +52,6 @@ function readRest(fd: number): Buffer {
     return buffer.subarray(0, readSync(fd, buffer));
   } catch {
     return buffer.subarray(0, 0);
-  }
-}
-
-/**
- * What is typed into a terminal. It waits until there is one, and while a guest does not read, by
- * itself: the event loop goes on.
- */
-class TerminalInput extends Writable {
-  #writer: Writer | undefined;
-  /** Goes on with what had to wait. */
-  #resume = () => {};
-
-  open(fd: number): void {
-    if (this.destroyed) return;
-    const { Writer } = loadBinding();
-    this.#writer = new Writer(fd, () => this.#resume());
-    this.#resume();
-  }
-
-  override _write(chunk: Buffer, _: BufferEncoding, callback: (error?: Error) => void): void {
-    let rest = chunk;
-    this.#resume = () => {
-      if (this.#writer === undefined) return;
-      try {
-        rest = rest.subarray(this.#writer.write(rest));
-      } catch (error) {
-        // EIO: the guest has closed it, pty(7).
-        callback(error as Error);
-        return;
-      }
-      if (rest.length > 0) return this.#writer.watchWritable();
-      this.#resume = () => {};
-      callback();
-    };
-    this.#resume();
-  }
-
-  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
-    this.#resume = () => {};
-    this.#writer?.close();
-    callback(error);
   }
 }
 

@@ -84,5 +84,8 @@ export interface Binding {
   keep(fd: number): void;
   release(fd: number): void;
   /** Has a copy of the descriptor, which becomes non-blocking. */
-  Writer: new (fd: number, onWritable: () => void) => Writer;
+  Writer: new (
+    fd: number,
+    onWritable: () => void,
+  ) => Writer;
 }

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { detectCgroups, type Hierarchy } from '../../lib/cgroups/detect.js';
@@ -141,6 +142,11 @@ function traces(): Traces {
 /** What there is now. Run something first, so that launcher and thread pool are there already. */
 export function snapshot(): Snapshot {
   return traces();
+}
+
+/** Has the threads of Node's pool there, which come with the first calls. */
+export async function warmUp(): Promise<void> {
+  await Promise.all(Array.from({ length: 8 }, () => readFile('/dev/null')));
 }
 
 /** What there is of `now` that was not there `before`. */

@@ -1,11 +1,10 @@
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { type Container, createContainer } from '../../lib/index.js';
 import { isReaped, until } from '../helpers/launches.js';
-import { expectNoLeaks, type Snapshot, snapshot } from '../helpers/leaks.js';
+import { expectNoLeaks, type Snapshot, snapshot, warmUp } from '../helpers/leaks.js';
 import { cgroups, suite } from '../helpers/needs.js';
 
 const library = (name: string) => new URL(`../../lib/${name}.js`, import.meta.url).href;
@@ -49,11 +48,10 @@ suite('containers of worker threads', [cgroups], () => {
   let own: Container;
   let before: Snapshot;
   beforeAll(async () => {
-    // The threads that Node's own file system calls need come with the first worker.
-    await Promise.all(Array.from({ length: 8 }, () => readFile('/dev/null')));
+    await warmUp();
     await once(new Worker('', { eval: true }), 'exit');
     own = await createContainer();
-    await own.exec('true', [], { limits: { cpuTime: 1000 } });
+    await own.exec('true');
   });
   afterAll(() => own[Symbol.asyncDispose]());
   beforeEach(() => {
@@ -77,8 +75,7 @@ suite('containers of worker threads', [cgroups], () => {
   async function beside<T>(work: () => Promise<T>): Promise<T> {
     let over = false;
     const programs = (async () => {
-      for (let i = 0; !over; i++)
-        expect((await own.exec('echo', [`${i}`])).stdout).toBe(`${i}\n`);
+      for (let i = 0; !over; i++) expect((await own.exec('echo', [`${i}`])).stdout).toBe(`${i}\n`);
     })();
     try {
       return await work();

@@ -82,12 +82,15 @@ suite('the launcher’s socket', [root], () => {
     }
   });
 
-  test.each([0, 99, 255, 0x80000000, 0xffffffff])('a request of type %d: it stops', async (type) => {
-    const launcher = new RawLauncher();
-    launcher.setUp();
-    launcher.request(type, 1, 1);
-    await launcher.ended();
-  });
+  test.each([0, 99, 255, 0x80000000, 0xffffffff])(
+    'a request of type %d: it stops',
+    async (type) => {
+      const launcher = new RawLauncher();
+      launcher.setUp();
+      launcher.request(type, 1, 1);
+      await launcher.ended();
+    },
+  );
 
   test('a launch before the setup, and a second setup, are refused', async () => {
     const launcher = new RawLauncher();
