@@ -1,5 +1,5 @@
-// Descriptors that an environment has to close at its end: Node does so for what its own node:fs has
-// opened, and knows nothing of those that came by our calls or in messages.
+// Descriptors that an environment has to close at its end: Node does so for what its own node:fs
+// has opened, and knows nothing of those that came by our calls or in messages.
 #pragma once
 #include <napi.h>
 

@@ -2,10 +2,10 @@ import { closeSync, mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { createSpecOf, newId, programSpecOf } from '../../lib/specOf.js';
 import { sweep } from '../../lib/host/sweep.js';
 import { launch } from '../../lib/launch.js';
 import { compileLaunch } from '../../lib/program.js';
+import { createSpecOf, newId, programSpecOf } from '../../lib/specOf.js';
 import {
   type Held,
   holdNode,
