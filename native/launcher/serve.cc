@@ -14,6 +14,8 @@ namespace {
 
 constexpr int kControl = 3;
 constexpr int kSigterm = 15;
+// Between two looks at who is left, once it is to end.
+constexpr int64_t kStoppingNs = 5'000'000;
 
 struct Job {
   int pid;
@@ -62,13 +64,16 @@ void Tell(Server& s, int pid, int status, const RUsage& usage) {
   }
 }
 
+// Programs that have joined are others' children: nobody tells of their end.
+bool IsAlone() { return Sys(__NR_kill, -1, 0) == -kEsrch; }
+
 void ReapAll(Context& c, Server& s) {
   for (;;) {
     int status;
     RUsage usage = {};
     long pid = Sys(__NR_wait4, -1, P(&status), kWnohang | kWall, P(&usage));
     if (pid == -kEintr) continue;
-    if (pid < 0 && s.stopping) Exit(0);
+    if (pid < 0 && s.stopping && IsAlone()) Exit(0);
     if (pid <= 0) return;
     if (pid == s.mainPid) {
       c.report->mainStatus = status;
@@ -215,8 +220,10 @@ void RunServe(Context& c, int mainPid) {
   if (s.signals < 0) Exit(70);
   PollFd polled[2] = {{kControl, kPollin, 0}, {s.signals, kPollin, 0}};
   for (;;) {
-    long n = Sys(__NR_ppoll, P(polled), 2, 0, 0, kSigsetSize);
-    if (n < 0) continue;
+    TimeSpec pause = {0, kStoppingNs};
+    long n = Sys(__NR_ppoll, P(polled), 2, s.stopping ? P(&pause) : 0, 0, kSigsetSize);
+    if (n == 0) ReapAll(c, s);
+    if (n <= 0) continue;
     if (polled[1].revents != 0) OnSignals(c, s);
     if (polled[0].revents != 0) OnControl(s, c);
   }
