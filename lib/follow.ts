@@ -89,8 +89,14 @@ class Deferred<T> {
 }
 
 /** Waits until nothing is left of it. Until then this process's event loop lives. */
-export async function untilGone({ gone, hold }: Pick<Running, 'gone' | 'hold'>): Promise<void> {
-  // The launcher's client lets go at the end of the program: a teardown that nobody waits for.
+export async function untilGone({
+  ended,
+  gone,
+  hold,
+}: Pick<Running, 'ended' | 'gone' | 'hold'>): Promise<void> {
+  hold(true);
+  await ended.catch(() => {});
+  // The launcher's client has let go at the end of the program: a teardown that nobody waits for.
   hold(true);
   try {
     await gone;
