@@ -1,6 +1,8 @@
 import { closeSync } from 'node:fs';
+import { constants } from 'node:os';
 import { parseUsage, type Usage, verdict } from './cgroups/index.js';
 import { debugLaunch } from './debug.js';
+import { orScarcity } from './errors.js';
 import { launchError } from './launchError.js';
 import type { LaunchEvents, LauncherClient } from './launcher/launcher.js';
 import { decodeStatus, type Report } from './launcher/messages.js';
@@ -88,6 +90,13 @@ function controls(launcher: LauncherClient, id: number, pid: number) {
   };
 }
 
+/** A message came without its descriptor: there was no room for it here (recvmsg(2), MSG_CTRUNC). */
+function descriptorLost(): Error {
+  const { EMFILE: errno } = constants.errno;
+  const facts = { code: 'EMFILE', errno: -errno, syscall: 'recvmsg' };
+  return Object.assign(new Error('recvmsg: too many open files'), facts);
+}
+
 /** A promise and its two ends. */
 class Deferred<T> {
   resolve!: (value: T) => void;
@@ -104,8 +113,14 @@ class Deferred<T> {
 }
 
 /** Waits until nothing is left of it. Until then this process's event loop lives. */
-export async function untilGone({ gone, hold }: Pick<Running, 'gone' | 'hold'>): Promise<void> {
-  // The launcher's client lets go at the end of the program: a teardown that nobody waits for.
+export async function untilGone({
+  ended,
+  gone,
+  hold,
+}: Pick<Running, 'ended' | 'gone' | 'hold'>): Promise<void> {
+  hold(true);
+  await ended.catch(() => {});
+  // The launcher's client has let go at the end of the program: a teardown that nobody waits for.
   hold(true);
   try {
     await gone;
@@ -129,6 +144,17 @@ export function follow(
   const gone = new Deferred<void>();
   const trace = debugLaunch(about.name, plan);
   return new Promise((resolve, reject) => {
+    // A program whose terminal did not reach us is ended, and did not start.
+    let refusal: unknown;
+    const takePty = (fd: number) => {
+      try {
+        if (fd < 0) throw descriptorLost();
+        about.onPty === undefined ? close(fd) : about.onPty(fd);
+      } catch (error) {
+        refusal = orScarcity(error);
+        launcher.kill(id);
+      }
+    };
     const id = send({
       sent() {
         trace('sent');
@@ -142,6 +168,7 @@ export function follow(
       running(report, pidfd) {
         trace('running');
         if (pidfd >= 0) close(pidfd);
+        if (refusal !== undefined) return;
         resolve({
           ...controls(launcher, id, report.pid),
           ended: ended.promise,
@@ -151,10 +178,11 @@ export function follow(
       failed(report) {
         const error = launchError(plan, report);
         trace(`failed: ${error.message}`);
-        reject(error);
+        reject(refusal ?? error);
       },
       exited(report) {
         trace('exited');
+        if (refusal !== undefined) reject(refusal);
         ended.resolve(endOf(readPaths(plan), report));
       },
       gone(report) {
@@ -162,7 +190,7 @@ export function follow(
         if (report.left === 0) about.onGone?.();
         gone.resolve();
       },
-      pty: (fd) => (about.onPty === undefined ? close(fd) : about.onPty(fd)),
+      pty: takePty,
       lost(error) {
         about.onGone?.();
         reject(error);

@@ -1,5 +1,6 @@
 import {
   ContainerError,
+  ContainerGoneError,
   type ErrorFacts,
   errnoName,
   NotFoundError,
@@ -8,7 +9,7 @@ import {
 } from './errors.js';
 import { journalSection, launcherSection, type Report } from './launcher/messages.js';
 import { describeStep, phaseOf, slotNames, syscallOf } from './plan/describe.js';
-import { type Plan, type Step, sections } from './plan/steps.js';
+import { type Plan, planFlag, type Step, sections } from './plan/steps.js';
 import { signalName } from './result.js';
 
 function failedStep(plan: Plan, report: Report): Step | undefined {
@@ -88,11 +89,23 @@ function journalError(step: string, errno: number): ContainerError {
   );
 }
 
+/** Whether it is one more program in a container. */
+function isInside({ flags }: Plan): boolean {
+  return flags === planFlag.inside || flags === planFlag.join;
+}
+
+/** What the launcher says of a container that it knows no more, or whose init is dead. */
+const endedMeanwhile = new Set<string | undefined>(['ESRCH', 'EPIPE', 'ECONNRESET']);
+
 /** The error for a launch that the launcher gave up. */
 export function launchError(plan: Plan, report: Report): ContainerError {
   const errno = report.error === 0 ? undefined : errnoName(report.error);
   const step = failedStep(plan, report);
   if (report.section === launcherSection || step === undefined) {
+    if (isInside(plan) && endedMeanwhile.has(errno)) {
+      const facts = { phase: 'launcher', errno: -report.error } as const;
+      return new ContainerGoneError('ERR_CONTAINER_GONE', 'the container has ended', facts);
+    }
     return new ContainerError(
       'ERR_LAUNCH_FAILED',
       `the launcher could not start the container: ${errno ?? 'no reason given'}`,

@@ -5,6 +5,7 @@ import { type Follow, follow } from './follow.js';
 import { checkIds } from './host/checkIds.js';
 import { lookUpUser } from './host/userLookup.js';
 import { filterOf, type Launched, type RunnableSpec } from './launch.js';
+import { keep } from './native/kept.js';
 import type { PlanBuilder } from './plan/builder.js';
 import { encodePlan } from './plan/encode.js';
 import type { CompiledPlan } from './policy/order.js';
@@ -137,6 +138,8 @@ export async function launchFileAgent(
   const { facts, spec } = container.inside;
   const way = wayIn(container, execId, {});
   const [fd, guests] = socketpair(SocketType.SOCK_SEQPACKET);
+  keep(fd);
+  keep(guests);
   try {
     const compiled = compileFileAgent({ spec, facts, fds: [guests], capabilities, ...way });
     return { fd, agent: await launchInside(container, compiled, { execId }) };

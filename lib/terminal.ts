@@ -1,10 +1,10 @@
 import { readSync } from 'node:fs';
-import { PassThrough, Writable } from 'node:stream';
+import { PassThrough, type Writable } from 'node:stream';
 import { ReadStream } from 'node:tty';
-import type { Writer } from './native/binding.js';
-import { loadBinding } from './native/load.js';
+import { release } from './native/kept.js';
 import type { Stdio } from './stdio.js';
 import { close, setWindowSize } from './sys/files.js';
+import { TerminalInput } from './terminalInput.js';
 
 /** A read of a terminal gives at most this, however much there is: the kernel's N_TTY_BUF_SIZE. */
 const maxRead = 4096;
@@ -14,6 +14,8 @@ const maxRead = 4096;
  * @param ended is called once all has been written to `output`
  */
 function openMaster(fd: number, output: Writable, ended: () => void): ReadStream {
+  // Node closes it from here on.
+  release(fd);
   const master = new ReadStream(fd);
   // libuv takes a hang-up after a short read for the end, though there may be more.
   master.on('end', () => {
@@ -26,53 +28,30 @@ function openMaster(fd: number, output: Writable, ended: () => void): ReadStream
   return master;
 }
 
+/**
+ * Both directions of a terminal.
+ * @throws Error of Node's where there is no room for one more descriptor; all is closed then
+ */
+function takeMaster(
+  fd: number,
+  input: TerminalInput | undefined,
+  ...[output, ended]: [output: Writable, ended: () => void]
+): ReadStream {
+  try {
+    input?.open(fd);
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+  return openMaster(fd, output, ended);
+}
+
 function readRest(fd: number): Buffer {
   const buffer = Buffer.alloc(maxRead);
   try {
     return buffer.subarray(0, readSync(fd, buffer));
   } catch {
     return buffer.subarray(0, 0);
-  }
-}
-
-/**
- * What is typed into a terminal. It waits until there is one, and while a guest does not read, by
- * itself: the event loop goes on.
- */
-class TerminalInput extends Writable {
-  #writer: Writer | undefined;
-  /** Goes on with what had to wait. */
-  #resume = () => {};
-
-  open(fd: number): void {
-    if (this.destroyed) return;
-    const { Writer } = loadBinding();
-    this.#writer = new Writer(fd, () => this.#resume());
-    this.#resume();
-  }
-
-  override _write(chunk: Buffer, _: BufferEncoding, callback: (error?: Error) => void): void {
-    let rest = chunk;
-    this.#resume = () => {
-      if (this.#writer === undefined) return;
-      try {
-        rest = rest.subarray(this.#writer.write(rest));
-      } catch (error) {
-        // EIO: the guest has closed it, pty(7).
-        callback(error as Error);
-        return;
-      }
-      if (rest.length > 0) return this.#writer.watchWritable();
-      this.#resume = () => {};
-      callback();
-    };
-    this.#resume();
-  }
-
-  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
-    this.#resume = () => {};
-    this.#writer?.close();
-    callback(error);
   }
 }
 
@@ -91,8 +70,7 @@ export function openTerminal(): Stdio {
       // Given up meanwhile.
       if (destroyed) return close(fd);
       masterFd = fd;
-      master = openMaster(fd, stdout, () => stdout.end());
-      stdin.open(fd);
+      master = takeMaster(fd, stdin, stdout, () => stdout.end());
     },
     resize({ cols, rows }) {
       if (master === undefined || master.destroyed) return false;
@@ -136,7 +114,7 @@ export function relayTerminal(input: boolean): Stdio {
     fds: [],
     drained,
     terminal(fd) {
-      const stream = openMaster(fd, stdout, end);
+      const stream = takeMaster(fd, stdin && typed, stdout, end);
       master = stream;
       resize = () => {
         if (!stream.destroyed) setWindowSize(fd, stdout.rows, stdout.columns);
@@ -145,7 +123,6 @@ export function relayTerminal(input: boolean): Stdio {
       if (stdin === undefined) return;
       process.on('exit', restore);
       if (stdin.isTTY) stdin.setRawMode(true);
-      typed.open(fd);
       stdin.pipe(typed, { end: false });
     },
     flow() {},

@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ContainerError, errnoName, NotFoundError } from '../errors.js';
 import { flatKeyed } from './counters.js';
-import { type CgroupPaths, readOptional } from './liveFiles.js';
+import { type CgroupPaths, readOptional, writeControl } from './liveFiles.js';
 import { hints, unsupported } from './unavailable.js';
 
 /** Longest pause between two looks at the state, ms. */
@@ -36,7 +35,7 @@ export async function freeze(
     await settle(freezer, true, options.signal);
   } catch (error) {
     // What is half frozen must not stay so when the caller is told that it is not.
-    await writeFile(freezer.file, freezer.data.thawed).catch(() => {});
+    await writeControl(freezer.file, freezer.data.thawed).catch(() => {});
     throw error;
   }
 }
@@ -110,7 +109,7 @@ async function settle(freezer: Freezer, frozen: boolean, signal?: AbortSignal): 
 
 async function set({ file, data }: Freezer, frozen: boolean): Promise<void> {
   try {
-    await writeFile(file, frozen ? data.frozen : data.thawed);
+    await writeControl(file, frozen ? data.frozen : data.thawed);
   } catch (cause) {
     const { code = '', errno = 0 } = cause as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENODEV') throw gone(file);

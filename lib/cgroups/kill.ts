@@ -1,8 +1,7 @@
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freeze, thaw } from './freezer.js';
-import { type CgroupPaths, readOptional } from './liveFiles.js';
+import { type CgroupPaths, readOptional, writeControl } from './liveFiles.js';
 
 /** Looks at what is left, ms apart. */
 const pause = 2;
@@ -49,7 +48,7 @@ async function members(dir: string): Promise<number[]> {
 
 async function writeOptional(path: string): Promise<void> {
   try {
-    await writeFile(path, '1');
+    await writeControl(path, '1');
   } catch (error) {
     const { code = '' } = error as NodeJS.ErrnoException;
     if (code !== 'ENOENT' && code !== 'ENODEV') throw error;

@@ -1,5 +1,7 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isMainThread } from 'node:worker_threads';
 
 /** Directories of a container's or a program's cgroups: `CgroupPlan.paths`. */
 export interface CgroupPaths {
@@ -13,11 +15,13 @@ const absent = ['ENOENT', 'ENODEV', 'EOPNOTSUPP'];
 
 /**
  * The text of a file of a cgroup, undefined where it is missing or the cgroup has gone.
+ * At once: the kernel makes it up from memory in less time than a thread of Node's pool is asked,
+ * and a worker that is terminated meanwhile would leave a descriptor.
  * @throws Error of Node's when the file is there and cannot be read just now (EMFILE)
  */
 export async function readOptional(path: string): Promise<string | undefined> {
   try {
-    return await readFile(path, 'utf8');
+    return readFileSync(path, 'utf8');
   } catch (error) {
     if (absent.includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
     throw error;
@@ -27,11 +31,21 @@ export async function readOptional(path: string): Promise<string | undefined> {
 /** A cgroup and those directly below it: what v1, and v2 before 6.11, do not add up themselves. */
 export async function withChildren(dir: string): Promise<string[]> {
   try {
-    const entries = await readdir(dir, { withFileTypes: true });
+    const entries = readdirSync(dir, { withFileTypes: true });
     const below = entries.filter((entry) => entry.isDirectory());
     return [dir, ...below.map(({ name }) => join(dir, name))];
   } catch (error) {
     if (absent.includes((error as NodeJS.ErrnoException).code ?? '')) return [];
     throw error;
   }
+}
+
+/**
+ * Writes a file of a cgroup, which may take its time: a limit on memory first takes back what is
+ * above it. In a worker at once, because one that is terminated meanwhile would leave a descriptor.
+ * @throws Error of Node's
+ */
+export async function writeControl(path: string, data: string): Promise<void> {
+  if (isMainThread) await writeFile(path, data);
+  else writeFileSync(path, data);
 }

@@ -1,12 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type ContainerError, errnoName, invalid, NotFoundError, StateError } from '../errors.js';
 import type { SpecResources } from '../spec/types.js';
 import { checkResources } from './checkResources.js';
 import { readWords } from './detect.js';
 import { parentFacts } from './facts.js';
-import type { CgroupPaths } from './liveFiles.js';
+import { type CgroupPaths, writeControl } from './liveFiles.js';
 import { liveSettings } from './liveSettings.js';
 import { controllersToEnable, type UnifiedParent } from './place.js';
 import { asked, type Controller, controllers, type Setting, v1Name } from './resources.js';
@@ -138,8 +137,8 @@ async function put(setting: LiveSetting): Promise<LiveSetting> {
   const { dir, file, data } = setting;
   const path = join(dir, file);
   try {
-    const before = await readFile(path, 'utf8');
-    await writeFile(path, data);
+    const before = readFileSync(path, 'utf8');
+    await writeControl(path, data);
     return { dir, file, data: undoing(file, data, before) };
   } catch (cause) {
     throw refused(path, data, cause as NodeJS.ErrnoException);

@@ -53,7 +53,6 @@ import { ContainerProcess } from './process.js';
 import { prepareProgram } from './program.js';
 import { Programs } from './programs.js';
 import { sample } from './sample.js';
-import { type PipedOptions, type PipedProcess, spawnCall } from './spawnCall.js';
 import {
   diff,
   type ForkOptions,
@@ -64,6 +63,7 @@ import {
   type SnapshotOptions,
   snapshot,
 } from './snapshot.js';
+import { type PipedOptions, type PipedProcess, spawnCall } from './spawnCall.js';
 import { type ProcessInfo, processesIn } from './top.js';
 
 const defaultStopTimeout = 10_000;

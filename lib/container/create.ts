@@ -4,6 +4,7 @@ import { createDetached } from '../detached/create.js';
 import { Trace } from '../diagnostics.js';
 import { untilGone } from '../follow.js';
 import { type Launched, launch, type RunnableSpec } from '../launch.js';
+import { keep } from '../native/kept.js';
 import type { CreateOptions } from '../options.js';
 import { createSpecOf, newId } from '../specOf.js';
 import type { Stdio } from '../stdio.js';
@@ -21,6 +22,8 @@ class Gate {
 
   constructor() {
     const [read, write] = pipe2(0);
+    keep(read);
+    keep(write);
     this.hold = read;
     this.#hold = read;
     this.#go = write;

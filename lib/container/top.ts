@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { type Dirent, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CgroupPaths } from '../cgroups/index.js';
 
@@ -21,26 +21,34 @@ export interface ProcessInfo {
 /** USER_HZ, which the kernel shows times in on every architecture (time(7)). */
 const ticksPerSecond = 100;
 
-async function text(path: string): Promise<string | undefined> {
+function text(path: string): string | undefined {
   try {
-    return await readFile(path, 'utf8');
+    return readFileSync(path, 'utf8');
   } catch {
     return undefined; // gone meanwhile
   }
 }
 
-async function members(dir: string): Promise<number[]> {
-  const own = (await text(join(dir, 'cgroup.procs'))) ?? '';
-  const entries = await readdir(dir, { withFileTypes: true }).catch(() => []);
-  const below = await Promise.all(
-    entries.filter((entry) => entry.isDirectory()).map(({ name }) => members(join(dir, name))),
-  );
-  return [...own.split('\n').filter(Boolean).map(Number), ...below.flat()];
+function entries(dir: string): Dirent[] {
+  try {
+    return readdirSync(dir, { withFileTypes: true });
+  } catch {
+    return []; // gone meanwhile
+  }
 }
 
-async function describe(pid: number): Promise<ProcessInfo | undefined> {
-  const [stat, status, cmdline] = await Promise.all(
-    ['stat', 'status', 'cmdline'].map((file) => text(`/proc/${pid}/${file}`)),
+function members(dir: string): number[] {
+  const own = text(join(dir, 'cgroup.procs')) ?? '';
+  const below = entries(dir).filter((entry) => entry.isDirectory());
+  return [
+    ...own.split('\n').filter(Boolean).map(Number),
+    ...below.flatMap(({ name }) => members(join(dir, name))),
+  ];
+}
+
+function describe(pid: number): ProcessInfo | undefined {
+  const [stat, status, cmdline] = ['stat', 'status', 'cmdline'].map((file) =>
+    text(`/proc/${pid}/${file}`),
   );
   // The name in parentheses may itself hold any character (proc_pid_stat(5)).
   const [, name = '', rest = ''] = /^\d+ \((.*)\) (.*)$/s.exec(stat ?? '') ?? [];
@@ -63,10 +71,9 @@ async function describe(pid: number): Promise<ProcessInfo | undefined> {
  * The processes in a container's cgroups, oldest number first. Empty without any cgroup.
  * @throws never for what ends meanwhile
  */
-export async function processesIn({ unified, v1 }: CgroupPaths): Promise<ProcessInfo[]> {
+export function processesIn({ unified, v1 }: CgroupPaths): ProcessInfo[] {
   const dir = unified ?? Object.values(v1)[0];
   if (dir === undefined) return [];
-  const pids = [...new Set(await members(dir))].sort((a, b) => a - b);
-  const found = await Promise.all(pids.map(describe));
-  return found.filter((each) => each !== undefined);
+  const pids = [...new Set(members(dir))].sort((a, b) => a - b);
+  return pids.map(describe).filter((each) => each !== undefined);
 }

@@ -1,6 +1,7 @@
 import { abortError } from '../abort.js';
 import { ContainerGoneError } from '../errors.js';
 import type { MessageSocket } from '../native/binding.js';
+import { release } from '../native/kept.js';
 import { loadBinding } from '../native/load.js';
 import { close } from '../sys/files.js';
 import { type About, callError } from './paths.js';
@@ -83,6 +84,8 @@ export class FileAgent {
 
   #attach(fd: number): void {
     const { MessageSocket } = loadBinding();
+    // It closes it itself, at the end of a worker too.
+    release(fd);
     this.#socket = new MessageSocket(
       fd,
       (message, fds) => this.#onMessage(message, fds),

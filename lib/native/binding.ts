@@ -84,6 +84,12 @@ export interface Binding {
     onWritable: () => void,
     onEnd: () => void,
   ) => MessageSocket;
+  /** Descriptors that are closed at the end of this environment; `release` takes one back. */
+  keep(fd: number): void;
+  release(fd: number): void;
   /** Has a copy of the descriptor, which becomes non-blocking. */
-  Writer: new (fd: number, onWritable: () => void) => Writer;
+  Writer: new (
+    fd: number,
+    onWritable: () => void,
+  ) => Writer;
 }

@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include "addon/kept.h"
+
 namespace ringfort {
 
 Napi::Error SystemError(Napi::Env env, int error, const char* syscall) {
@@ -35,7 +37,9 @@ void Deliver(const Napi::AsyncContext& context, napi_value receiver,
   Napi::Env env = function.Env();
   Napi::Array list = Napi::Array::New(env);
   for (int fd : fds) list.Set(list.Length(), fd);
-  if (CallBack(context, receiver, function, {Napi::Buffer<char>::Copy(env, bytes, size), list}))
+  bool kept = KeepAll(env, fds);
+  if (CallBack(context, receiver, function, {Napi::Buffer<char>::Copy(env, bytes, size), list}) ||
+      kept)
     return;
   for (int fd : fds) close(fd);
 }

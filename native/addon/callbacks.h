@@ -14,7 +14,8 @@ Napi::Error SystemError(Napi::Env env, int error, const char* syscall);
 bool CallBack(const Napi::AsyncContext& context, napi_value receiver,
               const Napi::FunctionReference& function, const std::vector<napi_value>& arguments);
 
-// Hands a message and its descriptors to a function; closes them when it could not run.
+// Hands a message and its descriptors to a function; closes them when it could not run. In a worker
+// they are kept (kept.h) until they are released.
 void Deliver(const Napi::AsyncContext& context, napi_value receiver,
              const Napi::FunctionReference& function, const char* bytes, size_t size,
              const std::vector<int>& fds);

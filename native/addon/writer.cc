@@ -124,8 +124,6 @@ class Writer : public Napi::ObjectWrap<Writer> {
 
 }  // namespace
 
-void InitWriter(Napi::Env env, Napi::Object exports) {
-  exports.Set("Writer", Writer::Define(env));
-}
+void InitWriter(Napi::Env env, Napi::Object exports) { exports.Set("Writer", Writer::Define(env)); }
 
 }  // namespace ringfort

@@ -11,7 +11,7 @@ constexpr uint32_t kAllowed =
 // Nothing may make the agent wait: not a fifo, not a lease that a guest holds (fcntl(2)).
 constexpr uint32_t kNeverWait = kONonblock | kONoctty | kOCloexec;
 constexpr uint32_t kSIfreg = 0100000, kSIflnk = 0120000;
-constexpr int kEnxio = 6, kEisdir = 21, kEloop = 40, kEmfile = 24;
+constexpr int kEnxio = 6, kEisdir = 21, kEloop = 40;
 
 // Only files and, where one was asked for, directories are handed out: never what could block,
 // or mean something else to its reader.

@@ -174,14 +174,19 @@ int Start(Launcher& l, Container& record, const Bytes& bytes, const PlanView& pl
   c.oomEvent = -1;
   int target[kTargetCount];
   for (int& fd : target) fd = -1;
+  int error = 0;
+  record.failedSection = static_cast<uint32_t>(Section::launcher);
   if ((plan.header.flags & PLAN_JOIN) != 0) {
     const Container& parent = *FindContainer(l, record.parent);
     for (uint32_t i = 0; i < kTargetCount; i++)
       if (parent.target[i] >= 0) target[i] = Duplicate(parent.target[i]);
     OpenTargets(l, parent, target);
     c.target = target;
+    // A process that has ended has no namespaces any more.
+    constexpr int kMounts = 1;
+    if (target[kMounts] < 0) error = -kEsrch;
   }
-  int error = Prepare(l, record, c, plan);
+  if (error == 0) error = Prepare(l, record, c, plan);
   if (error == 0) error = Bear(l, record, c, bytes, plan);
   ReturnFromJoins(c);
   for (int fd : target)
@@ -252,11 +257,18 @@ void Launch(Launcher& l, Client& client, Received& request) {
   Bytes bytes = {};
   PlanView plan;
   PlanFault fault = {static_cast<uint32_t>(Section::launcher), 0};
-  int error = l.homeMade ? TakePlan(request, &bytes) : -kEproto;
+  int error = l.homeMade ? 0 : -kEproto;
+  // Its own affair, and none of the containers' that live.
+  if (error == 0 && request.fdsLost) error = -kEmfile;
+  if (error == 0) error = TakePlan(request, &bytes);
   if (error == 0 && FindFor(l, client, id) != nullptr) error = -kEexist;
   if (error == 0) error = CheckPlan(bytes.at, bytes.size, request.fdCount, &plan, &fault);
   const Container* parent = exec ? FindFor(l, client, request.header.arg) : nullptr;
-  if (error == 0) error = CheckTarget(request.header, parent, plan.header.flags);
+  if (error == 0) {
+    // Nothing is wrong with the plan.
+    fault = {static_cast<uint32_t>(Section::launcher), 0};
+    error = CheckTarget(request.header, parent, plan.header.flags);
+  }
   // A monitor is there for one container.
   if (error == 0 && !exec && l.monitor.detached) error = -kEproto;
   const uint32_t inside = parent == nullptr ? 0 : parent->number;

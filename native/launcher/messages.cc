@@ -35,7 +35,9 @@ void TakeFds(const MsgHeader& message, Received* out) {
 bool ParseMessage(uint8_t* bytes, size_t size, const MsgHeader& message, Received* out) {
   *out = Received{};
   TakeFds(message, out);
-  if ((message.flags & (kMsgTrunc | kMsgCtrunc)) != 0 || out->fdCount > kMaxFds) return false;
+  if ((message.flags & kMsgTrunc) != 0 || out->fdCount > kMaxFds) return false;
+  // There was room in the buffer for one more than may come, so there was none in our table.
+  out->fdsLost = (message.flags & kMsgCtrunc) != 0;
   if (size < sizeof(RequestHeader)) return false;
   __builtin_memcpy(&out->header, bytes, sizeof out->header);
   out->body = bytes + sizeof out->header;

@@ -10,10 +10,11 @@ struct Received {
   uint32_t bodySize;
   int fds[kMaxFds + 1];  // one more than may come, so that a surplus is seen
   uint32_t fdCount;
+  bool fdsLost;  // this process had no room for all that came (recvmsg(2), MSG_CTRUNC)
 };
 
-// Makes a message of what recvmsg has filled in, with no system call. False when it was cut short,
-// carries surplus descriptors or holds no header; `fds` has what came with it either way.
+// Makes a message of what recvmsg has filled in, with no system call. False when its bytes were cut
+// short, it carries surplus descriptors or holds no header; `fds` has what came with it either way.
 bool ParseMessage(uint8_t* bytes, size_t size, const MsgHeader& message, Received* out);
 
 // 1 for a message, 0 at the end of the socket, else a negative errno. A truncated message or

@@ -13,6 +13,8 @@ namespace ringfort {
 namespace {
 
 constexpr int kControl = 3;
+// Between two looks at who is left, once it is to end.
+constexpr int64_t kStoppingNs = 5'000'000;
 
 struct Job {
   int pid;
@@ -61,12 +63,16 @@ void Tell(Server& s, int pid, int status, const RUsage& usage) {
   }
 }
 
+// Programs that have joined are others' children: nobody tells of their end.
+bool IsAlone() { return Sys(__NR_kill, -1, 0) == -kEsrch; }
+
 void ReapAll(Context& c, Server& s) {
   for (;;) {
     int status;
     RUsage usage = {};
     long pid = Sys(__NR_wait4, -1, P(&status), kWnohang | kWall, P(&usage));
     if (pid == -kEintr) continue;
+    if (pid < 0 && s.stopping && IsAlone()) Exit(0);
     if (pid <= 0) return;
     if (pid == s.mainPid) {
       c.report->mainStatus = status;
@@ -175,7 +181,8 @@ void OnControl(Server& s, const Context& c) {
   if (result == 0) Exit(70);
   if (result < 0) return;
   Start start;
-  if (request.bodySize >= sizeof start) {
+  // Without all that it needs it is not started; the end of its socket says so.
+  if (!request.fdsLost && request.bodySize >= sizeof start) {
     __builtin_memcpy(&start, request.body, sizeof start);
     if (request.fdCount >= kStartFds + start.slotCount) StartOne(s, c, request, start);
     Zero(request.body, request.bodySize);
@@ -208,12 +215,11 @@ void RunServe(Context& c, int mainPid) {
       static_cast<int>(Sys(__NR_signalfd4, -1, P(&all), kSigsetSize, kOCloexec | kONonblock));
   if (s.signals < 0) Exit(70);
   PollFd polled[2] = {{kControl, kPollin, 0}, {s.signals, kPollin, 0}};
-  // Nobody tells of the end of what has joined; it is no child of this process.
-  const TimeSpec soon{0, 10000000};
   for (;;) {
-    if (s.stopping && Sys(__NR_kill, -1, 0) == -kEsrch) Exit(0);
-    long n = Sys(__NR_ppoll, P(polled), 2, s.stopping ? P(&soon) : 0, 0, kSigsetSize);
-    if (n < 0) continue;
+    TimeSpec pause = {0, kStoppingNs};
+    long n = Sys(__NR_ppoll, P(polled), 2, s.stopping ? P(&pause) : 0, 0, kSigsetSize);
+    if (n == 0) ReapAll(c, s);
+    if (n <= 0) continue;
     if (polled[1].revents != 0) OnSignals(c, s);
     if (polled[0].revents != 0) OnControl(s, c);
   }

@@ -46,11 +46,10 @@ export async function startNode(
   { section, index }: StopPoint,
 ): Promise<Omit<Held, 'held' | 'family'>> {
   const file = fileURLToPath(new URL(helper, import.meta.url));
-  const node = spawn(
-    process.execPath,
-    [file, launcher, String(section), String(index), ...extra],
-    { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, TMPDIR: temporary } },
-  );
+  const node = spawn(process.execPath, [file, launcher, String(section), String(index), ...extra], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, TMPDIR: temporary },
+  });
   const output: Interface = createInterface(node.stdout);
   const lines = output[Symbol.asyncIterator]();
   const said = JSON.parse((await lines.next()).value ?? '{}') as KilledNode & { first?: number };

@@ -43,7 +43,6 @@ say({ launcher: launcher.pid, journal: journalPath(), id, first: box.pid });
 const first = programEndsAt(point)
   ? await outcome(box, 'true')
   : await outcome(box, 'sleep', ['600']);
-if (launcher.gone === undefined) stopAt(~0);
 
 const again = await outcome(box, 'true');
 const same = again === 'exit 0';

@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { detectCgroups, type Hierarchy } from '../../lib/cgroups/detect.js';
@@ -104,8 +105,17 @@ function membersBelow(directory: string): number[] {
   return [...cgroupMembers(directory), ...below];
 }
 
+/** Of a directory that a test has made for one of a launcher's: the sticky bit means nothing there. */
+export const foreignMode = 0o1755;
+
+function isForeign(cgroup: string): boolean {
+  const mode = statSync(cgroup, { throwIfNoEntry: false })?.mode ?? 0;
+  return (mode & 0o7777) === foreignMode;
+}
+
 /** Whether it is in use, by containers of others: other test files make theirs beside ours. */
 function isOthers(cgroup: string, family: readonly number[]): boolean {
+  if (isForeign(cgroup)) return true;
   const members = membersBelow(cgroup);
   return members.length > 0 && !members.some((pid) => family.includes(pid));
 }
@@ -141,6 +151,11 @@ function traces(): Traces {
 /** What there is now. Run something first, so that launcher and thread pool are there already. */
 export function snapshot(): Snapshot {
   return traces();
+}
+
+/** Has the threads of Node's pool there, which come with the first calls. */
+export async function warmUp(): Promise<void> {
+  await Promise.all(Array.from({ length: 8 }, () => readFile('/dev/null')));
 }
 
 /** What there is of `now` that was not there `before`. */

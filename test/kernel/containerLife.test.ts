@@ -8,7 +8,7 @@ import {
   createContainer,
 } from '../../lib/index.js';
 import { until } from '../helpers/launches.js';
-import { expectNoLeaks, type Snapshot, snapshot } from '../helpers/leaks.js';
+import { expectNoLeaks, type Snapshot, snapshot, warmUp } from '../helpers/leaks.js';
 import { cgroups, manyIds, suite } from '../helpers/needs.js';
 
 /** Counts in a file, so that somebody can see whether it gets on. */
@@ -17,8 +17,9 @@ const counter = 'i=0; while :; do i=$((i+1)); echo $i >/tmp/count; sleep 0.01; d
 suite('the life of a container', [cgroups], () => {
   let before: Snapshot;
   beforeAll(async () => {
+    await warmUp();
     await using box = await createContainer();
-    await box.exec('true', [], { limits: { cpuTime: 1000 } });
+    await box.exec('true');
     for await (const _ of box.stats()) break;
     before = snapshot();
   });

@@ -8,7 +8,7 @@ import {
   createContainer,
 } from '../../lib/index.js';
 import { until } from '../helpers/launches.js';
-import { expectNoLeaks, type Snapshot, snapshot } from '../helpers/leaks.js';
+import { expectNoLeaks, type Snapshot, snapshot, warmUp } from '../helpers/leaks.js';
 import { cgroups, command, suite } from '../helpers/needs.js';
 
 /** The two ways that a program gets into a container. */
@@ -57,8 +57,9 @@ class Screen {
 suite('terminals of programs in a container', [cgroups], () => {
   let before: Snapshot;
   beforeAll(async () => {
+    await warmUp();
     await using box = await createContainer();
-    await box.exec('true', [], { limits: { cpuTime: 1000 } });
+    await box.exec('true');
     const program = box.spawn('true', [], { pty });
     program.stdout?.resume();
     await once(program, 'close');
@@ -82,7 +83,8 @@ suite('terminals of programs in a container', [cgroups], () => {
     };
 
     test('100 times a burst and the end at once: no line is lost', async () => {
-      const script = 'i=0; while [ $i -lt 200 ]; do printf "%03d %0400d\\n" $i $i; i=$((i+1)); done';
+      const script =
+        'i=0; while [ $i -lt 200 ]; do printf "%03d %0400d\\n" $i $i; i=$((i+1)); done';
       const lines = Array.from(
         { length: 200 },
         (__, i) => `${`${i}`.padStart(3, '0')} ${`${i}`.padStart(400, '0')}\r\n`,
@@ -110,10 +112,14 @@ suite('terminals of programs in a container', [cgroups], () => {
     });
 
     test('its size at the start, and after a change that is announced by SIGWINCH', async () => {
-      const screen = open('sh', ['-c', 'trap "echo changed; stty size" WINCH; stty size; while :; do sleep 0.05; done'], {
-        cols: 91,
-        rows: 17,
-      });
+      const screen = open(
+        'sh',
+        ['-c', 'trap "echo changed; stty size" WINCH; stty size; while :; do sleep 0.05; done'],
+        {
+          cols: 91,
+          rows: 17,
+        },
+      );
       await screen.shows('17 91\r\n');
       expect(screen.program.resize({ cols: 132, rows: 43 })).toBe(true);
       await screen.shows('changed\r\n43 132\r\n');
@@ -180,7 +186,10 @@ suite('terminals of programs in a container', [cgroups], () => {
       // The container's own devpts: these two and nothing of the host's.
       const { stdout } = await box.exec('ls', ['/dev/pts']);
       expect(stdout.trim().split('\n').sort()).toEqual(
-        [ttyA, ttyB].map((tty) => tty?.slice('/dev/pts/'.length)).concat('ptmx').sort(),
+        [ttyA, ttyB]
+          .map((tty) => tty?.slice('/dev/pts/'.length))
+          .concat('ptmx')
+          .sort(),
       );
       a.program.write('exit\n');
       await a.ended;
@@ -232,9 +241,13 @@ suite('terminals of programs in a container', [cgroups], () => {
     });
 
     test('a paste of a megabyte arrives whole', async () => {
-      const program = box.spawn('sh', ['-c', 'stty raw -echo; echo ready; head -c 1048576 | cksum'], {
-        pty,
-      });
+      const program = box.spawn(
+        'sh',
+        ['-c', 'stty raw -echo; echo ready; head -c 1048576 | cksum'],
+        {
+          pty,
+        },
+      );
       const screen = new Screen(program);
       await screen.shows('ready');
       const bytes = Buffer.alloc(1 << 20, 'abcdefgh');

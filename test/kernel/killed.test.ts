@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -24,7 +25,7 @@ import {
   within,
 } from '../helpers/heldNode.js';
 import { hasEnded } from '../helpers/launches.js';
-import { descendants, ownCgroups } from '../helpers/leaks.js';
+import { descendants, foreignMode, ownCgroups } from '../helpers/leaks.js';
 import { cgroups, command, suite } from '../helpers/needs.js';
 import { buildStoppingLauncher, type StopPoint, stopPoints } from '../helpers/stops.js';
 
@@ -51,7 +52,10 @@ suite('kill -9 at every stop point of a launch and a teardown', [cgroups, comman
     points = all ? every : samplePoints(every);
     lookAlikes = ownCgroups().flatMap((parent) => {
       try {
-        return [mkdirSync(join(parent, `ringfort-${newId()}`), { recursive: true }) ?? ''];
+        const path = join(parent, `ringfort-${newId()}`);
+        mkdirSync(path, { recursive: true });
+        chmodSync(path, foreignMode);
+        return [path];
       } catch {
         return []; // not delegated to this user
       }

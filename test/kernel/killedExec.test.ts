@@ -2,10 +2,10 @@ import { closeSync, mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { createSpecOf, newId, programSpecOf } from '../../lib/specOf.js';
 import { sweep } from '../../lib/host/sweep.js';
 import { launch } from '../../lib/launch.js';
 import { compileLaunch } from '../../lib/program.js';
+import { createSpecOf, newId, programSpecOf } from '../../lib/specOf.js';
 import {
   type Held,
   holdNode,
@@ -83,7 +83,9 @@ suite('kill -9 at every stop point of a program in a container', [cgroups, comma
       const either = victim === 'the container’s first process';
       return [
         ...(next === 'exit 0' ? [] : [`next: ${next}`]),
-        ...(either || same === goesOn ? [] : [`${goesOn ? 'another' : 'the same'} container after`]),
+        ...(either || same === goesOn
+          ? []
+          : [`${goesOn ? 'another' : 'the same'} container after`]),
         ...(/^(SIGKILL|exit 0|ERR_[A-Z_]+)$/.test(first) ? [] : [`first: ${first}`]),
       ];
     }
@@ -104,7 +106,8 @@ suite('kill -9 at every stop point of a program in a container', [cgroups, comma
       for (const pid of pids) if (pid !== undefined) signalIfThere(pid, 'SIGKILL');
       signalIfThere(held.held, 'SIGCONT');
       // Where there was no program to kill yet, or none any more, it goes on: to its end with Node.
-      if (victim === 'the program' && programs.length === 0) signalIfThere(node.pid ?? 0, 'SIGKILL');
+      if (victim === 'the program' && programs.length === 0)
+        signalIfThere(node.pid ?? 0, 'SIGKILL');
       const lives = node.signalCode === null && !pids.includes(node.pid);
       const checked = lives && !(victim === 'the program' && programs.length === 0);
       const problems = checked ? await afterwards(held, victim) : [];

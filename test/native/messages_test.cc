@@ -3,6 +3,7 @@
 #include "launcher/messages.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -80,6 +81,23 @@ void TestRefused(size_t size, size_t fds) {
   CHECK(OpenCount() == before);
 }
 
+// No room for what comes: the message is there and says so, and nobody is cut off for it.
+void TestNoRoom() {
+  Pair pair;
+  const RequestHeader header = {};
+  Post(pair.ends[0], &header, sizeof header, 3);
+  rlimit before;
+  CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+  rlimit none = before;
+  none.rlim_cur = static_cast<rlim_t>(dup(0));
+  CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+  Received request;
+  CHECK(Receive(pair.ends[1], &request) == 1);
+  CHECK(request.fdsLost && request.fdCount == 0);
+  CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK(close(static_cast<int>(none.rlim_cur)) == 0);
+}
+
 void TestEnds() {
   Pair pair;
   Received request;
@@ -131,6 +149,7 @@ void TestSendFull() {
 }  // namespace
 
 int main() {
+  TestNoRoom();
   TestWhole(0, 0);
   TestWhole(100, 1);
   TestWhole(kInlinePlanBytes, kMaxFds);

@@ -11,8 +11,8 @@ constexpr uint32_t kLauncherPoints = 4;
 constexpr long kPrGetName = 16;
 constexpr uint64_t kSigcont = 18;
 
-// Where to stop, once: section << 16 | index. Shared with everything that the launcher clones, since
-// an init hears of it only so.
+// Where to stop, once: section << 16 | index. Shared with everything that the launcher clones,
+// since an init hears of it only so.
 uint32_t* Wanted() {
   static uint32_t* wanted = nullptr;
   if (wanted == nullptr) {

@@ -1,0 +1,158 @@
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { type Container, createContainer } from '../../lib/index.js';
+import { isReaped, until } from '../helpers/launches.js';
+import { expectNoLeaks, type Snapshot, snapshot, warmUp } from '../helpers/leaks.js';
+import { cgroups, suite } from '../helpers/needs.js';
+
+const library = (name: string) => new URL(`../../lib/${name}.js`, import.meta.url).href;
+
+/** In scope of a worker's script: `boxes`, one of each kind; `post` tells the launcher's pid. */
+const prelude = `
+  const { parentPort } = require('node:worker_threads');
+  const { once } = require('node:events');
+  (async () => {
+    const { createContainer } = await import('${library('index')}');
+    const { supervisor } = await import('${library('supervisor')}');
+    const { launcher } = await supervisor();
+    const post = (what) => parentPort.postMessage({ pid: launcher.pid, what });
+    post('launcher');
+    const boxes = [await createContainer(), await createContainer({ command: ['sleep', '600'] })];`;
+
+/** What goes on when the worker ends: of everything something. */
+const busy = `
+    const pty = { cols: 80, rows: 24 };
+    for (const box of boxes) {
+      box.exec('sleep', ['600']).catch(() => {});
+      box.exec('yes', [], { maxBuffer: 1000 }).catch(() => {});
+      const flood = box.spawn('yes', [], { pty });
+      const deaf = box.spawn('sleep', ['600'], { pty });
+      for (const each of [flood, deaf]) each.on('error', () => {});
+      deaf.write(Buffer.alloc(1 << 20));
+      box.spawn('yes').on('error', () => {});
+      box.fs.writeFile('/tmp/file', Buffer.alloc(1 << 20)).catch(() => {});
+      (async () => { for await (const each of box.stats({ interval: 5 })) each; })().catch(() => {});
+      (async () => { for await (const each of box.events()) each; })().catch(() => {});
+    }
+    const again = () => Promise.all(boxes.map((box) => box.exec('true'))).then(again, () => {});
+    again();`;
+
+interface Said {
+  pid: number;
+  what: string;
+}
+
+suite('containers of worker threads', [cgroups], () => {
+  let own: Container;
+  let before: Snapshot;
+  beforeAll(async () => {
+    await warmUp();
+    await once(new Worker('', { eval: true }), 'exit');
+    own = await createContainer();
+    await own.exec('true');
+  });
+  afterAll(() => own[Symbol.asyncDispose]());
+  beforeEach(() => {
+    before = snapshot();
+  });
+  afterEach(() => expectNoLeaks(before));
+
+  /** Starts a worker; `end` when it has said `what`. @returns pid of its launcher */
+  async function worker(script: string, what: string, end: (worker: Worker) => unknown) {
+    const thread = new Worker(`${prelude}${script}})();`, { eval: true });
+    const exit = new Promise((resolve) => thread.once('exit', resolve));
+    let said: Said;
+    do [said] = (await once(thread, 'message')) as [Said];
+    while (said.what !== what);
+    await end(thread);
+    await exit;
+    return said.pid;
+  }
+
+  /** The main thread's container, all the while. */
+  async function beside<T>(work: () => Promise<T>): Promise<T> {
+    let over = false;
+    const programs = (async () => {
+      for (let i = 0; !over; i++) expect((await own.exec('echo', [`${i}`])).stdout).toBe(`${i}\n`);
+    })();
+    try {
+      return await work();
+    } finally {
+      over = true;
+      await programs;
+    }
+  }
+
+  test('a worker that is terminated while they are made: nothing is left', async () => {
+    await beside(async () => {
+      for (let round = 0; round < 12; round++) {
+        const launcher = await worker('', 'launcher', async (thread) => {
+          // Later from round to round.
+          await sleep(round * 2);
+          await thread.terminate();
+        });
+        await until(() => isReaped(launcher));
+      }
+    });
+    expect(own.state).toBe('running');
+  });
+
+  test('a worker that is terminated amid programs, terminals, files: nothing is left', async () => {
+    await beside(async () => {
+      for (let round = 0; round < 12; round++) {
+        const launcher = await worker(`${busy} post('busy');`, 'busy', async (thread) => {
+          await sleep(round * 3);
+          await thread.terminate();
+        });
+        await until(() => isReaped(launcher));
+      }
+    });
+    expect(own.state).toBe('running');
+  });
+
+  test('a worker that exits by itself amid programs: nothing is left', async () => {
+    await beside(async () => {
+      for (const ms of [0, 1, 5, 20]) {
+        const script = `${busy} post('busy'); setTimeout(() => process.exit(), ${ms});`;
+        const launcher = await worker(script, 'busy', () => {});
+        await until(() => isReaped(launcher));
+      }
+    });
+  });
+
+  test('a worker that throws: nothing is left', async () => {
+    const script = `${busy} post('busy'); setTimeout(() => { throw new Error('on purpose'); }, 5);`;
+    const launcher = await beside(() =>
+      worker(script, 'busy', async (thread) => {
+        const [error] = await new Promise<unknown[]>((resolve) => {
+          thread.once('error', (...all) => resolve(all));
+        });
+        expect(error).toMatchObject({ message: 'on purpose' });
+      }),
+    );
+    await until(() => isReaped(launcher));
+  });
+
+  test('a worker whose containers are not waited for ends by itself', async () => {
+    const script = "for (const box of boxes) box.unref(); post('idle');";
+    const launcher = await worker(script, 'idle', () => {});
+    await until(() => isReaped(launcher));
+  });
+
+  test('four workers at once, each with its own', async () => {
+    const script = `
+      const results = await Promise.all(boxes.flatMap((box) =>
+        Array.from({ length: 20 }, (_, i) => box.exec('echo', [box.id, i]))));
+      const wrong = results.filter(({ stdout }, i) => stdout !== boxes[Math.floor(i / 20)].id + ' ' + i % 20 + '\\n');
+      for (const box of boxes) await box[Symbol.asyncDispose]();
+      post(wrong.length + ' wrong');`;
+    const workers = Array.from({ length: 4 }, () =>
+      worker(script.replace('[box.id, i]', '[box.id, String(i)]'), '0 wrong', () => {}),
+    );
+    const launchers = await beside(() => Promise.all(workers));
+    expect(new Set(launchers).size).toBe(4);
+    await until(() => launchers.every(isReaped));
+  });
+});
