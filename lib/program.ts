@@ -8,6 +8,7 @@ import { filterOf, type Launched, type RunnableSpec } from './launch.js';
 import { keep } from './native/kept.js';
 import type { PlanBuilder } from './plan/builder.js';
 import { encodePlan } from './plan/encode.js';
+import { mountsCgroups } from './policy/namespaces.js';
 import type { CompiledPlan } from './policy/order.js';
 import { compileFileAgent, compileProgram } from './policy/program.js';
 import { namespaceMode } from './spec/namespaces.js';
@@ -63,7 +64,9 @@ function wayIn(container: Launched, execId: string, resources: SpecResources) {
   if (nested === undefined) {
     throw new StateError('ERR_NOT_JOINABLE', 'the container was started for one program');
   }
-  const joins = !container.inside.serves || mustJoin(nested);
+  // From its own cgroup namespace an init sees no cgroup beside its own to clone into.
+  const blind = mountsCgroups(container.inside.spec);
+  const joins = !container.inside.serves || blind || mustJoin(nested);
   return {
     join: joins,
     planCgroup: (builder: PlanBuilder) =>

@@ -46,6 +46,11 @@ export function sortNamespaces(
   return { fresh, joined };
 }
 
+/** Whether the container is shown a tree of cgroups, which needs a namespace when it is mounted. */
+export function mountsCgroups({ mounts = [] }: Spec): boolean {
+  return mounts.some(({ type }) => type === 'cgroup' || type === 'cgroup2');
+}
+
 /** File systems that show a namespace. Whoever mounts one must have rights over that namespace. */
 const shownBy: Readonly<Record<string, NamespaceType>> = {
   proc: 'pid',

@@ -10,6 +10,7 @@ import { planMasks, planMounts, planRoot } from './mounts/index.js';
 import {
   checkEnds,
   checkShown,
+  mountsCgroups,
   planCgroupNamespace,
   planClone,
   planJoins,
@@ -67,7 +68,10 @@ export function compilePlan(input: PlanInput): CompiledPlan {
   b.add('child', { op: 'wait' });
   planUserJoin(b, namespaces);
   // After the attach to v1 cgroups: the namespace's root is where the child is then.
-  planCgroupNamespace(b, namespaces, !cgroup.unshareCgroupNs);
+  // An init that forks into cgroups beside its own has to go on seeing them (nsdelegate), so there
+  // each program makes its own; unless the mounts of this child are to show a tree of cgroups.
+  const later = cgroup.nested !== undefined && !mountsCgroups(spec);
+  planCgroupNamespace(b, namespaces, !cgroup.unshareCgroupNs || later);
   // While its proc files are still its own: the uid change below takes them away.
   planTime(b, spec, namespaces);
   planRootIdentity(b, facts, namespaces);
@@ -95,9 +99,8 @@ export function compilePlan(input: PlanInput): CompiledPlan {
   }
   if (init === 'run') b.add('child', { op: 'fork', role: forkRole.init, keepCaps: killMask });
   if (init === 'serve') b.add('child', { op: 'fork', role: forkRole.serve, keepCaps: 0n });
-  // From here on only the program's own process. Beside an init that forks into other cgroups, it
-  // alone takes the namespace that shows only its own.
-  if (cgroup.nested !== undefined && namespaces.fresh.has('cgroup'))
+  // From here on only the program's own process.
+  if (later && namespaces.fresh.has('cgroup'))
     b.add('child', { op: 'unshare', flags: CloneFlags.CLONE_NEWCGROUP });
   planProcess(b, { ...input, devpts, ruleset });
   return { plan: b.build(), cgroup };

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { FileSystem } from '../../lib/files/fileSystem.js';
 import { type FileBox, fileBox } from '../helpers/fileAgents.js';
-import { linux, manyIds, suite } from '../helpers/needs.js';
+import { linux, manyIds, memoryAttributes, suite } from '../helpers/needs.js';
 
 let box: FileBox;
 let fs: FileSystem;
@@ -259,32 +259,34 @@ suite('files of a container', [linux], () => {
       });
     });
 
-    test('extended attributes and whiteouts, for layers', async () => {
-      const { agent } = box;
-      const path = Buffer.from(`${dir}/f`);
-      const about = { syscall: 'xattr' };
-      await fs.writeFile(path, '');
-      const name = Buffer.from('user.ringfort');
-      const data = Buffer.from('va\0lue');
-      // tmpfs has user.* since Linux 6.6.
-      const set = agent.call('setxattr', { path, path2: name, data, numbers: [0] }, about);
-      const kept = await set.then(
-        () => true,
-        (error: NodeJS.ErrnoException) => error.code !== 'ENOTSUP' && Promise.reject(error),
-      );
-      if (kept) {
-        expect((await agent.call('getxattr', { path, path2: name }, about)).data).toEqual(data);
-        expect((await agent.call('listxattr', { path }, about)).data.toString()).toContain(
-          'user.ringfort\0',
+    suite('on this kernel', [memoryAttributes], () => {
+      test('extended attributes and whiteouts, for layers', async () => {
+        const { agent } = box;
+        const path = Buffer.from(`${dir}/f`);
+        const about = { syscall: 'xattr' };
+        await fs.writeFile(path, '');
+        const name = Buffer.from('user.ringfort');
+        const data = Buffer.from('va\0lue');
+        // tmpfs has user.* since Linux 6.6.
+        const set = agent.call('setxattr', { path, path2: name, data, numbers: [0] }, about);
+        const kept = await set.then(
+          () => true,
+          (error: NodeJS.ErrnoException) => error.code !== 'ENOTSUP' && Promise.reject(error),
         );
-        await agent.call('removexattr', { path, path2: name }, about);
-        await expect(agent.call('getxattr', { path, path2: name }, about)).rejects.toEqual(
-          code('ENODATA'),
-        );
-      }
-      await agent.call('whiteout', { path: Buffer.from(`${dir}/gone`) }, { syscall: 'mknod' });
-      const stats = await fs.lstat(`${dir}/gone`);
-      expect([stats.isCharacterDevice(), stats.rdev]).toEqual([true, 0]);
+        if (kept) {
+          expect((await agent.call('getxattr', { path, path2: name }, about)).data).toEqual(data);
+          expect((await agent.call('listxattr', { path }, about)).data.toString()).toContain(
+            'user.ringfort\0',
+          );
+          await agent.call('removexattr', { path, path2: name }, about);
+          await expect(agent.call('getxattr', { path, path2: name }, about)).rejects.toEqual(
+            code('ENODATA'),
+          );
+        }
+        await agent.call('whiteout', { path: Buffer.from(`${dir}/gone`) }, { syscall: 'mknod' });
+        const stats = await fs.lstat(`${dir}/gone`);
+        expect([stats.isCharacterDevice(), stats.rdev]).toEqual([true, 0]);
+      });
     });
   });
 
