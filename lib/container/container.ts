@@ -67,6 +67,8 @@ export interface ContainerStart {
   exit?: ContainerExit | undefined;
   /** Default: now. */
   createdAt?: number | undefined;
+  /** It was found frozen. */
+  paused?: boolean | undefined;
   /** It survives this process. */
   detachment?: Detachment | undefined;
   waiting?: Waiting | undefined;
@@ -131,18 +133,18 @@ export class Container implements AsyncDisposable {
       this.#state = 'stopped';
       this.#ended = more.exit;
     }
-    this.#exit = this.#live();
+    this.#exit = this.#live(more.paused === true);
     // Whoever wants to know asks `wait`.
     this.#exit.catch(() => {});
   }
 
-  async #live(): Promise<ContainerExit> {
+  async #live(paused: boolean): Promise<ContainerExit> {
     if (this.#ended !== undefined) return this.#ended;
     try {
       const launched = await this.#starting;
       if (launched === undefined) throw new Error('a container without a launch');
       this.#launched = launched;
-      this.#state = 'running';
+      this.#state = paused ? 'paused' : 'running';
       this.#trace?.started(launched.pid);
       const ending = new Ending(launched, {}, 0);
       const cpuTime = this.spec.annotations?.[annotation.cpuTime];
@@ -574,7 +576,7 @@ export class Container implements AsyncDisposable {
       createdAt,
       labels,
       annotations: { ...spec.annotations },
-      command: this.main?.spawnargs,
+      command: this.main?.spawnargs ?? this.#detachment?.state.command,
       programs: this.#programs.list(),
       cgroup: this.#launched?.cgroup.paths,
       isolation,

@@ -1,5 +1,6 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isFrozen } from '../cgroups/index.js';
 import type { ContainerStart } from '../container/container.js';
 import { type ContainerExit, exitOf } from '../container/exit.js';
 import type { ContainerState } from '../container/info.js';
@@ -15,7 +16,7 @@ import type { SyscallError } from '../sys/error.js';
 import { connectTo } from '../sys/files.js';
 import { Detachment, removeDirectory } from './detachment.js';
 import { removeLeftovers } from './leftovers.js';
-import { type DetachedState, lostEnd, readExit, readState } from './state.js';
+import { type DetachedState, endTime, lostEnd, readExit, readState } from './state.js';
 import { containerDir, isClaimed, isId, listStateDirs, stateFile } from './stateDir.js';
 
 /** A detached container as `Container.list` shows it. */
@@ -31,6 +32,8 @@ export interface ContainerSummary {
   command?: string[];
   /** How it ended, once it has. */
   exit?: ContainerExit;
+  /** When, ms since the epoch; absent where nobody saw it. */
+  endedAt?: number;
   /** Why nothing is known of it: its state is damaged, or another version's. */
   error?: ContainerError;
 }
@@ -133,10 +136,15 @@ export async function openDetached(id: string): Promise<ContainerStart> {
   }
   const detachment = new Detachment(state, launcher);
   const launch = Promise.resolve({ ...launched, ended: detachment.watch(launched.ended) });
-  return { ...common(state), detachment, launch };
+  return { ...common(state), detachment, launch, paused: await isPaused(state) };
 }
 
-function summary(id: string): ContainerSummary | undefined {
+/** Whether somebody has frozen it; one without such a cgroup cannot be. */
+function isPaused({ cgroup }: DetachedState): Promise<boolean> {
+  return isFrozen(cgroup.paths).catch(() => false);
+}
+
+async function summary(id: string): Promise<ContainerSummary | undefined> {
   let state: DetachedState;
   try {
     state = readState(id);
@@ -151,8 +159,11 @@ function summary(id: string): ContainerSummary | undefined {
   // In this order: a monitor writes the exit before it goes.
   const lives = isClaimed(id);
   const end = lives ? readExit(state) : endWithout(state);
-  if (end === undefined) return { ...known, state: 'running', pid };
-  return { ...known, state: 'stopped', exit: exitOf(end, undefined) };
+  if (end === undefined)
+    return { ...known, state: (await isPaused(state)) ? 'paused' : 'running', pid };
+  const endedAt = endTime(id);
+  const exit = exitOf(end, undefined);
+  return { ...known, state: 'stopped', exit, ...(endedAt !== undefined && { endedAt }) };
 }
 
 /**
@@ -163,8 +174,9 @@ export async function listDetached({
   all = false,
   labels = {},
 }: ListOptions = {}): Promise<ContainerSummary[]> {
-  return listStateDirs()
-    .flatMap((id) => summary(id) ?? [])
+  const found = await Promise.all(listStateDirs().map(summary));
+  return found
+    .filter((each) => each !== undefined)
     .filter(({ state }) => all || state !== 'stopped')
     .filter((each) => Object.entries(labels).every(([name, value]) => each.labels[name] === value))
     .sort((a, b) => a.createdAt - b.createdAt);
