@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import { type Attachment, type Container, ContainerError } from '../index.js';
 import { action, withContainer } from './containers.js';
 import { DetachFilter, defaultDetachKeys, parseDetachKeys } from './detachKeys.js';
+import { codeOfSignal } from './exitCode.js';
 import { codeOfExit } from './lifeCommands.js';
 import { print } from './output.js';
 
@@ -82,16 +83,14 @@ function typing(attachment: Attachment, terminal: boolean, keys: Buffer) {
   return { detached, end };
 }
 
-const proxied: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
+const ending: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
 
-/** Signals to us are the program's, as docker has it where there is no terminal. */
-function proxySignals(box: Container): () => void {
-  const handlers = proxied.map((signal) => {
-    const pass = () => {
-      box.kill(signal);
-    };
-    process.on(signal, pass);
-    return () => process.off(signal, pass);
+/** Does something about signals to us. @returns undoes it */
+function onSignals(act: (signal: NodeJS.Signals) => void): () => void {
+  const handlers = ending.map((signal) => {
+    const handle = () => act(signal);
+    process.on(signal, handle);
+    return () => process.off(signal, handle);
   });
   return () => {
     for (const off of handlers) off();
@@ -103,8 +102,11 @@ async function attachTo(box: Container, flags: AttachFlags): Promise<number> {
   const terminal = attachment.stderr === null;
   const undo: (() => void)[] = [() => attachment.close()];
   try {
+    // As docker: without a terminal they are the program's, else we go, and leave it running. The
+    // exit puts the terminal's mode back.
+    if (!terminal && flags.sigProxy !== 'false') undo.push(onSignals((signal) => box.kill(signal)));
+    else undo.push(onSignals((signal) => process.exit(codeOfSignal(signal))));
     if (terminal) undo.push(followWindow(attachment));
-    else if (flags.sigProxy !== 'false') undo.push(proxySignals(box));
     const outputs = Promise.all([
       copy(attachment.stdout, process.stdout),
       copy(attachment.stderr, process.stderr),
