@@ -15,7 +15,8 @@ export class Terminal {
   readonly shell: number;
 
   constructor({ cols, rows }: { cols: number; rows: number }) {
-    this.#tmux('new-session', '-d', '-x', `${cols}`, '-y', `${rows}`, '/bin/sh');
+    // Two words: one would be run by a shell of the user's, and bash takes PS1 away.
+    this.#tmux('new-session', '-d', '-x', `${cols}`, '-y', `${rows}`, '/bin/sh', '-i');
     this.shell = Number(this.#tmux('list-panes', '-F', '#{pane_pid}'));
   }
 
@@ -58,7 +59,7 @@ export class Terminal {
 
   /** Waits until it shows something; says what it shows instead where that never comes. */
   async until(pattern: RegExp): Promise<string> {
-    for (const since = performance.now(); performance.now() - since < 50_000; await sleep(50)) {
+    for (const since = performance.now(); performance.now() - since < 20_000; await sleep(50)) {
       const screen = this.screen();
       if (pattern.test(screen)) return screen;
     }

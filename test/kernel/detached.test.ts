@@ -57,6 +57,7 @@ suite('detached containers', [linux, cgroups, runtimeDir], () => {
     expect((await Container.list({ all: true })).find((each) => each.id === id)).toMatchObject({
       state: 'stopped',
       exit: { exitCode: 42 },
+      endedAt: expect.any(Number),
     });
     await again.remove();
     await expect(Container.open(id)).rejects.toMatchObject({ code: 'ERR_CONTAINER_NOT_FOUND' });
@@ -117,6 +118,24 @@ suite('detached containers', [linux, cgroups, runtimeDir], () => {
     await expect(again.remove()).rejects.toMatchObject({ code: 'ERR_CONTAINER_RUNNING' });
     await again.remove({ force: true });
     expect(leftOf(id)).toEqual([]);
+  });
+
+  test('one that somebody has paused is found so, and can be resumed', async () => {
+    const id = await createElsewhere();
+    const first = await Container.open(id);
+    await first.pause();
+    await first[Symbol.asyncDispose]();
+    expect((await Container.list()).find((each) => each.id === id)).toMatchObject({
+      state: 'paused',
+    });
+    const second = await Container.open(id);
+    expect(second.state).toBe('paused');
+    expect(() => second.spawn('true')).toThrow(
+      expect.objectContaining({ code: 'ERR_CONTAINER_PAUSED' }),
+    );
+    await second.resume();
+    expect(await second.exec('true')).toMatchObject({ exitCode: 0 });
+    expect(await Container.open(id)).toMatchObject({ state: 'running' });
   });
 
   test('an id is used once, as long as anything of it is kept', async () => {

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -150,6 +151,18 @@ suite('the output of detached containers', [linux, cgroups, runtimeDir], () => {
     await expect(box.attach({ stdin: true })).rejects.toMatchObject({ code: 'ERR_NO_STDIN' });
     const { stdin, stdout, stderr } = await box.attach();
     expect([stdin, stdout.readable, stderr?.readable]).toEqual([null, true, true]);
+  });
+
+  test('to let go of a command that prints nothing closes its streams', async () => {
+    const box = await Container.open(await createElsewhere({ command: ['sleep', '1000'] }));
+    const held = await box.attach();
+    const streams = [held.stdout, held.stderr as Readable];
+    // As somebody who waits for the next piece.
+    for (const stream of streams) stream.resume();
+    const closed = Promise.all(streams.map((stream) => once(stream, 'close')));
+    held.close();
+    await closed;
+    expect(streams.map(({ errored }) => errored)).toEqual([null, null]);
   });
 
   test('a terminal is written to, read and resized from elsewhere', async () => {
