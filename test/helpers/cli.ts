@@ -14,7 +14,14 @@ export interface Finished {
 
 type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
-/** A command that runs; `text` grows. */
+const running = new Set<Child>();
+
+/** Ends what a test that failed has left. */
+export function killStarted(): void {
+  for (const child of running) child.kill('SIGKILL');
+}
+
+/** A command that runs; `stdout` and `stderr` grow. */
 export class Started {
   readonly child: Child;
   stdout = '';
@@ -23,6 +30,8 @@ export class Started {
 
   constructor(args: readonly string[], env: NodeJS.ProcessEnv = process.env) {
     this.child = spawn(ringfortBin, args, { env, stdio: 'pipe' });
+    running.add(this.child);
+    this.child.once('exit', () => running.delete(this.child));
     this.child.stdin.on('error', () => {});
     this.child.stdout.on('data', (chunk) => {
       this.stdout += chunk;

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
-import { type Finished, ringfort, Started, succeed } from '../helpers/cli.js';
+import { type Finished, killStarted, ringfort, Started, succeed } from '../helpers/cli.js';
 import { freshId, leftOf, removeAll, runtimeDir } from '../helpers/detached.js';
 import { until } from '../helpers/launches.js';
 import { cgroups, linux, notRoot, suite } from '../helpers/needs.js';
@@ -26,7 +26,10 @@ function parsed(text: string): Record<string, unknown>[] {
 }
 
 suite('ringfort on detached containers', [linux, cgroups, runtimeDir], () => {
-  afterEach(removeAll);
+  afterEach(() => {
+    killStarted();
+    return removeAll();
+  });
 
   test('run -d, ps, wait, rm: from its start to nothing', async () => {
     const id = await detached(['-l', 'job=7', '-l', 'bare'], ...sh('read line </dev/zero'));
@@ -283,18 +286,19 @@ suite('ringfort on detached containers', [linux, cgroups, runtimeDir], () => {
     const id = await detached();
     const all = new Started(['events', '--format', 'json']);
     const one = new Started(['events', id]);
-    const paused = async () => {
-      // Until both have begun to look.
+    const seen = () =>
+      [all, one].every(({ stdout }) => /paused[^]*resumed|resumed[^]*paused/.test(stdout));
+    // Both look now and then, from some time on.
+    while (!seen()) {
       await succeed(['pause', id]);
       await succeed(['unpause', id]);
-    };
-    while (!(all.stdout.includes('resumed') && one.stdout.includes('resumed'))) await paused();
+    }
     const short = await detached([], 'true');
     await until(() => parsed(all.stdout).some((each) => each.type === 'died' && each.id === short));
     await succeed(['rm', '-f', id]);
     const { code, stdout } = await one.finished;
     expect(code).toBe(0);
-    expect(stdout).toMatch(new RegExp(`^\\S+ ${id} paused\n`));
+    expect(stdout).toMatch(new RegExp(`^\\S+ ${id} paused$`, 'm'));
     expect(stdout).toMatch(new RegExp(`\\S+ ${id} died signal=SIGKILL reason=signal\n$`));
     await until(() => parsed(all.stdout).some((each) => each.type === 'died' && each.id === id));
     all.child.kill('SIGINT');
