@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import { type Attachment, type Container, ContainerError } from '../index.js';
 import { action, withContainer } from './containers.js';
 import { DetachFilter, defaultDetachKeys, parseDetachKeys } from './detachKeys.js';
+import { UsageError } from './errors.js';
 import { codeOfSignal } from './exitCode.js';
 import { codeOfExit } from './lifeCommands.js';
 import { print } from './output.js';
@@ -98,6 +99,8 @@ function onSignals(act: (signal: NodeJS.Signals) => void): () => void {
 }
 
 async function attachTo(box: Container, flags: AttachFlags): Promise<number> {
+  if (box.inspect().command === undefined)
+    throw new UsageError(`container ${box.id} has no program to attach to; use \`ringfort exec\``);
   const attachment = await open(box, flags.stdin);
   const terminal = attachment.stderr === null;
   const undo: (() => void)[] = [() => attachment.close()];

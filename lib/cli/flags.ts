@@ -289,12 +289,21 @@ export const flagGroups: FlagGroups = {
 /** What `run` has beside those. */
 export const runGroups: FlagGroups = { ...flagGroups, 'Detached:': detached };
 
-const ofPrograms = ['-e,', '--env-file', '-u,', '-w,'];
+/** Those of a program that `exec` has, and its own words for them. */
+const ofExec: Readonly<Record<string, string>> = {
+  '-e, --env <name[=value]>': "environment variable, beside the container's",
+  '--env-file <file>': 'variables from a file, one a line',
+  '-u, --user <user[:group]>': "names or ids in the container (default: the container's)",
+  '-w, --workdir <path>': "working directory (default: the container's)",
+};
 
 /** What `exec` has of them. */
 export const execGroups: FlagGroups = {
   'Streams:': streams,
-  'Program:': program.filter(({ flags }) => ofPrograms.includes(flags.split(' ')[0] ?? '')),
+  'Program:': program.flatMap((flag) => {
+    const help = ofExec[flag.flags];
+    return help === undefined ? [] : [{ ...flag, help }];
+  }),
 };
 
 /** The flag that sets an option of the library: `--memory` for `limits.memory`. */

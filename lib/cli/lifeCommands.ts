@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { Container, type ContainerExit, StateError } from '../index.js';
 import { action, eachContainer, resolveId, withContainer } from './containers.js';
 import { codeOfResult } from './exitCode.js';
@@ -63,7 +63,11 @@ async function kill(box: Container, signal: NodeJS.Signals | number): Promise<st
 
 function killCommand(): Command {
   return many('kill', 'Send a signal to containers; SIGKILL ends everything in them')
-    .option('-s, --signal <signal>', 'such as TERM, SIGTERM or 15', parseSignal, 'SIGKILL')
+    .addOption(
+      new Option('-s, --signal <signal>', 'such as TERM, SIGTERM or 15')
+        .argParser(parseSignal)
+        .default('SIGKILL', 'SIGKILL'),
+    )
     .action(
       action((words: string[], { signal }: { signal: NodeJS.Signals | number }) =>
         eachContainer(words, (word) => withContainer(word, (box) => kill(box, signal))),
@@ -90,7 +94,11 @@ async function stop(box: Container, { time, signal }: StopOptions): Promise<stri
 
 function stopCommand(): Command {
   return many('stop', 'Ask containers to end, and kill those that do not')
-    .option('-t, --time <seconds>', 'until SIGKILL; -1: never', parseStopTimeout, 10_000)
+    .addOption(
+      new Option('-t, --time <seconds>', 'until SIGKILL; -1: never')
+        .argParser(parseStopTimeout)
+        .default(10_000, '10'),
+    )
     .option('-s, --signal <signal>', 'the first signal (default: SIGTERM)', parseSignal)
     .action(
       action((words: string[], options: StopOptions) =>

@@ -8,6 +8,7 @@ import { eventsCommand } from './events.js';
 import { execCommand } from './exec.js';
 import { codeOfError, ownFailure } from './exitCode.js';
 import { explainCommand } from './explain.js';
+import { endWithTerminal } from './hangUp.js';
 import { inspectCommand } from './inspect.js';
 import { lifeCommands } from './lifeCommands.js';
 import { logsCommand } from './logs.js';
@@ -54,6 +55,7 @@ function ringfort(): Command {
   return program;
 }
 
+endWithTerminal();
 try {
   await ringfort().parseAsync();
 } catch (error) {

@@ -11,6 +11,7 @@ export const prompt = 'host>';
 /** A terminal with a shell in it, of a tmux server of its own. `$ringfort` is the command there. */
 export class Terminal {
   readonly #directory = mkdtempSync(join(tmpdir(), 'tmux-'));
+  #closed = false;
   /** pid of its shell. */
   readonly shell: number;
 
@@ -66,8 +67,10 @@ export class Terminal {
     throw new Error(`no ${pattern} in:\n${this.screen()}`);
   }
 
-  /** Ends the server and everything in it. */
+  /** Ends the server and everything in it; harmless twice. */
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     try {
       this.#tmux('kill-server');
     } finally {

@@ -287,7 +287,7 @@ suite('ringfort on detached containers', [linux, cgroups, runtimeDir], () => {
     const all = new Started(['events', '--format', 'json']);
     const one = new Started(['events', id]);
     const seen = () =>
-      [all, one].every(({ stdout }) => /paused[^]*resumed|resumed[^]*paused/.test(stdout));
+      [all, one].every(({ stdout }) => /paused.*resumed|resumed.*paused/s.test(stdout));
     // Both look now and then, from some time on.
     while (!seen()) {
       await succeed(['pause', id]);

@@ -1,7 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { succeed } from '../helpers/cli.js';
 import { freshId, removeAll, runtimeDir } from '../helpers/detached.js';
+import { hasEnded, until } from '../helpers/launches.js';
 import { cgroups, command, linux, suite } from '../helpers/needs.js';
 import { prompt, Terminal } from '../helpers/tmux.js';
 
@@ -102,6 +105,20 @@ suite('ringfort under a terminal', [linux, cgroups, runtimeDir, command('tmux')]
     await start(line, /guest>$/);
     await succeed(['kill', id]);
     expect(await after()).toBe('137 same');
+  });
+
+  test.each(shells)('%s: the terminal is closed', async (_, line) => {
+    const directory = mkdtempSync(join(tmpdir(), 'ringfort-closed-'));
+    try {
+      await start(`${await line()} 2>${directory}/told`, /guest>$/);
+      const pid = foreground(terminal.shell);
+      terminal.close();
+      await until(() => hasEnded(pid));
+      // Not of an abort of Node's, either.
+      expect(readFileSync(join(directory, 'told'), 'utf8')).toBe('');
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 
   test('attach: the keys that detach, then its end', async () => {
