@@ -78,6 +78,8 @@ function typing(attachment: Attachment, terminal: boolean, keys: Buffer) {
   const end = () => {
     stdin.off('data', take);
     stdin.pause();
+    // What has just come may have it read on, which must not keep this process.
+    if ('unref' in stdin) stdin.unref();
     restore();
     process.off('exit', restore);
   };

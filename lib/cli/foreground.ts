@@ -14,7 +14,7 @@ export interface Foreground {
  */
 export async function foreground(
   program: Promise<RunResult>,
-  { signal }: Pick<CompletionOptions, 'signal'>,
+  { signal, pty, stdio }: Pick<CompletionOptions, 'signal' | 'pty' | 'stdio'>,
 ): Promise<Foreground> {
   try {
     const result = await program;
@@ -28,5 +28,9 @@ export async function foreground(
           ? codeOfSignal(signal.reason)
           : codeOfResult({ ...result, failed: result.exitCode !== 0 }),
     };
+  } finally {
+    // What was typed last may have our terminal read on, which must not keep this process. Merely
+    // to look at process.stdin opens it.
+    if (pty !== undefined && stdio?.[0] === 'inherit') process.stdin.unref();
   }
 }
