@@ -117,9 +117,15 @@ export function relayTerminal(input: boolean): Stdio {
       const stream = takeMaster(fd, stdin && typed, stdout, end);
       master = stream;
       resize = () => {
-        if (!stream.destroyed) setWindowSize(fd, stdout.rows, stdout.columns);
+        const { rows, columns } = stdout;
+        // A terminal that was never told its size has none.
+        if (!stream.destroyed && rows > 0 && columns > 0) setWindowSize(fd, rows, columns);
       };
-      if (stdout.isTTY) stdout.on('resize', resize);
+      if (stdout.isTTY) {
+        stdout.on('resize', resize);
+        // It may have changed since its size was asked for.
+        resize();
+      }
       if (stdin === undefined) return;
       process.on('exit', restore);
       if (stdin.isTTY) stdin.setRawMode(true);

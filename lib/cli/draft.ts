@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
-import type { Limits, RunOptions } from '../index.js';
+import type { Limits, LogLimits, RunOptions } from '../index.js';
 import { parseSecurityOption } from './parse.js';
 
 /** What the command line has said so far; `toRunOptions` makes the library's options of it. */
@@ -17,6 +17,14 @@ export interface Draft {
   capDrop: string[];
   env: Map<string, string>;
   envFile: Map<string, string>;
+  /** `run -d` and `exec -d`. */
+  detach: boolean;
+  /** `run -d`: the container's id, labels, and how much of its output is kept. */
+  name?: string;
+  labels: Map<string, string>;
+  logs: LogLimits;
+  /** `run --rm`, which means nothing without `-d`. */
+  remove: boolean;
   /** Everything that is the library's own option already. */
   options: RunOptions;
 }
@@ -33,6 +41,10 @@ export function emptyDraft(): Draft {
     capDrop: [],
     env: new Map(),
     envFile: new Map(),
+    detach: false,
+    labels: new Map(),
+    logs: {},
+    remove: false,
     options: {},
   };
 }

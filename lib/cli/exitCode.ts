@@ -3,6 +3,8 @@ import { ContainerError, type RunResult, type Size } from '../index.js';
 
 /** Our own failures, usage errors among them; docker's number. */
 export const ownFailure = 125;
+/** What a command on a container that runs could not do; docker's number, too. */
+export const failure = 1;
 const notExecutable = 126;
 const notFound = 127;
 /** A limit ended a program that then claimed success; timeout(1) has it so. */
@@ -27,11 +29,11 @@ export function codeOfResult({ exitCode, signal, failed }: End): number {
   return failed && exitCode === 0 ? ended : (exitCode ?? ownFailure);
 }
 
-/** docker's 125, 126 and 127. */
-export function codeOfError(error: unknown): number {
-  if (!(error instanceof ContainerError)) return ownFailure;
+/** docker's 126 and 127 for a program that cannot be started, else `other`. */
+export function codeOfError(error: unknown, other = ownFailure): number {
+  if (!(error instanceof ContainerError)) return other;
   if (error.code === 'ERR_PROGRAM_NOT_EXECUTABLE') return notExecutable;
-  return error.code === 'ERR_PROGRAM_NOT_FOUND' ? notFound : ownFailure;
+  return error.code === 'ERR_PROGRAM_NOT_FOUND' ? notFound : other;
 }
 
 /** The limits that a message may name. */

@@ -4,6 +4,8 @@ import {
   parseBoolean,
   parseDuration,
   parseEnvFile,
+  parseLabel,
+  parseLogOption,
   parseMount,
   parseNumber,
   parsePair,
@@ -237,13 +239,46 @@ const walls: Flag[] = [
   },
   {
     flags: '--rm',
-    help: "accepted as docker's: nothing is ever left",
-    ...note(() => {}),
+    help: "accepted as docker's: nothing is left of what is not detached",
+    ...note((draft) => {
+      draft.remove = true;
+    }),
   },
 ];
 
-/** Every option, under the heading that the help has for it. */
-export const flagGroups: Readonly<Record<string, readonly Flag[]>> = {
+const detached: Flag[] = [
+  {
+    flags: '-d, --detach',
+    help: 'leave it running, and print its id; without a program it lives for exec',
+    ...note((draft) => {
+      draft.detach = true;
+    }),
+  },
+  {
+    flags: '--name <name>',
+    help: 'its id, with -d: letters, digits, _ and - (default: 12 hexadecimal digits)',
+    ...note((draft, text) => {
+      draft.name = text;
+    }),
+    sets: 'id',
+  },
+  {
+    flags: '-l, --label <name[=value]>',
+    help: 'something to find it by, with -d',
+    ...note(({ labels }, text) => labels.set(...parseLabel(text))),
+  },
+  {
+    flags: '--log-opt <name=value>',
+    help: "what is kept of its output, with -d: 'max-size=10m' a file, 'max-file=3' files",
+    ...note(({ logs }, text) => Object.assign(logs, parseLogOption(text))),
+  },
+];
+
+/** Options under the headings that the help has for them. */
+export type FlagGroups = Readonly<Record<string, readonly Flag[]>>;
+
+/** Every option of `run` and `explain`. */
+export const flagGroups: FlagGroups = {
   'Streams:': streams,
   'Limits:': limits,
   'Files:': files,
@@ -251,9 +286,29 @@ export const flagGroups: Readonly<Record<string, readonly Flag[]>> = {
   'Walls:': walls,
 };
 
+/** What `run` has beside those. */
+export const runGroups: FlagGroups = { ...flagGroups, 'Detached:': detached };
+
+/** Those of a program that `exec` has, and its own words for them. */
+const ofExec: Readonly<Record<string, string>> = {
+  '-e, --env <name[=value]>': "environment variable, beside the container's",
+  '--env-file <file>': 'variables from a file, one a line',
+  '-u, --user <user[:group]>': "names or ids in the container (default: the container's)",
+  '-w, --workdir <path>': "working directory (default: the container's)",
+};
+
+/** What `exec` has of them. */
+export const execGroups: FlagGroups = {
+  'Streams:': streams,
+  'Program:': program.flatMap((flag) => {
+    const help = ofExec[flag.flags];
+    return help === undefined ? [] : [{ ...flag, help }];
+  }),
+};
+
 /** The flag that sets an option of the library: `--memory` for `limits.memory`. */
 export function flagOf(option: string): string | undefined {
-  const flag = Object.values(flagGroups)
+  const flag = Object.values(runGroups)
     .flat()
     .find(({ sets }) => sets === option);
   return /--[a-z-]+/.exec(flag?.flags ?? '')?.[0];
@@ -263,5 +318,8 @@ export function flagOf(option: string): string | undefined {
 export function advice(text: string): string {
   return text
     .replaceAll("limits: 'none'", '--no-limits')
-    .replaceAll('cgroupParent', '--cgroup-parent');
+    .replaceAll('cgroupParent', '--cgroup-parent')
+    .replace('or say `force: true`', 'or use `rm -f`')
+    .replace('resume it first', '`ringfort unpause` it first')
+    .replace(/Container\.remove\(id, \{ force: true \}\)/, '`ringfort rm -f`');
 }

@@ -1,15 +1,40 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { attachCommand } from './attach.js';
+import { cpCommand } from './cp.js';
 import { doctorCommand } from './doctor.js';
 import { printError } from './errors.js';
+import { eventsCommand } from './events.js';
+import { execCommand } from './exec.js';
 import { codeOfError, ownFailure } from './exitCode.js';
 import { explainCommand } from './explain.js';
+import { endWithTerminal } from './hangUp.js';
+import { inspectCommand } from './inspect.js';
+import { lifeCommands } from './lifeCommands.js';
+import { logsCommand } from './logs.js';
+import { psCommand } from './ps.js';
 import { runCommand } from './run.js';
+import { statsCommand } from './stats.js';
+import { topCommand } from './top.js';
+import { updateCommand } from './update.js';
 
 /** The package's, two directories above the compiled file's own. */
 function version(): string {
   const file = new URL('../../../package.json', import.meta.url);
   return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
+/** All of them, in the order of the help. */
+function commands(): Command[] {
+  const onDetached = [psCommand(), execCommand(), attachCommand(), logsCommand(), cpCommand()];
+  const views = [statsCommand(), topCommand(), eventsCommand(), inspectCommand()];
+  return [
+    runCommand(),
+    ...onDetached,
+    ...views,
+    ...[...lifeCommands(), updateCommand()],
+    ...[explainCommand(), doctorCommand()],
+  ];
 }
 
 function ringfort(): Command {
@@ -19,7 +44,7 @@ function ringfort(): Command {
     .helpOption('--help', 'show this help')
     .helpCommand(false)
     .enablePositionalOptions();
-  for (const command of [runCommand(), explainCommand(), doctorCommand()]) {
+  for (const command of commands()) {
     program.addCommand(command.helpOption('--help', 'show this help'));
   }
   for (const command of [program, ...program.commands]) {
@@ -30,6 +55,7 @@ function ringfort(): Command {
   return program;
 }
 
+endWithTerminal();
 try {
   await ringfort().parseAsync();
 } catch (error) {

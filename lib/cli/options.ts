@@ -2,10 +2,13 @@ import { type Command, Option } from 'commander';
 import { defaultPath, parseSize, type RunOptions } from '../index.js';
 import { type Draft, emptyDraft } from './draft.js';
 import { UsageError } from './errors.js';
-import { flagGroups } from './flags.js';
+import { type FlagGroups, flagGroups } from './flags.js';
 
 /** docker's own `--stop-timeout`, ms. */
 const defaultStopTimeout = 10_000;
+
+/** Size of a terminal that nobody sees. */
+export const defaultWindow = { cols: 80, rows: 24 };
 
 /** What the command line needs to know of this process. */
 export interface Surroundings {
@@ -19,10 +22,10 @@ export interface Surroundings {
 /** What the command line can say of the library's options. */
 export type CliOptions = Omit<RunOptions, 'encoding'>;
 
-/** Adds all options of `run` to a command. @returns what they will have said once it is parsed */
-export function declareOptions(command: Command): Draft {
+/** Adds options to a command, by default all that `run` and `explain` have. @returns what they will have said once it is parsed */
+export function declareOptions(command: Command, groups: FlagGroups = flagGroups): Draft {
   const draft = emptyDraft();
-  for (const [heading, flags] of Object.entries(flagGroups)) {
+  for (const [heading, flags] of Object.entries(groups)) {
     for (const flag of flags) {
       const declare = (spelling: string) =>
         new Option(spelling, flag.help).helpGroup(heading).argParser((text: string) => {
@@ -116,12 +119,16 @@ function environmentOf(draft: Draft, { term }: Surroundings): Record<string, str
   };
 }
 
-function streamsOf(draft: Draft, around: Surroundings): Pick<RunOptions, 'stdio' | 'pty'> {
+/**
+ * The streams of a program in the foreground.
+ * @throws UsageError for -it without a terminal
+ */
+export function streamsOf(draft: Draft, around: Surroundings): Pick<RunOptions, 'stdio' | 'pty'> {
   const { interactive, tty } = draft;
   if (interactive && tty && !around.stdinIsTerminal)
     throw new UsageError('--tty: the input device is not a TTY, leave out -t or -i');
   return {
     stdio: [interactive ? 'inherit' : 'ignore', 'inherit', 'inherit'],
-    ...(tty && { pty: around.window() ?? { cols: 80, rows: 24 } }),
+    ...(tty && { pty: around.window() ?? defaultWindow }),
   };
 }

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { InvalidArgumentError } from 'commander';
-import type { SpecMount } from '../index.js';
+import type { LogLimits, SpecMount } from '../index.js';
 
 /**
  * What the texts of options mean. All are pure, and throw commander's InvalidArgumentError, which
@@ -52,6 +52,21 @@ export function parsePair(text: string): [name: string, value: string] {
   const at = text.indexOf('=');
   if (at <= 0) throw wrong("'key=value'");
   return [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** `--label`: `name=value`, or a name alone, whose value is then empty. */
+export function parseLabel(text: string): [name: string, value: string] {
+  if (text.includes('=')) return parsePair(text);
+  if (text === '') throw wrong("'name=value' or 'name'");
+  return [text, ''];
+}
+
+/** docker's `--log-opt` of its file drivers: `max-size=10m`, `max-file=3`. */
+export function parseLogOption(text: string): LogLimits {
+  const [name, value] = parsePair(text);
+  if (name === 'max-size') return { maxSize: value };
+  if (name === 'max-file') return { maxFiles: parseNumber(value) };
+  throw wrong("'max-size=…' or 'max-file=…'");
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;

@@ -1,5 +1,5 @@
+import type { CompletionOptions } from '../index.js';
 import { codeOfSignal } from './exitCode.js';
-import type { CliOptions } from './options.js';
 
 const forwarded: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
 
@@ -8,7 +8,7 @@ const forwarded: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SI
  * `forceKillAfterDelay` to follow it; the second ends us, and with us the container.
  * @param options of the run; gets `signal`, and `killSignal` when a signal has come
  */
-export function forwardSignals(options: CliOptions): void {
+export function forwardSignals(options: Pick<CompletionOptions, 'signal' | 'killSignal'>): void {
   const controller = new AbortController();
   options.signal = controller.signal;
   for (const signal of forwarded) {

@@ -695,7 +695,7 @@ export class Container implements AsyncDisposable {
       createdAt,
       labels,
       annotations: { ...spec.annotations },
-      command: this.main?.spawnargs,
+      command: this.main?.spawnargs ?? this.#detachment?.state.command,
       programs: this.#programs.list(),
       cgroup: this.#launched?.cgroup.paths,
       isolation,

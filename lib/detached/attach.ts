@@ -81,12 +81,15 @@ async function openOutput(source: LogSource, kind: 'stdout' | 'stderr'): Promise
   const stop = new AbortController();
   const only = { follow: true, stdout: false, stderr: false, [kind]: true, signal: stop.signal };
   const output = Readable.from(bytes(readLogs(source, only, from)), { objectMode: false });
-  // Its generator waits for the log, and would notice too late that nobody listens; one that nobody
-  // has read has not begun, and closes nothing.
-  output.once('close', () => {
+  // Its generator waits for the log, and would notice too late that nobody listens: while nothing is
+  // printed it never gets to its end, and 'close' waits for that. One that nobody has read has not
+  // begun, and closes nothing.
+  const destroy = output._destroy;
+  output._destroy = (error, done) => {
     stop.abort();
     void from?.close();
-  });
+    destroy.call(output, error, done);
+  };
   // An abort of ours is no error to anybody.
   output.on('error', () => {});
   return output;

@@ -16,7 +16,7 @@ import type { SyscallError } from '../sys/error.js';
 import { connectTo } from '../sys/files.js';
 import { Detachment, removeDirectory } from './detachment.js';
 import { removeLeftovers } from './leftovers.js';
-import { type DetachedState, lostEnd, readExit, readState } from './state.js';
+import { type DetachedState, endTime, lostEnd, readExit, readState } from './state.js';
 import { containerDir, isClaimed, isId, listStateDirs, stateFile } from './stateDir.js';
 
 /** A detached container as `Container.list` shows it. */
@@ -32,6 +32,8 @@ export interface ContainerSummary {
   command?: string[];
   /** How it ended, once it has. */
   exit?: ContainerExit;
+  /** When, ms since the epoch; absent where nobody saw it. */
+  endedAt?: number;
   /** Why nothing is known of it: its state is damaged, or another version's. */
   error?: ContainerError;
 }
@@ -162,7 +164,9 @@ async function summary(id: string): Promise<ContainerSummary | undefined> {
     const paused = isFrozenNow(state.cgroup.paths);
     return { ...known, state: paused ? 'paused' : 'running', pid };
   }
-  return { ...known, state: 'stopped', exit: exitOf(end, undefined) };
+  const endedAt = endTime(id);
+  const exit = exitOf(end, undefined);
+  return { ...known, state: 'stopped', exit, ...(endedAt !== undefined && { endedAt }) };
 }
 
 /**

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CgroupPlan } from '../cgroups/index.js';
 import { NotFoundError, StateError } from '../errors.js';
@@ -133,4 +133,11 @@ export function readExit({ id, reads }: Pick<DetachedState, 'id' | 'reads'>): En
   }
   const report = decodeReport(bytes);
   return report?.type === reportType.exited ? endOf(reads, report) : undefined;
+}
+
+/** When its end was written down, ms since the epoch; undefined where it was not. */
+export function endTime(id: string): number | undefined {
+  const path = join(containerDir(id), stateFile.exit);
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return stats === undefined || stats.size === 0 ? undefined : stats.mtimeMs;
 }

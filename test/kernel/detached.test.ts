@@ -57,6 +57,7 @@ suite('detached containers', [linux, cgroups, runtimeDir], () => {
     expect((await Container.list({ all: true })).find((each) => each.id === id)).toMatchObject({
       state: 'stopped',
       exit: { exitCode: 42 },
+      endedAt: expect.any(Number),
     });
     await again.remove();
     await expect(Container.open(id)).rejects.toMatchObject({ code: 'ERR_CONTAINER_NOT_FOUND' });

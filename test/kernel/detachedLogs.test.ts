@@ -171,6 +171,18 @@ suite('the output of detached containers', [linux, cgroups, runtimeDir], () => {
     expect([stdin, stdout.readable, stderr?.readable]).toEqual([null, true, true]);
   });
 
+  test('to let go of a command that prints nothing closes its streams', async () => {
+    const box = await Container.open(await createElsewhere({ command: ['sleep', '1000'] }));
+    const held = await box.attach();
+    const streams = [held.stdout, held.stderr as Readable];
+    // As somebody who waits for the next piece.
+    for (const stream of streams) stream.resume();
+    const closed = Promise.all(streams.map((stream) => once(stream, 'close')));
+    held.close();
+    await closed;
+    expect(streams.map(({ errored }) => errored)).toEqual([null, null]);
+  });
+
   test('a terminal is written to, read and resized from elsewhere', async () => {
     const command = [
       'sh',
