@@ -31,6 +31,6 @@ export async function foreground(
   } finally {
     // What was typed last may have our terminal read on, which must not keep this process. Merely
     // to look at process.stdin opens it.
-    if (pty !== undefined && stdio?.[0] === 'inherit') process.stdin.unref();
+    if (pty !== undefined && Array.isArray(stdio) && stdio[0] === 'inherit') process.stdin.unref();
   }
 }
