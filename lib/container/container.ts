@@ -1,13 +1,4 @@
-import { abortError, throwIfAborted } from '../abort.js';
-import {
-  type ContainerStats,
-  freeze,
-  isFrozenNow,
-  readStats,
-  thaw,
-  updateLimits,
-} from '../cgroups/index.js';
-import { complete } from '../complete.js';
+import type { ContainerStats } from '../cgroups/index.js';
 import type { Attachment, AttachOptions } from '../detached/attach.js';
 import type { Detachment } from '../detached/detachment.js';
 import type { LogEntry, LogOptions } from '../detached/logs.js';
@@ -18,8 +9,6 @@ import {
   openDetached,
   removeDamaged,
 } from '../detached/open.js';
-import { Trace } from '../diagnostics.js';
-import { Ending } from '../ending.js';
 import { StateError } from '../errors.js';
 import {
   type CopyOptions,
@@ -30,27 +19,19 @@ import {
   FileSystem,
   type GuestPath,
 } from '../files/index.js';
-import { untilGone } from '../follow.js';
 import type { Isolation } from '../isolation.js';
-import type { Launched, RunnableSpec } from '../launch.js';
 import type { Change } from '../layers/changes.js';
 import type { Snapshot } from '../layers/snapshot.js';
 import type { ExecOptions, LimitsUpdate, SpawnOptions } from '../options.js';
-import { Turns } from '../program.js';
 import { type RunResult, signalNumber } from '../result.js';
-import { annotation } from '../spec/annotations.js';
-import { checkUpdate } from '../spec/checks.js';
-import { resourcesOfUpdate } from '../spec/limits.js';
 import { optionsPlace } from '../spec/rules/place.js';
 import { timer } from '../spec/rules/runOptions.js';
 import type { Spec } from '../spec/types.js';
-import { newId } from '../specOf.js';
-import { openStreams } from '../streams.js';
 import { type ContainerEvent, EventHub } from './events.js';
-import { type ContainerExit, exitOf } from './exit.js';
+import type { ContainerExit } from './exit.js';
 import type { ContainerInfo, ContainerState } from './info.js';
-import { ContainerProcess } from './process.js';
-import { prepareProgram } from './program.js';
+import { Life, type LifeStart } from './life.js';
+import type { ContainerProcess } from './process.js';
 import { Programs } from './programs.js';
 import { sample } from './sample.js';
 import {
@@ -68,39 +49,12 @@ import { type ProcessInfo, processesIn } from './top.js';
 
 const defaultStopTimeout = 10_000;
 
-/** What to do before something can be run in it. */
-const whyNot: Readonly<Record<ContainerState, string>> = {
-  created: 'start it first',
-  running: 'it ends just now',
-  paused: 'resume it first',
-  stopped: 'it has ended',
-};
-
-/** A container that is set up and waits for `start`. */
-export interface Waiting {
-  pid: number;
-  signal(number: number): void;
-  kill(): void;
-  go(): void;
-}
-
 /** What a `Container` is made from. */
-export interface ContainerStart {
-  id: string;
-  spec: RunnableSpec;
+export interface ContainerStart extends LifeStart {
   labels?: Readonly<Record<string, string>> | undefined;
-  /** Its launch; already settled unless it waits for `start`. Absent of one that has ended. */
-  launch?: Promise<Launched> | undefined;
-  /** How it ended, where it has already. */
-  exit?: ContainerExit | undefined;
   /** Default: now. */
   createdAt?: number | undefined;
-  /** It survives this process. */
-  detachment?: Detachment | undefined;
-  waiting?: Waiting | undefined;
   main?: ContainerProcess | undefined;
-  /** Told of its start and end; absent of one that was found again. */
-  trace?: Trace | undefined;
   origin?: Origin | undefined;
 }
 
@@ -124,78 +78,36 @@ export class Container implements AsyncDisposable {
   /** When it was created, ms since the epoch. */
   readonly createdAt: number;
 
-  readonly #trace: Trace | undefined;
-  readonly #exit: Promise<ContainerExit>;
-  readonly #starting: Promise<Launched> | undefined;
+  readonly #life: Life;
   readonly #detachment: Detachment | undefined;
   readonly #events: EventHub;
   readonly #programs: Programs;
   readonly #agent: FileAgent;
   readonly #origin: Origin | undefined;
   #fs: FileSystem | undefined;
-  /** What changes its state or limits happens one at a time. */
-  readonly #changes = new Turns(1);
-  #waiting: Waiting | undefined;
-  #launched: Launched | undefined;
-  #state: ContainerState = 'created';
-  #ended: ContainerExit | undefined;
-  /** Calls of `wait` that are pending. */
-  #waits = 0;
 
   /** @internal Use `createContainer`. */
-  constructor({ id, spec, labels = {}, launch, waiting, main, trace, ...more }: ContainerStart) {
-    this.createdAt = more.createdAt ?? Date.now();
-    this.#detachment = more.detachment;
+  constructor(start: ContainerStart) {
+    const { id, labels } = start;
     this.id = id;
     this.labels = { ...labels };
-    this.main = main;
-    this.spec = spec;
-    this.#waiting = waiting;
-    this.#origin = more.origin;
+    this.main = start.main;
+    this.spec = start.spec;
+    this.createdAt = start.createdAt ?? Date.now();
+    this.#detachment = start.detachment;
+    this.#origin = start.origin;
     this.#events = new EventHub(id);
-    this.#programs = new Programs(this.#events);
-    const running = () => this.#running();
-    this.#agent = new FileAgent(() => this.#programs.startFileAgent(running), running);
-    this.#trace = trace;
-    this.#starting = launch;
-    if (more.exit !== undefined) {
-      this.#state = 'stopped';
-      this.#ended = more.exit;
-    }
-    this.#exit = this.#live();
-    // Whoever wants to know asks `wait`.
-    this.#exit.catch(() => {});
-  }
-
-  async #live(): Promise<ContainerExit> {
-    if (this.#ended !== undefined) return this.#ended;
-    try {
-      const launched = await this.#starting;
-      if (launched === undefined) throw new Error('a container without a launch');
-      this.#launched = launched;
-      this.#state = 'running';
-      this.#trace?.started(launched.pid);
-      const ending = new Ending(launched, {}, 0);
-      const cpuTime = this.spec.annotations?.[annotation.cpuTime];
-      if (cpuTime !== undefined) ending.watchCpuTime(Number(cpuTime));
-      this.#events.started(launched.pid, launched.cgroup.paths);
-      const ended = await launched.ended.finally(() => ending.done());
-      this.#ended = exitOf(ended, ending.cause);
-      this.#state = 'stopped';
-      const { usage, ...facts } = this.#ended;
-      this.#trace?.exited(this.#ended);
-      await this.#events.died(facts, usage);
-      return this.#ended;
-    } catch (error) {
-      this.#trace?.failed(error);
-      throw error;
-    } finally {
-      // Of one that was let go of, this is the last that is known.
-      if (this.#detachment?.disconnected !== true) this.#state = 'stopped';
-      this.#waiting = undefined;
-      this.#events.end();
-      this.#agent.close();
-    }
+    const life = new Life(start, this.#events);
+    const programs = new Programs(id, life, this.#events);
+    const agent = new FileAgent(
+      () => programs.startFileAgent(),
+      () => life.running(),
+    );
+    this.#life = life;
+    this.#programs = programs;
+    this.#agent = agent;
+    const close = () => agent.close();
+    life.exit.then(close, close);
   }
 
   /**
@@ -246,33 +158,17 @@ export class Container implements AsyncDisposable {
 
   /** `'created'` until `start`, then `'running'` or `'paused'`, in the end `'stopped'`. */
   get state(): ContainerState {
-    // Others may have paused or resumed one that is detached.
-    if (this.#detachment !== undefined && /^(running|paused)$/.test(this.#state))
-      this.#state =
-        this.#launched && isFrozenNow(this.#launched.cgroup.paths) ? 'paused' : 'running';
-    return this.#state;
+    return this.#life.state;
   }
 
   /** Host pid of its first process; undefined once it has ended. */
   get pid(): number | undefined {
-    return this.#state === 'stopped' ? undefined : (this.#launched ?? this.#waiting)?.pid;
+    return this.#life.pid;
   }
 
   /** Which walls stand; undefined until it has been started. */
   get isolation(): Isolation | undefined {
-    return (this.#launched ?? this.#detachment?.state)?.isolation;
-  }
-
-  /** The launch of a container that can be asked for something. */
-  #running(): Launched {
-    const launched = this.#launched;
-    const { state } = this;
-    if (launched !== undefined && state === 'running') return launched;
-    const code = state === 'paused' ? 'ERR_CONTAINER_PAUSED' : 'ERR_CONTAINER_NOT_RUNNING';
-    throw new StateError(code, `container ${this.id}: expected to be running, is ${state}`, {
-      phase: 'exec',
-      hint: whyNot[state],
-    });
+    return (this.#life.launched ?? this.#detachment?.state)?.isolation;
   }
 
   /**
@@ -302,19 +198,7 @@ export class Container implements AsyncDisposable {
     args: readonly string[] = [],
     options: ExecOptions = {},
   ): Promise<RunResult<string | Buffer>> {
-    const container = this.#running();
-    const execId = newId();
-    const program = prepareProgram(container, { execId, kind: 'exec', file, args, options });
-    return complete(
-      {
-        command: [file, ...args],
-        trace: () => new Trace({ containerId: this.id, execId, file }),
-        cpuTime: options.limits?.cpuTime,
-        start: (stdio) =>
-          this.#programs.start([file, ...args], () => program(this.#running(), stdio)),
-      },
-      options,
-    );
+    return this.#programs.exec(file, args, options);
   }
 
   /**
@@ -344,19 +228,7 @@ export class Container implements AsyncDisposable {
     lastOptions?: SpawnOptions,
   ): ContainerProcess {
     const { args, options } = spawnCall(argsOrOptions, lastOptions);
-    const container = this.#running();
-    const execId = newId();
-    const program = prepareProgram(container, { execId, kind: 'spawn', file, args, options });
-    const stdio = openStreams(options);
-    return new ContainerProcess({
-      file,
-      args,
-      options,
-      stdio,
-      cpuTime: options.limits?.cpuTime,
-      trace: new Trace({ containerId: this.id, execId, file }),
-      start: () => this.#programs.start([file, ...args], () => program(this.#running(), stdio)),
-    });
+    return this.#programs.spawn(file, args, options);
   }
 
   /**
@@ -364,15 +236,8 @@ export class Container implements AsyncDisposable {
    * @throws StateError `ERR_CONTAINER_STARTED` when it has been started before
    * @throws NotFoundError `ERR_PROGRAM_NOT_FOUND`, …: the launch errors of its last steps
    */
-  async start(): Promise<void> {
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    if (waiting === undefined) {
-      const message = `container ${this.id}: expected to be created, is ${this.#state}`;
-      throw new StateError('ERR_CONTAINER_STARTED', message, { phase: 'exec' });
-    }
-    waiting.go();
-    await this.#starting;
+  start(): Promise<void> {
+    return this.#life.start();
   }
 
   /**
@@ -382,12 +247,7 @@ export class Container implements AsyncDisposable {
    * @returns false when it has ended
    */
   kill(signal: NodeJS.Signals | number = 'SIGKILL'): boolean {
-    const target = this.#launched ?? this.#waiting;
-    if (target === undefined || this.#state === 'stopped') return false;
-    const number = signalNumber(signal);
-    if (number === 9) target.kill();
-    else target.signal(number);
-    return true;
+    return this.#life.kill(signalNumber(signal));
   }
 
   /**
@@ -412,15 +272,8 @@ export class Container implements AsyncDisposable {
    * Resolves when it has ended; at once when it has already.
    * @throws ContainerGoneError `ERR_DISCONNECTED` when a detached one is let go of
    */
-  async wait(): Promise<ContainerExit> {
-    if (this.#detachment === undefined) return this.#exit;
-    // What is detached does not keep this process alive, but for whoever waits.
-    if (this.#waits++ === 0) this.#launched?.hold(true);
-    try {
-      return await this.#exit;
-    } finally {
-      if (--this.#waits === 0) this.#launched?.hold(false);
-    }
+  wait(): Promise<ContainerExit> {
+    return this.#life.wait();
   }
 
   /** What makes it detached. */
@@ -457,7 +310,7 @@ export class Container implements AsyncDisposable {
    */
   async remove({ force = false }: { force?: boolean } = {}): Promise<void> {
     const detachment = this.#detachedOnly('it is gone when it has ended');
-    if (this.#state !== 'stopped') {
+    if (this.state !== 'stopped') {
       if (!force) {
         throw new StateError('ERR_CONTAINER_RUNNING', `container ${this.id} runs`, {
           phase: 'teardown',
@@ -477,15 +330,7 @@ export class Container implements AsyncDisposable {
    * @throws StateError `ERR_CONTAINER_NOT_RUNNING`; AbortError after `signal`: it runs on
    */
   pause(options: { signal?: AbortSignal } = {}): Promise<void> {
-    return this.#change(options, () => this.#freeze(options));
-  }
-
-  async #freeze(options: { signal?: AbortSignal | undefined }): Promise<void> {
-    if (this.state === 'paused') return;
-    await freeze(this.#running().cgroup.paths, options);
-    if (this.#state !== 'running') return;
-    this.#state = 'paused';
-    this.#events.emit('paused', {});
+    return this.#life.pause(options);
   }
 
   /**
@@ -493,18 +338,7 @@ export class Container implements AsyncDisposable {
    * @throws as `pause`
    */
   resume(options: { signal?: AbortSignal } = {}): Promise<void> {
-    return this.#change(options, () => this.#thaw(options));
-  }
-
-  async #thaw(options: { signal?: AbortSignal | undefined }): Promise<void> {
-    if (this.state !== 'paused') {
-      this.#running();
-      return;
-    }
-    await thaw((this.#launched as Launched).cgroup.paths, options);
-    if (this.#state !== 'paused') return;
-    this.#state = 'running';
-    this.#events.emit('resumed', {});
+    return this.#life.resume(options);
   }
 
   /**
@@ -514,54 +348,8 @@ export class Container implements AsyncDisposable {
    * @throws InvalidSpecError; UnsupportedError `ERR_CGROUP_UNAVAILABLE`
    * @throws StateError `ERR_LIMIT_BUSY`, `ERR_LIMIT_REFUSED`, `ERR_CONTAINER_NOT_RUNNING`
    */
-  async update(options: { limits: LimitsUpdate }): Promise<void> {
-    checkUpdate(options);
-    const resources = resourcesOfUpdate(options.limits);
-    await this.#change({}, async () => {
-      const launched = this.state === 'paused' ? (this.#launched as Launched) : this.#running();
-      const limits = await updateLimits(launched.cgroup.paths, resources);
-      this.#events.emit('updated', { limits });
-    });
-  }
-
-  /** One change of state at a time, and what goes wrong because it has ended meanwhile said so. */
-  #change(
-    options: { signal?: AbortSignal | undefined },
-    change: () => Promise<void>,
-  ): Promise<void> {
-    return this.#changes.take(() => this.#guard(options, change));
-  }
-
-  async #guard(
-    { signal }: { signal?: AbortSignal | undefined },
-    change: () => Promise<void>,
-  ): Promise<void> {
-    throwIfAborted(signal);
-    try {
-      await change();
-    } catch (error) {
-      if (signal !== undefined && error === signal.reason) throw abortError(signal);
-      if (this.#state === 'stopped') this.#running();
-      throw error;
-    }
-  }
-
-  /** Runs `body` while nothing runs in it and nobody changes that; one that has ended is at rest. */
-  #atRest<T>(body: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    return this.#changes.take(async () => {
-      throwIfAborted(signal);
-      if (this.#state === 'created') this.#running();
-      const runs = this.#state === 'running';
-      const unlessEnded = (error: unknown) => {
-        if (this.#state !== 'stopped') throw error;
-      };
-      if (runs) await this.#guard({ signal }, () => this.#freeze({ signal })).catch(unlessEnded);
-      try {
-        return await body();
-      } finally {
-        if (runs) await this.#guard({}, () => this.#thaw({})).catch(unlessEnded);
-      }
-    });
+  update(options: { limits: LimitsUpdate }): Promise<void> {
+    return this.#life.update(options);
   }
 
   /**
@@ -575,16 +363,8 @@ export class Container implements AsyncDisposable {
   ): AsyncGenerator<ContainerStats, void, undefined> {
     const { interval = 1000, signal } = options;
     timer(interval, optionsPlace.key('interval'));
-    if (this.#state === 'created') this.#running();
-    return sample(
-      async () => {
-        if (this.#launched === undefined || this.#state === 'stopped') return undefined;
-        const stats = await readStats(this.#launched.cgroup.paths);
-        // Read while it was being taken down: nothing, or a part.
-        return (this.#state as ContainerState) === 'stopped' ? undefined : stats;
-      },
-      { interval, signal },
-    );
+    this.#life.notBefore();
+    return sample(() => this.#life.stats(), { interval, signal });
   }
 
   /**
@@ -626,7 +406,7 @@ export class Container implements AsyncDisposable {
     return {
       container: this,
       origin: this.#origin,
-      atRest: (body, signal) => this.#atRest(body, signal),
+      atRest: (body, signal) => this.#life.atRest(body, signal),
     };
   }
 
@@ -681,7 +461,7 @@ export class Container implements AsyncDisposable {
 
   /** Its processes, as the host sees them. */
   async top(): Promise<ProcessInfo[]> {
-    const launched = this.#launched;
+    const { launched } = this.#life;
     return launched === undefined ? [] : processesIn(launched.cgroup.paths);
   }
 
@@ -697,21 +477,21 @@ export class Container implements AsyncDisposable {
       annotations: { ...spec.annotations },
       command: this.main?.spawnargs ?? this.#detachment?.state.command,
       programs: this.#programs.list(),
-      cgroup: this.#launched?.cgroup.paths,
+      cgroup: this.#life.launched?.cgroup.paths,
       isolation,
       spec,
-      exit: this.#ended,
+      exit: this.#life.ended,
     };
   }
 
   /** Keeps this process's event loop alive, as it does at first. */
   ref(): void {
-    this.#launched?.hold(true);
+    this.#life.hold(true);
   }
 
   /** Lets this process end although the container runs, which then ends it. */
   unref(): void {
-    this.#launched?.hold(false);
+    this.#life.hold(false);
   }
 
   /**
@@ -720,8 +500,6 @@ export class Container implements AsyncDisposable {
    */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#detachment !== undefined) return this.#detachment.disconnect();
-    this.kill();
-    await this.#exit.catch(() => {});
-    if (this.#launched !== undefined) await untilGone(this.#launched);
+    await this.#life.end();
   }
 }

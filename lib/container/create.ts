@@ -10,7 +10,8 @@ import { createSpecOf, newId } from '../specOf.js';
 import type { Stdio } from '../stdio.js';
 import { openStreams } from '../streams.js';
 import { close, pipe2 } from '../sys/files.js';
-import { Container, type Waiting } from './container.js';
+import { Container } from './container.js';
+import type { Waiting } from './life.js';
 import { ContainerProcess } from './process.js';
 
 /** A pipe on which a command waits for `start`. */

@@ -1,9 +1,16 @@
-import { reasonOf } from '../complete.js';
-import type { Launched } from '../launch.js';
+import { complete, reasonOf } from '../complete.js';
+import { Trace } from '../diagnostics.js';
+import type { ExecOptions } from '../options.js';
 import { launchFileAgent, type StartedProgram, Turns } from '../program.js';
+import type { RunResult } from '../result.js';
 import { newId } from '../specOf.js';
+import { openStreams } from '../streams.js';
 import type { EventHub } from './events.js';
 import type { ProgramInfo } from './info.js';
+import type { Life } from './life.js';
+import { ContainerProcess } from './process.js';
+import { prepareProgram } from './program.js';
+import type { PlainSpawnOptions } from './spawnCall.js';
 
 /** Programs that may be on their way to one container at once; the others wait for their turn. */
 const startsAtOnce = 16;
@@ -12,9 +19,13 @@ const startsAtOnce = 16;
 export class Programs {
   readonly #turns = new Turns(startsAtOnce);
   readonly #running = new Map<string, ProgramInfo>();
+  readonly #containerId: string;
+  readonly #life: Life;
   readonly #events: EventHub;
 
-  constructor(events: EventHub) {
+  constructor(containerId: string, life: Life, events: EventHub) {
+    this.#containerId = containerId;
+    this.#life = life;
     this.#events = events;
   }
 
@@ -23,8 +34,45 @@ export class Programs {
     return [...this.#running.values()];
   }
 
+  /** Runs one to its end. */
+  async exec(
+    file: string,
+    args: readonly string[],
+    options: ExecOptions,
+  ): Promise<RunResult<string | Buffer>> {
+    const execId = newId();
+    const running = this.#life.running();
+    const program = prepareProgram(running, { execId, kind: 'exec', file, args, options });
+    return complete(
+      {
+        command: [file, ...args],
+        trace: () => new Trace({ containerId: this.#containerId, execId, file }),
+        cpuTime: options.limits?.cpuTime,
+        start: (stdio) => this.#start([file, ...args], () => program(this.#life.running(), stdio)),
+      },
+      options,
+    );
+  }
+
+  /** Starts one whose end is an event. */
+  spawn(file: string, args: readonly string[], options: PlainSpawnOptions): ContainerProcess {
+    const execId = newId();
+    const running = this.#life.running();
+    const program = prepareProgram(running, { execId, kind: 'spawn', file, args, options });
+    const stdio = openStreams(options);
+    return new ContainerProcess({
+      file,
+      args,
+      options,
+      stdio,
+      cpuTime: options.limits?.cpuTime,
+      trace: new Trace({ containerId: this.#containerId, execId, file }),
+      start: () => this.#start([file, ...args], () => program(this.#life.running(), stdio)),
+    });
+  }
+
   /** Starts one in its turn, and tells of its start and its end. */
-  async start(command: string[], start: () => Promise<StartedProgram>): Promise<StartedProgram> {
+  async #start(command: string[], start: () => Promise<StartedProgram>): Promise<StartedProgram> {
     const started = await this.#turns.take(start);
     const { execId, pid } = started;
     this.#running.set(execId, { execId, pid, command });
@@ -37,9 +85,9 @@ export class Programs {
   }
 
   /** Starts a file agent in its turn. @returns our end of its socket */
-  startFileAgent(container: () => Launched): Promise<number> {
+  startFileAgent(): Promise<number> {
     return this.#turns.take(async () => {
-      const { fd, agent } = await launchFileAgent(container(), newId());
+      const { fd, agent } = await launchFileAgent(this.#life.running(), newId());
       // Only the calls that wait for it keep anybody alive.
       agent.hold(false);
       return fd;

@@ -1,0 +1,280 @@
+import { abortError, throwIfAborted } from '../abort.js';
+import {
+  type ContainerStats,
+  freeze,
+  isFrozenNow,
+  readStats,
+  thaw,
+  updateLimits,
+} from '../cgroups/index.js';
+import type { Detachment } from '../detached/detachment.js';
+import type { Trace } from '../diagnostics.js';
+import { Ending } from '../ending.js';
+import { StateError } from '../errors.js';
+import { untilGone } from '../follow.js';
+import type { Launched, RunnableSpec } from '../launch.js';
+import type { LimitsUpdate } from '../options.js';
+import { Turns } from '../program.js';
+import { annotation } from '../spec/annotations.js';
+import { checkUpdate } from '../spec/checks.js';
+import { resourcesOfUpdate } from '../spec/limits.js';
+import type { EventHub } from './events.js';
+import { type ContainerExit, exitOf } from './exit.js';
+import type { ContainerState } from './info.js';
+
+/** What to do before something can be run in it. */
+const whyNot: Readonly<Record<ContainerState, string>> = {
+  created: 'start it first',
+  running: 'it ends just now',
+  paused: 'resume it first',
+  stopped: 'it has ended',
+};
+
+/** A container that is set up and waits for `start`. */
+export interface Waiting {
+  pid: number;
+  signal(number: number): void;
+  kill(): void;
+  go(): void;
+}
+
+/** What the life of a container begins with. */
+export interface LifeStart {
+  id: string;
+  spec: RunnableSpec;
+  /** Its launch; already settled unless it waits for `start`. Absent of one that has ended. */
+  launch?: Promise<Launched> | undefined;
+  /** How it ended, where it has already. */
+  exit?: ContainerExit | undefined;
+  /** It survives this process. */
+  detachment?: Detachment | undefined;
+  waiting?: Waiting | undefined;
+  /** Told of its start and end; absent of one that was found again. */
+  trace?: Trace | undefined;
+}
+
+interface Abortable {
+  signal?: AbortSignal | undefined;
+}
+
+/** The state of one container, and what changes it: one change at a time. */
+export class Life {
+  /** Resolves when it has ended. */
+  readonly exit: Promise<ContainerExit>;
+  readonly #start: LifeStart;
+  readonly #events: EventHub;
+  readonly #changes = new Turns(1);
+  #waiting: Waiting | undefined;
+  #launched: Launched | undefined;
+  #state: ContainerState = 'created';
+  #ended: ContainerExit | undefined;
+  /** Calls of `wait` that are pending. */
+  #waits = 0;
+
+  constructor(start: LifeStart, events: EventHub) {
+    this.#start = start;
+    this.#events = events;
+    this.#waiting = start.waiting;
+    this.#ended = start.exit;
+    if (start.exit !== undefined) this.#state = 'stopped';
+    this.exit = this.#live();
+    // Whoever wants to know asks `wait`.
+    this.exit.catch(() => {});
+  }
+
+  async #live(): Promise<ContainerExit> {
+    if (this.#ended !== undefined) return this.#ended;
+    const { launch, spec, trace, detachment } = this.#start;
+    try {
+      const launched = await launch;
+      if (launched === undefined) throw new Error('a container without a launch');
+      this.#launched = launched;
+      this.#state = 'running';
+      trace?.started(launched.pid);
+      const ending = new Ending(launched, {}, 0);
+      const cpuTime = spec.annotations?.[annotation.cpuTime];
+      if (cpuTime !== undefined) ending.watchCpuTime(Number(cpuTime));
+      this.#events.started(launched.pid, launched.cgroup.paths);
+      const ended = await launched.ended.finally(() => ending.done());
+      this.#ended = exitOf(ended, ending.cause);
+      this.#state = 'stopped';
+      const { usage, ...facts } = this.#ended;
+      trace?.exited(this.#ended);
+      await this.#events.died(facts, usage);
+      return this.#ended;
+    } catch (error) {
+      trace?.failed(error);
+      throw error;
+    } finally {
+      // Of one that was let go of, this is the last that is known.
+      if (detachment?.disconnected !== true) this.#state = 'stopped';
+      this.#waiting = undefined;
+      this.#events.end();
+    }
+  }
+
+  get state(): ContainerState {
+    // Others may have paused or resumed one that is detached.
+    if (this.#start.detachment !== undefined && /^(running|paused)$/.test(this.#state))
+      this.#state =
+        this.#launched && isFrozenNow(this.#launched.cgroup.paths) ? 'paused' : 'running';
+    return this.#state;
+  }
+
+  /** Of its first process; undefined once it has ended. */
+  get pid(): number | undefined {
+    return this.#state === 'stopped' ? undefined : (this.#launched ?? this.#waiting)?.pid;
+  }
+
+  /** Its launch, once it has been started. */
+  get launched(): Launched | undefined {
+    return this.#launched;
+  }
+
+  /** How it ended. */
+  get ended(): ContainerExit | undefined {
+    return this.#ended;
+  }
+
+  /**
+   * The launch of a container that can be asked for something.
+   * @throws StateError `ERR_CONTAINER_NOT_RUNNING`, `ERR_CONTAINER_PAUSED`
+   */
+  running(): Launched {
+    const launched = this.#launched;
+    const { state } = this;
+    if (launched !== undefined && state === 'running') return launched;
+    const code = state === 'paused' ? 'ERR_CONTAINER_PAUSED' : 'ERR_CONTAINER_NOT_RUNNING';
+    throw new StateError(code, `container ${this.#start.id}: expected to be running, is ${state}`, {
+      phase: 'exec',
+      hint: whyNot[state],
+    });
+  }
+
+  /** @throws StateError `ERR_CONTAINER_NOT_RUNNING` before its start */
+  notBefore(): void {
+    if (this.#state === 'created') this.running();
+  }
+
+  async start(): Promise<void> {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (waiting === undefined) {
+      const message = `container ${this.#start.id}: expected to be created, is ${this.#state}`;
+      throw new StateError('ERR_CONTAINER_STARTED', message, { phase: 'exec' });
+    }
+    waiting.go();
+    await this.#start.launch;
+  }
+
+  /** @returns false when it has ended */
+  kill(signal: number): boolean {
+    const target = this.#launched ?? this.#waiting;
+    if (target === undefined || this.#state === 'stopped') return false;
+    if (signal === 9) target.kill();
+    else target.signal(signal);
+    return true;
+  }
+
+  async wait(): Promise<ContainerExit> {
+    if (this.#start.detachment === undefined) return this.exit;
+    // What is detached does not keep this process alive, but for whoever waits.
+    if (this.#waits++ === 0) this.hold(true);
+    try {
+      return await this.exit;
+    } finally {
+      if (--this.#waits === 0) this.hold(false);
+    }
+  }
+
+  /** Whether it keeps this process's event loop alive. */
+  hold(on: boolean): void {
+    this.#launched?.hold(on);
+  }
+
+  /** Ends it, and resolves when nothing of it is left. */
+  async end(): Promise<void> {
+    this.kill(9);
+    await this.exit.catch(() => {});
+    if (this.#launched !== undefined) await untilGone(this.#launched);
+  }
+
+  pause(options: Abortable): Promise<void> {
+    return this.#change(options, () => this.#freeze(options));
+  }
+
+  resume(options: Abortable): Promise<void> {
+    return this.#change(options, () => this.#thaw(options));
+  }
+
+  async update(options: { limits: LimitsUpdate }): Promise<void> {
+    checkUpdate(options);
+    const resources = resourcesOfUpdate(options.limits);
+    await this.#change({}, async () => {
+      const launched = this.state === 'paused' ? (this.#launched as Launched) : this.running();
+      const limits = await updateLimits(launched.cgroup.paths, resources);
+      this.#events.emit('updated', { limits });
+    });
+  }
+
+  /** Runs `body` while nothing runs in it and nobody changes that; one that has ended is at rest. */
+  atRest<T>(body: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    return this.#changes.take(async () => {
+      throwIfAborted(signal);
+      this.notBefore();
+      const runs = this.#state === 'running';
+      const unlessEnded = (error: unknown) => {
+        if (this.#state !== 'stopped') throw error;
+      };
+      if (runs) await this.#guard({ signal }, () => this.#freeze({ signal })).catch(unlessEnded);
+      try {
+        return await body();
+      } finally {
+        if (runs) await this.#guard({}, () => this.#thaw({})).catch(unlessEnded);
+      }
+    });
+  }
+
+  /** What it uses now; undefined once it has ended. */
+  async stats(): Promise<ContainerStats | undefined> {
+    if (this.#launched === undefined || this.#state === 'stopped') return undefined;
+    const stats = await readStats(this.#launched.cgroup.paths);
+    // Read while it was being taken down: nothing, or a part.
+    return (this.#state as ContainerState) === 'stopped' ? undefined : stats;
+  }
+
+  async #freeze(options: Abortable): Promise<void> {
+    if (this.state === 'paused') return;
+    await freeze(this.running().cgroup.paths, options);
+    if (this.#state !== 'running') return;
+    this.#state = 'paused';
+    this.#events.emit('paused', {});
+  }
+
+  async #thaw(options: Abortable): Promise<void> {
+    if (this.state !== 'paused') {
+      this.running();
+      return;
+    }
+    await thaw((this.#launched as Launched).cgroup.paths, options);
+    if (this.#state !== 'paused') return;
+    this.#state = 'running';
+    this.#events.emit('resumed', {});
+  }
+
+  #change(options: Abortable, change: () => Promise<void>): Promise<void> {
+    return this.#changes.take(() => this.#guard(options, change));
+  }
+
+  /** What goes wrong because it has ended meanwhile is said so. */
+  async #guard({ signal }: Abortable, change: () => Promise<void>): Promise<void> {
+    throwIfAborted(signal);
+    try {
+      await change();
+    } catch (error) {
+      if (signal !== undefined && error === signal.reason) throw abortError(signal);
+      if (this.#state === 'stopped') this.running();
+      throw error;
+    }
+  }
+}
