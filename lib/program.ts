@@ -1,4 +1,4 @@
-import { killProgram, mustJoin, planExecCgroup } from './cgroups/index.js';
+import { type CgroupPlan, mustJoin, planExecCgroup } from './cgroups/index.js';
 import type { Started } from './complete.js';
 import { StateError } from './errors.js';
 import { type Follow, follow } from './follow.js';
@@ -33,6 +33,7 @@ export interface ProgramLaunch {
 /** A program in a container, from its start to its end. */
 export interface StartedProgram extends Started {
   readonly execId: string;
+  readonly cgroup: CgroupPlan;
 }
 
 /** Starts that wait for their turn: so many may be on their way to one container's init. */
@@ -87,13 +88,7 @@ async function launchInside(
   const running = await follow(launcher, about, (events) =>
     launcher.exec(container.id, bytes, plan.fds, events),
   );
-  // Without cgroup.kill (v1 alone) its processes have to be looked for.
-  const kill = () => {
-    running.kill();
-    if (cgroup.paths.unified === undefined)
-      killProgram(cgroup.paths, container.cgroup.paths).catch(() => {});
-  };
-  return { ...running, kill, execId, isolation: container.isolation, cgroup };
+  return { ...running, execId, isolation: container.isolation, cgroup };
 }
 
 /** What starting it comes to; nothing is created. */

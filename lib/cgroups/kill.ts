@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { freeze, thaw } from './freezer.js';
+import { freeze, isFrozen, thaw } from './freezer.js';
 import { type CgroupPaths, readOptional, writeControl } from './liveFiles.js';
 
 /** Looks at what is left, ms apart. */
@@ -10,8 +10,9 @@ const pause = 2;
  * Kills every process in the cgroups of one program, however fast they fork, and resolves when none
  * is left in them. On v2 that is one write (`cgroup.kill`, 5.14). On v1 the whole container stands
  * still meanwhile, if it can be frozen: what is frozen neither forks nor leaves its process id to
- * another. Without a freezer it goes on killing until none is left. Nothing is left of a cgroup that
- * has gone.
+ * another. One that is frozen already stays so, and its processes end when it is thawed. Without a
+ * freezer it goes on killing until none is left. Nothing is left of a cgroup that has gone.
+ * Nobody else may freeze or thaw the container meanwhile.
  * @param program `CgroupPlan.paths` of the program
  * @param container those of its container
  * @throws Error of Node's for a process that is not ours to kill (EPERM)
@@ -24,13 +25,15 @@ export async function killProgram(program: CgroupPaths, container: CgroupPaths):
     await writeOptional(join(unified, 'cgroup.kill'));
     return emptied(unified, () => {});
   }
-  const frozen = container.v1.freezer !== undefined;
-  if (frozen) await freeze(container);
+  const freezes = container.v1.freezer !== undefined;
+  const stays = freezes && (await isFrozen(container));
+  if (freezes && !stays) await freeze(container);
   try {
     for (const pid of await members(dir)) kill(pid);
   } finally {
-    if (frozen) await thaw(container);
+    if (freezes && !stays) await thaw(container);
   }
+  if (stays) return;
   await emptied(dir, kill);
 }
 

@@ -11,26 +11,22 @@ export interface LimitEvent {
   type: LimitEventType;
   /** At least 1. */
   count: number;
-  /** Of this watch so far. */
-  total: number;
 }
 
 /** How `watchEvents` looks. */
 export interface WatchOptions {
-  /** Ends the watch, as `close` does. */
-  signal?: AbortSignal | undefined;
   /** Time between two looks, ms. Default 250. */
   interval?: number | undefined;
   /** Tell what happened before the watch began, too: for a container that has just been made. */
   fromStart?: boolean | undefined;
-  /** Told once when a file cannot be read (EMFILE); the watch has ended then. */
-  onError?: ((error: Error) => void) | undefined;
 }
 
 /** A watch in progress. */
 export interface EventWatch {
   /** How often each has been told so far. */
   readonly totals: Readonly<Record<LimitEventType, number>>;
+  /** How often each had happened before the watch began; undefined before its first look. */
+  readonly earlier: Readonly<Record<LimitEventType, number>> | undefined;
   /** Looks at once, and resolves when what it saw has been told. */
   check(): Promise<void>;
   /** Ends it; harmless twice. Nothing is told after that. */
@@ -71,37 +67,34 @@ class Watch implements EventWatch {
   readonly #options: WatchOptions;
   /** What each file said last; empty before the first look. */
   #seen = new Map<string, Counters>();
-  #first: boolean;
+  #earlier: Record<LimitEventType, number> | undefined;
   #looking: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
-  readonly #close = () => this.close();
 
   constructor(paths: CgroupPaths, listener: (event: LimitEvent) => void, options: WatchOptions) {
     this.#paths = paths;
     this.#listener = listener;
     this.#options = options;
-    this.#first = options.fromStart !== true;
+    if (options.fromStart === true) this.#earlier = { ...this.totals };
   }
 
   start(): void {
-    const { signal, interval = 250 } = this.#options;
-    if (signal?.aborted === true) return this.close();
-    signal?.addEventListener('abort', this.#close, { once: true });
+    const { interval = 250 } = this.#options;
     this.#timer = setInterval(() => void this.check(), interval);
     this.#timer.unref();
     void this.check();
   }
 
+  get earlier(): Readonly<Record<LimitEventType, number>> | undefined {
+    return this.#earlier;
+  }
+
   check(): Promise<void> {
     if (this.#closed) return Promise.resolve();
     this.#looking ??= this.#look()
-      .catch((error: Error) => {
-        const { onError } = this.#options;
-        if (this.#closed) return;
-        this.close();
-        onError?.(error);
-      })
+      // Nothing can be read (EMFILE): the counters wait for the next look.
+      .catch(() => {})
       .finally(() => {
         this.#looking = undefined;
       });
@@ -111,7 +104,6 @@ class Watch implements EventWatch {
   close(): void {
     this.#closed = true;
     clearInterval(this.#timer);
-    this.#options.signal?.removeEventListener('abort', this.#close);
   }
 
   async #look(): Promise<void> {
@@ -121,17 +113,19 @@ class Watch implements EventWatch {
     const now = new Map(list.map((path, i) => [path, parseCounters(path, texts[i] ?? '')]));
     const before = this.#seen;
     this.#seen = now;
-    if (this.#first) {
-      this.#first = false;
+    const count = (type: LimitEventType) => added(now, before, keys[type]);
+    if (this.#earlier === undefined) {
+      const counts = types.map((type) => [type, count(type)]);
+      this.#earlier = Object.fromEntries(counts) as Record<LimitEventType, number>;
       return;
     }
-    for (const type of types) this.#tell(type, added(now, before, keys[type]));
+    for (const type of types) this.#tell(type, count(type));
   }
 
   #tell(type: LimitEventType, count: number): void {
     if (count === 0 || this.#closed) return;
     this.totals[type] += count;
-    this.#listener({ type, count, total: this.totals[type] });
+    this.#listener({ type, count });
   }
 }
 

@@ -254,11 +254,13 @@ export class Container implements AsyncDisposable {
    * Asks it to end, and ends it when it does not.
    * @param options.signal first signal; default `'SIGTERM'`
    * @param options.timeout ms until SIGKILL for everything; default 10,000
+   * @throws InvalidSpecError for a timeout that no timer can wait for; as `wait`
    */
   async stop(
     options: { signal?: NodeJS.Signals | number; timeout?: number } = {},
   ): Promise<ContainerExit> {
     const { signal = 'SIGTERM', timeout = defaultStopTimeout } = options;
+    timer(timeout, optionsPlace.key('timeout'));
     this.kill(signal);
     const late = setTimeout(() => this.kill(), timeout);
     try {
@@ -412,8 +414,9 @@ export class Container implements AsyncDisposable {
 
   /**
    * Copies what it has changed in its root to a new directory. It is paused meanwhile (`pause`,
-   * `resume`, `update` wait), and runs on afterwards whatever comes of it. Memory, processes and what is mounted (/tmp, volumes) are not
-   * part of it, nor writes of this process through `box.fs` that are still under way.
+   * `resume`, `update` wait), and runs on afterwards whatever comes of it. Memory, processes and what is
+   * mounted (/tmp, volumes) are not part of it, nor writes of this process through `box.fs` that are
+   * still under way.
    * Needs `rootfs: { lower, upper, work }`.
    * @throws StateError `ERR_NO_LAYER`, `ERR_CONTAINER_REPLACED`, `ERR_CONTAINER_NOT_RUNNING` before
    * its start; UnsupportedError `ERR_CGROUP_UNAVAILABLE` where it cannot be paused: stop it first
@@ -489,7 +492,7 @@ export class Container implements AsyncDisposable {
     this.#life.hold(true);
   }
 
-  /** Lets this process end although the container runs, which then ends it. */
+  /** Lets this process end although the container runs, which ends it unless it is detached. */
   unref(): void {
     this.#life.hold(false);
   }

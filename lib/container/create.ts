@@ -2,6 +2,7 @@ import { writeSync } from 'node:fs';
 import { throwIfAborted } from '../abort.js';
 import { createDetached } from '../detached/create.js';
 import { Trace } from '../diagnostics.js';
+import { orScarcity } from '../errors.js';
 import { untilGone } from '../follow.js';
 import { type Launched, launch, type RunnableSpec } from '../launch.js';
 import { keep } from '../native/kept.js';
@@ -50,6 +51,14 @@ class Gate {
     this.sent();
     if (this.#go !== undefined) close(this.#go);
     this.#go = undefined;
+  }
+}
+
+function openGate(): Gate {
+  try {
+    return new Gate();
+  } catch (error) {
+    throw orScarcity(error);
   }
 }
 
@@ -104,8 +113,14 @@ export async function createContainer(options: CreateOptions = {}): Promise<Cont
   const { command, signal, labels } = options;
   throwIfAborted(signal);
   const streams = options.stdio ?? (options.pty === undefined ? 'ignore' : 'pipe');
-  const stdio = openStreams({ stdio: streams, pty: options.pty });
-  const gate = options.start === false ? new Gate() : undefined;
+  const gate = options.start === false ? openGate() : undefined;
+  let stdio: Stdio;
+  try {
+    stdio = openStreams({ stdio: streams, pty: options.pty });
+  } catch (error) {
+    gate?.close();
+    throw error;
+  }
   const file = command?.[0];
   const trace = new Trace({
     containerId: id,

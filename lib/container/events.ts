@@ -56,7 +56,8 @@ class Reader {
   readonly #queue: ContainerEvent[] = [];
   #lost = 0;
   #ended = false;
-  #wake = () => {};
+  /** Those who wait for the next one. */
+  #waiting: (() => void)[] = [];
 
   push(event: ContainerEvent): void {
     if (this.#queue.length >= longestQueue) {
@@ -64,12 +65,12 @@ class Reader {
       this.#lost++;
     }
     this.#queue.push(event);
-    this.#wake();
+    this.wake();
   }
 
   end(): void {
     this.#ended = true;
-    this.#wake();
+    this.wake();
   }
 
   /** The next event; undefined at the end. */
@@ -78,7 +79,7 @@ class Reader {
       if (this.#ended) return undefined;
       throwIfAborted(signal);
       await new Promise<void>((resolve) => {
-        this.#wake = resolve;
+        this.#waiting.push(resolve);
       });
     }
     const [first] = this.#queue as [ContainerEvent];
@@ -92,7 +93,9 @@ class Reader {
   }
 
   wake(): void {
-    this.#wake();
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const wake of waiting) wake();
   }
 }
 
@@ -117,7 +120,7 @@ export class EventHub {
   started(pid: number, paths: CgroupPaths): void {
     this.#paths = paths;
     this.emit('started', { pid });
-    this.#look();
+    this.#look(true);
   }
 
   /** How many of this the watch has told. @returns 0 while nobody listens */
@@ -132,12 +135,13 @@ export class EventHub {
 
   /** The last event, with what its usage tells that no look has seen. */
   async died(facts: ContainerEventFacts['died'], usage: Usage): Promise<void> {
+    const earlier = this.#watch?.earlier;
     for (const [type, total] of [
       ['oom', usage.oomKills],
       ['pids-limit', usage.pidsLimitHits],
     ] as const) {
-      const count = (total ?? 0) - this.told(type);
-      if (this.#watch !== undefined && count > 0) this.emit(type, { count });
+      const count = (total ?? 0) - this.told(type) - (earlier?.[type] ?? 0);
+      if (earlier !== undefined && count > 0) this.emit(type, { count });
     }
     this.#watch?.close();
     this.#ended = true;
@@ -151,11 +155,11 @@ export class EventHub {
     for (const reader of this.#readers) reader.end();
   }
 
-  #look(): void {
+  /** @param fromStart whoever listens has done so since before it ran */
+  #look(fromStart = false): void {
     if (this.#paths === undefined || this.#readers.size === 0 || this.#ended) return;
-    this.#watch ??= watchEvents(this.#paths, ({ type, count }: LimitEvent) =>
-      this.emit(type, { count }),
-    );
+    const tell = ({ type, count }: LimitEvent) => this.emit(type, { count });
+    this.#watch ??= watchEvents(this.#paths, tell, { fromStart });
   }
 
   /** The events from the call on, also those that happen before the first `next`. */
@@ -169,6 +173,7 @@ export class EventHub {
     signal?.addEventListener('abort', wake);
     const leave = () => {
       this.#readers.delete(reader);
+      reader.end();
       signal?.removeEventListener('abort', wake);
       if (this.#readers.size > 0) return;
       this.#watch?.close();

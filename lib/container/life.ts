@@ -1,8 +1,10 @@
 import { abortError, throwIfAborted } from '../abort.js';
 import {
+  type CgroupPaths,
   type ContainerStats,
   freeze,
   isFrozenNow,
+  killProgram,
   readStats,
   thaw,
   updateLimits,
@@ -68,6 +70,8 @@ export class Life {
   #launched: Launched | undefined;
   #state: ContainerState = 'created';
   #ended: ContainerExit | undefined;
+  /** A freeze that is under way would hold what is killed (v1). */
+  readonly #killed = new AbortController();
   /** Calls of `wait` that are pending. */
   #waits = 0;
 
@@ -91,7 +95,7 @@ export class Life {
       this.#launched = launched;
       this.#state = 'running';
       trace?.started(launched.pid);
-      const ending = new Ending(launched, {}, 0);
+      const ending = new Ending({ ...launched, kill: () => this.kill(9) }, {}, 0);
       const cpuTime = spec.annotations?.[annotation.cpuTime];
       if (cpuTime !== undefined) ending.watchCpuTime(Number(cpuTime));
       this.#events.started(launched.pid, launched.cgroup.paths);
@@ -171,8 +175,10 @@ export class Life {
   kill(signal: number): boolean {
     const target = this.#launched ?? this.#waiting;
     if (target === undefined || this.#state === 'stopped') return false;
-    if (signal === 9) target.kill();
-    else target.signal(signal);
+    if (signal === 9) {
+      this.#killed.abort();
+      target.kill();
+    } else target.signal(signal);
     return true;
   }
 
@@ -217,6 +223,13 @@ export class Life {
     });
   }
 
+  /** Kills every process in the cgroups of one program. */
+  killProgram(program: CgroupPaths): Promise<void> {
+    const { launched } = this;
+    if (launched === undefined) return Promise.resolve();
+    return this.#changes.take(() => killProgram(program, launched.cgroup.paths));
+  }
+
   /** Runs `body` while nothing runs in it and nobody changes that; one that has ended is at rest. */
   atRest<T>(body: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     return this.#changes.take(async () => {
@@ -243,9 +256,12 @@ export class Life {
     return (this.#state as ContainerState) === 'stopped' ? undefined : stats;
   }
 
-  async #freeze(options: Abortable): Promise<void> {
+  async #freeze({ signal }: Abortable): Promise<void> {
     if (this.state === 'paused') return;
-    await freeze(this.running().cgroup.paths, options);
+    const { paths } = this.running().cgroup;
+    const { signal: killed } = this.#killed;
+    await freeze(paths, { signal: AbortSignal.any([killed, ...(signal ? [signal] : [])]) });
+    if (killed.aborted) await thaw(paths);
     if (this.#state !== 'running') return;
     this.#state = 'paused';
     this.#events.emit('paused', {});
@@ -273,6 +289,7 @@ export class Life {
       await change();
     } catch (error) {
       if (signal !== undefined && error === signal.reason) throw abortError(signal);
+      if (this.#killed.signal.aborted) await this.exit.catch(() => {});
       if (this.#state === 'stopped') this.running();
       throw error;
     }

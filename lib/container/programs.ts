@@ -73,7 +73,7 @@ export class Programs {
 
   /** Starts one in its turn, and tells of its start and its end. */
   async #start(command: string[], start: () => Promise<StartedProgram>): Promise<StartedProgram> {
-    const started = await this.#turns.take(start);
+    const started = this.#killedWhole(await this.#turns.take(start));
     const { execId, pid } = started;
     this.#running.set(execId, { execId, pid, command });
     this.#events.emit('exec', { execId, pid, command });
@@ -82,6 +82,17 @@ export class Programs {
       .catch(() => {})
       .finally(() => this.#running.delete(execId));
     return started;
+  }
+
+  /** Without cgroup.kill (v1 alone) the processes of one that is killed have to be looked for. */
+  #killedWhole(started: StartedProgram): StartedProgram {
+    const { paths } = started.cgroup;
+    if (paths.unified !== undefined) return started;
+    const kill = () => {
+      started.kill();
+      this.#life.killProgram(paths).catch(() => {});
+    };
+    return { ...started, kill };
   }
 
   /** Starts a file agent in its turn. @returns our end of its socket */

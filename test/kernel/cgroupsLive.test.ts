@@ -337,7 +337,6 @@ suite('watchEvents', [cgroups], () => {
     }
     const found = seen.filter((event) => event.type === type);
     expect(found.map(({ count }) => count).reduce((a, b) => a + b)).toBe(watch.totals[type]);
-    expect(found.at(-1)?.total).toBe(watch.totals[type]);
     return seen;
   }
 
@@ -364,20 +363,15 @@ suite('watchEvents', [cgroups], () => {
     await box.run(box.plan, spin);
     await until(async () => ((await readStats(box.plan.paths)).cpu.throttledPeriods ?? 0) > 5);
     const seen: LimitEvent[] = [];
-    const controller = new AbortController();
-    const { signal } = controller;
-    const watch = watchEvents(box.plan.paths, (event) => seen.push(event), {
-      interval: 3_600_000,
-      signal,
-    });
+    const watch = watchEvents(box.plan.paths, (event) => seen.push(event), { interval: 3_600_000 });
     await watch.check();
     expect(seen).toEqual([]);
+    expect(watch.earlier?.throttled).toBeGreaterThan(5);
     await until(async () => {
       await watch.check();
       return seen.length > 0;
     });
     expect(seen[0]).toMatchObject({ type: 'throttled' });
-    controller.abort();
     watch.close();
     const { length } = seen;
     await sleep(30);
