@@ -111,6 +111,14 @@ suite('the life of a container', [cgroups], () => {
       expect([polite.exitCode, said.join('')]).toEqual([3, 'up\nbye\n']);
     });
 
+    test('stop: a timeout that no timer can wait for is refused, and it runs on', async () => {
+      await using box = await createContainer();
+      for (const timeout of [Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31, -1]) {
+        await expect(box.stop({ timeout })).rejects.toMatchObject({ option: 'timeout' });
+      }
+      expect((await box.shell('echo here')).stdout).toBe('here\n');
+    });
+
     test('stop: SIGKILL for who does not listen', async () => {
       const box = await createContainer({
         command: ['sh', '-c', 'trap "" TERM; while :; do sleep 0.05; done'],
