@@ -114,6 +114,13 @@ export const memoryAttributes: Requirement = {
     atLeast(parseKernel(release()), [6, 6]) ? undefined : `Linux ${release()} is older than 6.6`,
 };
 
+/** tmpfs can be mounted with other ids (6.3). */
+export const memoryIdmaps: Requirement = {
+  name: 'id-mapped tmpfs',
+  check: () =>
+    atLeast(parseKernel(release()), [6, 3]) ? undefined : `Linux ${release()} is older than 6.3`,
+};
+
 /** A cgroup with memory and pids limits can be made below our own. */
 export const cgroups: Requirement = {
   name: 'cgroups',
