@@ -89,8 +89,9 @@ export class Ending {
     void look();
   }
 
-  /** Nothing more will be ended. */
+  /** The program has ended; what it has started ends with it where that was our doing. */
   done(): void {
+    if (this.cause !== undefined && !this.#done) this.#launched.kill();
     this.#done = true;
     for (const timer of [...this.#timers, this.#cpuTimer]) clearTimeout(timer);
     if (this.#onAbort !== undefined)

@@ -150,7 +150,8 @@ export interface ContainerOptions {
 export interface ProcessOptions {
   /**
    * Default `'/'`; with `rootfs: 'host'` the private home, `/root` for uid 0 and `/home/user` for
-   * any other. `HOME` is not set to it; do so in `env` for programs that ask.
+   * any other. Of `exec` and `spawn`: the container's, and `'/'` for another user than the
+   * container's. `HOME` is not set to it; do so in `env` for programs that ask.
    */
   cwd?: string;
   /**

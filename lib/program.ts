@@ -1,6 +1,6 @@
-import { type CgroupPlan, mustJoin, planExecCgroup } from './cgroups/index.js';
+import { type CgroupPlan, countsCpuTime, mustJoin, planExecCgroup } from './cgroups/index.js';
 import type { Started } from './complete.js';
-import { StateError } from './errors.js';
+import { StateError, UnsupportedError } from './errors.js';
 import { type Follow, follow } from './follow.js';
 import { checkIds } from './host/checkIds.js';
 import { lookUpUser } from './host/userLookup.js';
@@ -24,6 +24,8 @@ export interface ProgramLaunch {
   spec: RunnableSpec;
   /** Limits of its own. */
   resources: SpecResources;
+  /** Its limit of CPU time, ms; somebody must count it. */
+  cpuTime?: number | undefined;
   /** Guest ends of stdin, stdout, stderr; empty for a terminal. */
   fds: readonly number[];
   onSent?: Follow['onSent'];
@@ -94,20 +96,29 @@ async function launchInside(
 /** What starting it comes to; nothing is created. */
 export function compileLaunch(
   container: Launched,
-  input: Pick<ProgramLaunch, 'execId' | 'spec' | 'resources' | 'fds'>,
+  input: Pick<ProgramLaunch, 'execId' | 'spec' | 'resources' | 'cpuTime' | 'fds'>,
 ): CompiledPlan {
   const { facts } = container.inside;
   const user = lookUpUser(input.spec);
   const { process } = input.spec;
   const spec = user === undefined ? input.spec : { ...input.spec, process: { ...process, user } };
   if (namespaceMode(spec.linux.namespaces, 'user') === 'new') checkIds(spec.process.user, facts);
-  return compileProgram({
+  const compiled = compileProgram({
     spec,
     facts,
     fds: input.fds,
     ...filterOf(spec, facts),
     ...wayIn(container, input.execId, input.resources),
   });
+  if (input.cpuTime !== undefined && !countsCpuTime(compiled.cgroup)) {
+    const message = 'limits.cpuTime cannot be enforced: no cgroup of the container counts CPU time';
+    throw new UnsupportedError('ERR_CGROUP_UNAVAILABLE', message, {
+      phase: 'cgroup',
+      option: 'limits.cpuTime',
+      hint: 'create the container with a cgroup, or leave the limit out',
+    });
+  }
+  return compiled;
 }
 
 /**

@@ -15,6 +15,7 @@ export type { Pressure, Stall } from './pressure.js';
 export { type ContainerStats, type MemoryBreakdown, readStats } from './stats.js';
 export { updateLimits } from './update.js';
 export {
+  countsCpuTime,
   cpuTimeUs,
   parseUsage,
   type ReadResult,

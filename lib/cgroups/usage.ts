@@ -115,6 +115,13 @@ export interface UsageSource {
   usageFiles: readonly string[];
 }
 
+const cpuTimeFile = /\/(cpu\.stat|cpuacct\.usage)$/;
+
+/** Whether a cgroup counts the CPU time at all. */
+export function countsCpuTime(source: UsageSource): boolean {
+  return source.usageFiles.some((path) => cpuTimeFile.test(path));
+}
+
 /**
  * CPU time of a running container so far, µs, from one small file.
  * @returns undefined when no cgroup counts it, or it is gone
@@ -122,7 +129,7 @@ export interface UsageSource {
  */
 export async function cpuTimeUs(source: UsageSource): Promise<number | undefined> {
   for (const path of source.usageFiles) {
-    if (!/\/(cpu\.stat|cpuacct\.usage)$/.test(path)) continue;
+    if (!cpuTimeFile.test(path)) continue;
     const data = await readOptional(path);
     const { cpuTimeMs } = data === undefined ? {} : parseCounters(path, data);
     if (cpuTimeMs !== undefined) return Math.round(cpuTimeMs * 1e3);

@@ -4,15 +4,22 @@ import { action, eachContainer, withContainer } from './containers.js';
 import { UsageError } from './errors.js';
 import { parseNumber } from './parse.js';
 
+/** A limit that is taken away; commander would make a text of null. */
+export const none = Symbol('none');
+
 /** docker's -1 takes a limit away. */
-function orNone<T>(parse: (text: string) => T): (text: string) => T | null {
-  return (text) => (text === '-1' ? null : parse(text));
+function orNone<T>(parse: (text: string) => T): (text: string) => T | typeof none {
+  return (text) => (text === '-1' ? none : parse(text));
+}
+
+function orNull<T>(value: T | typeof none): T | null {
+  return value === none ? null : (value as T);
 }
 
 interface UpdateOptions {
-  memory?: string | null;
-  cpus?: number | null;
-  pidsLimit?: number | null;
+  memory?: string | typeof none;
+  cpus?: number | typeof none;
+  pidsLimit?: number | typeof none;
   cpusetCpus?: string;
 }
 
@@ -22,9 +29,9 @@ interface UpdateOptions {
  */
 export function toUpdate({ memory, cpus, pidsLimit, cpusetCpus }: UpdateOptions): LimitsUpdate {
   const limits: LimitsUpdate = {
-    ...(memory !== undefined && { memory }),
-    ...(cpus !== undefined && { cpus }),
-    ...(pidsLimit !== undefined && { pids: pidsLimit }),
+    ...(memory !== undefined && { memory: orNull(memory) }),
+    ...(cpus !== undefined && { cpus: orNull(cpus) }),
+    ...(pidsLimit !== undefined && { pids: orNull(pidsLimit) }),
     ...(cpusetCpus !== undefined && { cpuset: cpusetCpus }),
   };
   if (Object.keys(limits).length === 0) throw new UsageError('update: name at least one limit');

@@ -261,7 +261,8 @@ export class Container implements AsyncDisposable {
   ): Promise<ContainerExit> {
     const { signal = 'SIGTERM', timeout = defaultStopTimeout } = options;
     timer(timeout, optionsPlace.key('timeout'));
-    this.kill(signal);
+    // Nothing hears a signal before its start.
+    this.kill(this.state === 'created' ? 'SIGKILL' : signal);
     const late = setTimeout(() => this.kill(), timeout);
     try {
       return await this.wait();

@@ -55,6 +55,16 @@ export interface LifeStart {
   trace?: Trace | undefined;
 }
 
+const noUsage = { cpuTimeMs: 0, userMs: 0, systemMs: 0 };
+
+/** The end of a container that was killed before its start. */
+const neverRan: ContainerExit = {
+  exitCode: null,
+  signal: 'SIGKILL',
+  reason: 'signal',
+  usage: noUsage,
+};
+
 interface Abortable {
   signal?: AbortSignal | undefined;
 }
@@ -108,6 +118,14 @@ export class Life {
       return this.#ended;
     } catch (error) {
       trace?.failed(error);
+      if (this.#launched === undefined && this.#killed.signal.aborted) {
+        // That it never ran is its end, not a failure.
+        this.#ended = neverRan;
+        return this.#ended;
+      }
+      if (this.#launched !== undefined && detachment === undefined) {
+        await this.#events.died({ exitCode: null, signal: null, reason: 'lost' }, noUsage);
+      }
       throw error;
     } finally {
       // Of one that was let go of, this is the last that is known.

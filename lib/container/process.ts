@@ -97,6 +97,8 @@ export class ContainerProcess
   readonly #since = performance.now();
   #started: Started | undefined;
   #ending: Ending | undefined;
+  /** Of the terminal, where it was changed before it runs. */
+  #earlySize: { cols: number; rows: number } | undefined;
   /** Signals sent before it runs; `'tree'` is everything's end. */
   readonly #early: (number | 'tree')[] = [];
   #done = false;
@@ -153,6 +155,7 @@ export class ContainerProcess
     if (!this.#held) started.hold(false);
     this.#tell(() => this.emit('spawn'));
     this.#stdio.flow();
+    if (this.#earlySize !== undefined) this.resize(this.#earlySize);
     this.#ending = new Ending(started, this.#options, this.#since);
     // Without an event: it has been aborted before there was a spawn.
     if (this.#options.signal?.aborted === true) this.#tell(this.#onAbort);
@@ -259,10 +262,15 @@ export class ContainerProcess
   }
 
   /**
-   * The terminal's size, in characters; its foreground processes get SIGWINCH.
-   * @returns false without a terminal, before `'spawn'` and once it is closed
+   * The terminal's size, in characters; its foreground processes get SIGWINCH. Before `'spawn'` it is
+   * kept until then.
+   * @returns false without a terminal and once it is closed
    */
   resize(size: { cols: number; rows: number }): boolean {
+    if (this.#started === undefined && this.#options.pty !== undefined && !this.#done) {
+      this.#earlySize = { ...size };
+      return true;
+    }
     return this.#stdio.resize?.(size) ?? false;
   }
 

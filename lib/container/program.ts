@@ -29,6 +29,7 @@ export function prepareProgram(
       execId,
       spec,
       resources,
+      cpuTime: program.options.limits?.cpuTime,
       fds: stdio.fds,
       onSent: stdio.sent,
       onPty: stdio.terminal,

@@ -43,6 +43,7 @@ export function programSpec<T extends Spec & { process: SpecProcess }>(
   const { user, lookup } = other
     ? identityFromOptions(options)
     : { user: { ...process.user, ...defined({ umask: options.umask }) }, lookup: undefined };
+  const another = lookup !== undefined || user.uid !== process.user.uid;
   const { pty } = options;
   const { terminal: _terminal, consoleSize: _size, ...kept } = process;
   return {
@@ -55,7 +56,7 @@ export function programSpec<T extends Spec & { process: SpecProcess }>(
       args: [file, ...args],
       env: environment(process.env ?? [], options.env),
       // Another user may not be able to enter the home of the container's.
-      cwd: options.cwd ?? (other && user.uid !== process.user.uid ? '/' : process.cwd),
+      cwd: options.cwd ?? (another ? '/' : process.cwd),
       rlimits: rlimitsOfProgram(process.rlimits ?? [], options.limits),
     }),
     annotations: lookup === undefined ? notes : { ...notes, [annotation.user]: lookup },

@@ -14,7 +14,7 @@ import { declareOptions } from '../../lib/cli/options.js';
 import { plainNumbers } from '../../lib/cli/output.js';
 import { formatList, matchesAll, parseFilter, statusOf } from '../../lib/cli/ps.js';
 import { formatStats, statsLine } from '../../lib/cli/stats.js';
-import { toUpdate } from '../../lib/cli/update.js';
+import { none, toUpdate } from '../../lib/cli/update.js';
 import type {
   ContainerEvent,
   ContainerStats,
@@ -227,7 +227,7 @@ test('a live table takes its own place, whatever the window', () => {
 });
 
 test('update: at least one limit; -1 takes one away', () => {
-  expect(toUpdate({ memory: '64m', pidsLimit: null })).toEqual({ memory: '64m', pids: null });
+  expect(toUpdate({ memory: '64m', pidsLimit: none })).toEqual({ memory: '64m', pids: null });
   expect(() => toUpdate({})).toThrow(UsageError);
 });
 
