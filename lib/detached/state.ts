@@ -82,6 +82,7 @@ function isState(value: unknown, id: string): value is DetachedState {
     Number.isInteger(state.pid) &&
     Number.isInteger(state.logs?.maxFiles) &&
     Array.isArray(state.cgroups) &&
+    state.cgroups.every((each) => typeof each?.device === 'string') &&
     [...objects, state.labels, state.streams].every((each) => typeof each === 'object')
   );
 }

@@ -90,6 +90,18 @@ suite('detached containers under faults', [linux, cgroups, runtimeDir], () => {
     expect(leftOf(id)).toEqual([]);
   });
 
+  test('a paused container whose monitor is killed is ended, too', async () => {
+    const id = await createElsewhere({ command: idle });
+    const box = await Container.open(id);
+    await box.pause();
+    const { monitorPid, pid } = readState(id);
+    process.kill(monitorPid, 'SIGKILL');
+    expect(await box.wait()).toMatchObject({ reason: 'lost' });
+    await until(() => hasEnded(pid));
+    await box.remove();
+    expect(leftOf(id)).toEqual([]);
+  });
+
   test('a creator that is killed at any moment leaves a whole container or nothing', async () => {
     for (let round = 0; round < 16; round++) {
       const id = freshId();
