@@ -4,6 +4,7 @@ import { ReadStream } from 'node:tty';
 import { invalid, StateError } from '../errors.js';
 import type { LauncherClient } from '../launcher/launcher.js';
 import { request } from '../launcher/messages.js';
+import { release } from '../native/kept.js';
 import { setWindowSize } from '../sys/files.js';
 import { openAtEnd } from './logFile.js';
 import { type LogSource, readLogs } from './logs.js';
@@ -64,6 +65,8 @@ async function openInput(
       hint: "create it with `stdio: 'pipe'` or `pty`; somebody may have ended it since",
     });
   }
+  // Node closes it from here on.
+  release(fd);
   if (streams.pty) return { stream: new ReadStream(fd), fd };
   const stream = new Socket({ fd, readable: false, writable: true });
   // At the end of what we write, the monitor lets go of its own end, too.
@@ -106,15 +109,21 @@ export async function attach(
   if (typeof stdin !== 'boolean') throw invalid('stdin', 'a boolean', stdin);
   const { streams, source } = target;
   const input = await openInput(target, stdin);
-  const stdout = await openOutput(source, 'stdout');
-  const stderr = streams.pty ? null : await openOutput(source, 'stderr');
   // What the command does not read is its own affair, until somebody listens.
   input?.stream.on('error', () => {});
+  const outputs: Readable[] = [];
   const closeAll = () => {
     input?.stream.destroy();
-    stdout.destroy();
-    stderr?.destroy();
+    for (const output of outputs) output.destroy();
   };
+  try {
+    outputs.push(await openOutput(source, 'stdout'));
+    if (!streams.pty) outputs.push(await openOutput(source, 'stderr'));
+  } catch (error) {
+    closeAll();
+    throw error;
+  }
+  const [stdout, stderr = null] = outputs as [Readable, Readable?];
   return {
     stdin: stdin ? (input?.stream ?? null) : null,
     stdout,

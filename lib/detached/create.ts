@@ -1,19 +1,21 @@
 import { chmodSync, closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { abortError } from '../abort.js';
+import { throwIfAborted } from '../abort.js';
 import type { ContainerStart } from '../container/container.js';
 import { Trace } from '../diagnostics.js';
 import { ContainerError, errnoName } from '../errors.js';
+import { untilGone } from '../follow.js';
 import { hostFacts } from '../host/hostFacts.js';
 import { IdLock, idLockPath } from '../host/idLock.js';
 import { type Launched, launch, type RunnableSpec } from '../launch.js';
 import { request } from '../launcher/messages.js';
+import { keep } from '../native/kept.js';
 import type { CreateOptions } from '../options.js';
 import { parseSize } from '../spec/size.js';
 import { createSpecOf, newId } from '../specOf.js';
 import { type OwnLock, type Supervisor, startSupervisor } from '../supervisor.js';
 import { SocketType } from '../sys/constants.js';
-import { listenAt } from '../sys/files.js';
+import { close, listenAt } from '../sys/files.js';
 import { bootId } from './bootId.js';
 import { Detachment } from './detachment.js';
 import { identifyCgroups } from './leftovers.js';
@@ -82,7 +84,7 @@ interface Creation {
 /** Undoes a creation that failed; nothing of it runs when this resolves. */
 async function undo({ path, claim, streams, lock, monitor, launched }: Creation): Promise<void> {
   launched?.kill();
-  await launched?.gone;
+  if (launched !== undefined) await untilGone(launched);
   monitor?.launcher.close();
   streams.destroy();
   lock?.close();
@@ -133,18 +135,22 @@ function detachBody({ logs }: DetachedState): Uint8Array {
 async function handOver(creation: Creation & { monitor: Supervisor }, state: DetachedState) {
   const { path, claim, streams, monitor } = creation;
   const { O_RDONLY, O_DIRECTORY, O_WRONLY, O_CREAT, O_EXCL } = constants;
-  const opened: number[] = [];
-  const keep = (fd: number) => {
-    opened.push(fd);
+  // Each is closed by the side that opened it: in a worker, Node keeps account of its own.
+  const opened: (() => void)[] = [];
+  const open = (file: string, flags: number, mode?: number) => {
+    const fd = openSync(file, flags, mode);
+    opened.push(() => closeSync(fd));
     return fd;
   };
   try {
     writeDraft(path, state);
-    const dir = keep(openSync(path, O_RDONLY | O_DIRECTORY));
+    const dir = open(path, O_RDONLY | O_DIRECTORY);
     const type = SocketType.SOCK_SEQPACKET | SocketType.SOCK_NONBLOCK;
-    const socket = keep(listenAt(`/proc/self/fd/${dir}/${stateFile.socket}`, type, backlog));
+    const socket = listenAt(`/proc/self/fd/${dir}/${stateFile.socket}`, type, backlog);
+    keep(socket);
+    opened.push(() => close(socket));
     chmodSync(join(path, stateFile.socket), 0o600);
-    const exit = keep(openSync(join(path, stateFile.exit), O_WRONLY | O_CREAT | O_EXCL, 0o600));
+    const exit = open(join(path, stateFile.exit), O_WRONLY | O_CREAT | O_EXCL, 0o600);
     const { bits, fds } = streams.kept();
     const { errno } = await monitor.launcher.ask(request.detach, state.number, bits, {
       body: detachBody(state),
@@ -155,7 +161,7 @@ async function handOver(creation: Creation & { monitor: Supervisor }, state: Det
       throw new ContainerError('ERR_DETACH_FAILED', message, { phase: 'launcher', errno: -errno });
     }
   } finally {
-    for (const fd of opened) closeSync(fd);
+    for (const shut of opened) shut();
   }
   monitor.launcher.release();
 }
@@ -163,12 +169,9 @@ async function handOver(creation: Creation & { monitor: Supervisor }, state: Det
 async function build(creation: Creation, spec: RunnableSpec, options: CreateOptions) {
   const { id, streams, lock } = creation;
   const { signal } = options;
-  const check = () => {
-    if (signal?.aborted === true) throw abortError(signal);
-  };
   const monitor = await startSupervisor(lock);
   creation.monitor = monitor;
-  check();
+  throwIfAborted(signal);
   const launched = await launch({
     id,
     spec,
@@ -179,7 +182,7 @@ async function build(creation: Creation, spec: RunnableSpec, options: CreateOpti
     onPty: (fd) => streams.onPty(fd),
   });
   creation.launched = launched;
-  check();
+  throwIfAborted(signal);
   const state = stateOf({ ...creation, launched, monitor }, options);
   await handOver({ ...creation, monitor }, state);
   return { state, launched, monitor };
@@ -193,7 +196,7 @@ async function build(creation: Creation, spec: RunnableSpec, options: CreateOpti
 export async function createDetached(options: CreateOptions): Promise<ContainerStart> {
   const id = options.id ?? newId();
   const spec = createSpecOf(id, options);
-  if (options.signal?.aborted === true) throw abortError(options.signal);
+  throwIfAborted(options.signal);
   // Sweeps what creators have left that were killed.
   listStateDirs();
   const { claim, path } = createStateDir(id);

@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { abortError } from '../abort.js';
-import { ContainerGoneError, StateError } from '../errors.js';
+import { throwIfAborted } from '../abort.js';
+import { ContainerError, ContainerGoneError, StateError } from '../errors.js';
 import type { Ended } from '../follow.js';
 import type { LauncherClient } from '../launcher/launcher.js';
 import { type Attachment, type AttachOptions, attach } from './attach.js';
+import { endOfSilent } from './end.js';
 import { removeLeftovers } from './leftovers.js';
 import { type LogEntry, type LogOptions, type LogSource, readLogs } from './logs.js';
-import { type DetachedState, lostEnd, readExit, readState } from './state.js';
+import { type DetachedState, readState } from './state.js';
 import { Claim, containerDir, removeStateDir } from './stateDir.js';
 
 /** ms between two looks whether what is to go is gone, and how long it may take to. */
@@ -32,14 +33,19 @@ export class Detachment {
     return this.#disconnected;
   }
 
-  /** Its end as the monitor has kept it, where this process does not hear of it. */
+  /**
+   * Its end as the monitor has kept it, where this process does not hear of it. A monitor that lives
+   * has let go of this process: then this is all there is to say.
+   */
   watch(ended: Promise<Ended>): Promise<Ended> {
     return ended
-      .catch((error: unknown) => {
+      .catch(async (error: unknown) => {
         if (this.#disconnected) throw error;
-        const end = readExit(this.state);
-        if (end === undefined) removeLeftovers(this.state);
-        return end ?? lostEnd;
+        // Where we cannot even look (EMFILE), it counts as alive.
+        const end = await endOfSilent(this.state).catch(() => undefined);
+        if (end !== undefined) return end;
+        this.disconnect();
+        throw this.#notConnected(error);
       })
       .finally(() => {
         this.#ended = !this.#disconnected;
@@ -48,7 +54,7 @@ export class Detachment {
 
   /** @throws InvalidSpecError; AbortError */
   logs(options: LogOptions): AsyncIterableIterator<LogEntry> {
-    if (options.signal?.aborted === true) throw abortError(options.signal);
+    throwIfAborted(options.signal);
     return readLogs(this.#source(), options);
   }
 
@@ -75,8 +81,14 @@ export class Detachment {
   disconnect(): void {
     if (this.#disconnected) return;
     this.#disconnected = true;
+    this.#launcher?.close(this.#notConnected());
+  }
+
+  #notConnected(cause?: unknown): ContainerGoneError {
     const message = `this process is not connected to container ${this.state.id} any more`;
-    this.#launcher?.close(new ContainerGoneError('ERR_DISCONNECTED', message));
+    return new ContainerGoneError('ERR_DISCONNECTED', message, {
+      ...(cause !== undefined && { cause, hint: 'its monitor has let go of it; open it again' }),
+    });
   }
 }
 
@@ -85,8 +97,10 @@ function isStill({ id, createdAt, monitorPid }: DetachedState): boolean {
   try {
     const now = readState(id);
     return now.createdAt === createdAt && now.monitorPid === monitorPid;
-  } catch {
-    return false;
+  } catch (error) {
+    // Gone or damaged; anything else says nothing about it.
+    if (error instanceof ContainerError) return false;
+    throw error;
   }
 }
 

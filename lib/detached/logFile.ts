@@ -57,12 +57,16 @@ export class LogFile {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw error;
     }
-    const header = Buffer.alloc(headerSize);
-    const { bytesRead } = await handle.read(header, 0, headerSize, 0);
-    if (bytesRead === headerSize && header.readUInt32LE(0) === logMagic)
-      return new LogFile(handle, header.readUInt32LE(4));
-    await handle.close();
-    return undefined;
+    let file: LogFile | undefined;
+    try {
+      const header = Buffer.alloc(headerSize);
+      const { bytesRead } = await handle.read(header, 0, headerSize, 0);
+      if (bytesRead === headerSize && header.readUInt32LE(0) === logMagic)
+        file = new LogFile(handle, header.readUInt32LE(4));
+    } finally {
+      if (file === undefined) await handle.close();
+    }
+    return file;
   }
 
   /** The next records; none at the end of what is there. */
@@ -101,7 +105,13 @@ export async function openAfter(
   let found: LogFile | undefined;
   for (let index = 0; index < maxFiles; index++) {
     const name = index === 0 ? stateFile.log : `${stateFile.log}.${index}`;
-    const file = await LogFile.open(join(dir, name));
+    let file: LogFile | undefined;
+    try {
+      file = await LogFile.open(join(dir, name));
+    } catch (error) {
+      await found?.close();
+      throw error;
+    }
     if (file === undefined) continue;
     const better = file.sequence > sequence && file.sequence < (found?.sequence ?? Infinity);
     await (better ? found : file)?.close();
@@ -113,10 +123,15 @@ export async function openAfter(
 /** The file that is being written, at its end. */
 export async function openAtEnd(place: LogPlace): Promise<LogFile | undefined> {
   let file = await openAfter(place, 0);
-  for (let next = file; next !== undefined; next = await openAfter(place, next.sequence)) {
-    if (next !== file) await file?.close();
-    file = next;
+  try {
+    for (let next = file; next !== undefined; next = await openAfter(place, next.sequence)) {
+      if (next !== file) await file?.close();
+      file = next;
+    }
+    await file?.skip();
+    return file;
+  } catch (error) {
+    await file?.close();
+    throw error;
   }
-  await file?.skip();
-  return file;
 }

@@ -1,5 +1,5 @@
 import { type FSWatcher, watch } from 'node:fs';
-import { abortError } from '../abort.js';
+import { throwIfAborted } from '../abort.js';
 import { invalid } from '../errors.js';
 import { type LogFile, type LogPlace, type LogRecord, openAfter } from './logFile.js';
 
@@ -189,7 +189,7 @@ function checkOptions({ since, tail }: LogOptions): void {
 async function* past(cursor: LogCursor, picker: Picker, options: LogOptions) {
   const tail = options.tail === undefined ? undefined : new Tail(options.tail);
   for (let records = await cursor.read(); records.length > 0; records = await cursor.read()) {
-    if (options.signal?.aborted === true) throw abortError(options.signal);
+    throwIfAborted(options.signal);
     for (const record of records) {
       const entry = picker.pick(record);
       if (entry === undefined) continue;
@@ -211,7 +211,7 @@ async function* read(source: LogSource, options: LogOptions, from: LogFile | und
     yield* past(cursor, picker, options);
     while (changes !== undefined && !ended) {
       await changes.next(signal);
-      if (signal?.aborted === true) throw abortError(signal);
+      throwIfAborted(signal);
       ended = source.ended();
       const { tail: _tail, ...rest } = options;
       yield* past(cursor, picker, rest);

@@ -5,7 +5,7 @@ import type { ContainerStart } from '../container/container.js';
 import { type ContainerExit, exitOf } from '../container/exit.js';
 import type { ContainerState } from '../container/info.js';
 import { ContainerError, StateError } from '../errors.js';
-import { type Ended, rejoin } from '../follow.js';
+import { rejoin } from '../follow.js';
 import { hostFacts } from '../host/hostFacts.js';
 import type { Launched } from '../launch.js';
 import { LauncherClient } from '../launcher/launcher.js';
@@ -15,8 +15,8 @@ import { SocketType } from '../sys/constants.js';
 import type { SyscallError } from '../sys/error.js';
 import { connectTo } from '../sys/files.js';
 import { Detachment, removeDirectory } from './detachment.js';
-import { removeLeftovers } from './leftovers.js';
-import { type DetachedState, endTime, lostEnd, readExit, readState } from './state.js';
+import { endNow, endOfSilent } from './end.js';
+import { type DetachedState, endTime, readState } from './state.js';
 import { containerDir, isClaimed, isId, listStateDirs, stateFile } from './stateDir.js';
 
 /** A detached container as `Container.list` shows it. */
@@ -51,8 +51,9 @@ async function connect(id: string): Promise<LauncherClient | undefined> {
   let dir: number;
   try {
     dir = openSync(containerDir(id), constants.O_RDONLY | constants.O_DIRECTORY);
-  } catch {
-    return undefined;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
   }
   const type = SocketType.SOCK_SEQPACKET | SocketType.SOCK_NONBLOCK;
   // By descriptor: the path itself may be too long for a socket's address (unix(7)).
@@ -64,8 +65,9 @@ async function connect(id: string): Promise<LauncherClient | undefined> {
       } catch (error) {
         const { code } = error as SyscallError;
         if (code === 'ENOENT' || code === 'ECONNREFUSED') return undefined;
-        // EAGAIN: so many are waiting to be let in.
-        if (code !== 'EAGAIN' || tries > 200) throw busy(id, error);
+        // EAGAIN: so many are waiting to be let in. All else is not the monitor's doing.
+        if (code !== 'EAGAIN') throw error;
+        if (tries > 200) throw busy(id, error);
       }
       await sleep(25);
     }
@@ -100,19 +102,15 @@ async function join(state: DetachedState, launcher: LauncherClient): Promise<Lau
   return { ...running, isolation, cgroup, inside };
 }
 
-/** How one without a monitor has ended. */
-function endWithout(state: DetachedState): Ended {
-  const end = readExit(state);
-  if (end === undefined) removeLeftovers(state);
-  return end ?? lostEnd;
-}
-
-function stopped(state: DetachedState): ContainerStart {
-  return {
-    ...common(state),
-    detachment: new Detachment(state, undefined),
-    exit: exitOf(endWithout(state), undefined),
-  };
+/**
+ * One that nobody answers for.
+ * @throws StateError `ERR_MONITOR_BUSY` when its monitor lives all the same
+ */
+async function stopped(state: DetachedState, cause?: unknown): Promise<ContainerStart> {
+  const end = await endOfSilent(state);
+  if (end === undefined) throw busy(state.id, cause);
+  const detachment = new Detachment(state, undefined);
+  return { ...common(state), detachment, exit: exitOf(end, undefined) };
 }
 
 function common({ id, spec, labels, createdAt }: DetachedState) {
@@ -130,15 +128,16 @@ export async function openDetached(id: string): Promise<ContainerStart> {
   // Read again: somebody may have removed it meanwhile.
   if (launcher === undefined) return stopped(readState(id));
   let launched: Launched | undefined;
+  let refusal: unknown;
   try {
     launched = await join(state, launcher);
   } catch (error) {
     // It has ended meanwhile, or there are too many of us.
-    if (readExit(state) === undefined && isClaimed(id)) throw busy(id, error);
+    refusal = error;
   }
   if (launched === undefined) {
     launcher.close();
-    return stopped(readState(id));
+    return stopped(readState(id), refusal);
   }
   const detachment = new Detachment(state, launcher);
   const launch = Promise.resolve({ ...launched, ended: detachment.watch(launched.ended) });
@@ -157,9 +156,7 @@ async function summary(id: string): Promise<ContainerSummary | undefined> {
   }
   const { createdAt, labels, command, pid } = state;
   const known = { id, createdAt, labels, ...(command && { command }) };
-  // In this order: a monitor writes the exit before it goes.
-  const lives = isClaimed(id);
-  const end = lives ? readExit(state) : endWithout(state);
+  const end = endNow(state);
   if (end === undefined) {
     const paused = isFrozenNow(state.cgroup.paths);
     return { ...known, state: paused ? 'paused' : 'running', pid };

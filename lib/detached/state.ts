@@ -82,6 +82,7 @@ function isState(value: unknown, id: string): value is DetachedState {
     Number.isInteger(state.pid) &&
     Number.isInteger(state.logs?.maxFiles) &&
     Array.isArray(state.cgroups) &&
+    state.cgroups.every((each) => typeof each?.device === 'string') &&
     [...objects, state.labels, state.streams].every((each) => typeof each === 'object')
   );
 }
@@ -99,10 +100,13 @@ export function readState(id: string): DetachedState {
     const state: unknown = JSON.parse(readFileSync(path, 'utf8'), revive);
     if (isState(state, id)) return state;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+    const { code, syscall } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') {
       const message = `there is no detached container ${id}`;
       throw new NotFoundError('ERR_CONTAINER_NOT_FOUND', message, { phase: 'launcher', path });
     }
+    // It could not be opened (EMFILE, EACCES), which says nothing about what it holds.
+    if (syscall === 'open') throw error;
     cause = error;
   }
   throw new StateError('ERR_CONTAINER_STATE', `${path}: not a state of this version of ringfort`, {
@@ -128,7 +132,9 @@ export function readExit({ id, reads }: Pick<DetachedState, 'id' | 'reads'>): En
   let bytes: Buffer;
   try {
     bytes = readFileSync(join(containerDir(id), stateFile.exit));
-  } catch {
+  } catch (error) {
+    // An exit that cannot be read just now (EMFILE) is not one that nobody saw.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     return undefined;
   }
   const report = decodeReport(bytes);

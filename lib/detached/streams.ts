@@ -1,5 +1,6 @@
 import { fchmodSync } from 'node:fs';
 import { detachStream } from '../launcher/messages.js';
+import { keep } from '../native/kept.js';
 import type { CreateOptions, StdioChoice } from '../options.js';
 import { openStdio } from '../stdio.js';
 import { close, pipe2 } from '../sys/files.js';
@@ -29,6 +30,8 @@ function openPipes(choices: Choices, guests: number[], ours: (number | undefined
   return choices.map((choice, index) => {
     if (choice !== 'pipe') return choice;
     const [read, write] = pipe2(0);
+    keep(read);
+    keep(write);
     const [guest, own] = index === 0 ? [read, write] : [write, read];
     guests.push(guest);
     ours[index] = own;

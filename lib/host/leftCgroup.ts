@@ -1,15 +1,14 @@
-import {
-  closeSync,
-  constants,
-  existsSync,
-  lstatSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-} from 'node:fs';
+import { constants, existsSync, lstatSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { AT_FDCWD, FsMagic, Resolve } from '../sys/constants.js';
-import { fstatfsMagic, openat2, pidfdOpen, pidfdSendSignal, writeFile } from '../sys/index.js';
+import {
+  close,
+  fstatfsMagic,
+  openat2,
+  pidfdOpen,
+  pidfdSendSignal,
+  writeFile,
+} from '../sys/index.js';
 import type { Identity, JournalEntry } from './journal.js';
 
 /** A name that `chooseCgroup` makes of a random id; nobody else's cgroup has it. */
@@ -35,7 +34,7 @@ export function removeLeft(entry: JournalEntry): boolean {
     const path = join(`/proc/self/fd/${parent}`, basename(entry.path));
     return isCgroupFs(parent) ? removeBelow(path, entry) : true;
   } finally {
-    closeSync(parent);
+    close(parent);
   }
 }
 
@@ -141,7 +140,7 @@ function killEach(path: string): void {
     } catch {
       // It has ended, or may not be signalled: then the cgroup stays, and the journal with it.
     } finally {
-      closeSync(pidfd);
+      close(pidfd);
     }
   }
 }

@@ -33,6 +33,12 @@ export interface Answer {
   fd: number | undefined;
 }
 
+/** Who waits for an answer. */
+interface Asked {
+  resolve(answer: Answer): void;
+  reject(error: Error): void;
+}
+
 interface Queued {
   type: number;
   id: number;
@@ -40,6 +46,7 @@ interface Queued {
   plan?: Uint8Array;
   fds?: readonly number[];
   events?: LaunchEvents;
+  asked?: Asked;
 }
 
 /** How the launcher is set up once it runs; ordinary users need ids mapped meanwhile. */
@@ -66,20 +73,21 @@ function notStarted(cause: unknown): ContainerError {
   });
 }
 
-/** Why a plan has not left: a launcher that was killed this moment, or our own descriptors. */
-function notSent(cause: unknown): ContainerError {
+/** Why a message has not left: a launcher that was killed this moment, or our own descriptors. */
+function notSent(what: string, cause: unknown): ContainerError {
   const facts = { phase: 'launcher', cause } as const;
   const { code } = cause as NodeJS.ErrnoException;
   return code === 'EPIPE' || code === 'ECONNRESET'
     ? new ContainerGoneError('ERR_LAUNCHER_GONE', 'the launcher process has ended', facts)
-    : new ContainerError('ERR_LAUNCH_FAILED', 'the plan could not be sent', facts);
+    : new ContainerError('ERR_LAUNCH_FAILED', `${what} could not be sent`, facts);
 }
 
 /** A launcher process and the containers it holds. One for each Node environment. */
 export class LauncherClient {
   readonly #channel: Channel;
   readonly #launches = new Map<number, LaunchEvents>();
-  readonly #asked: { resolve: (answer: Answer) => void; reject: (error: Error) => void }[] = [];
+  /** In the order of their answers. */
+  readonly #asked: Asked[] = [];
   /** Launches that have neither failed nor ended. */
   readonly #working = new Set<number>();
   readonly #queue: Queued[] = [];
@@ -199,6 +207,7 @@ export class LauncherClient {
   /**
    * Asks something that is answered at once; the event loop is kept alive meanwhile.
    * @throws ContainerGoneError when the launcher is gone, or goes before it has answered
+   * @throws ContainerError `ERR_LAUNCH_FAILED` when it could not be sent
    */
   ask(
     type: number,
@@ -208,10 +217,11 @@ export class LauncherClient {
   ): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (this.#gone !== undefined) throw this.#gone;
-      this.#asked.push({ resolve, reject });
+      const asked = { resolve, reject };
+      this.#asked.push(asked);
       this.#channel.ref();
       const { body: plan, fds } = message;
-      this.#post({ type, id, arg, ...(plan && { plan }), ...(fds && { fds }) });
+      this.#post({ type, id, arg, asked, ...(plan && { plan }), ...(fds && { fds }) });
     });
   }
 
@@ -269,21 +279,31 @@ export class LauncherClient {
   }
 
   /** @returns false when there is no room just now. */
-  #send({ type, id, arg, plan, fds = [], events }: Queued): boolean {
+  #send({ type, id, arg, plan, fds = [], events, asked }: Queued): boolean {
     try {
       if (!this.#channel.send(type, id, arg, plan, fds)) return false;
     } catch (cause) {
-      // A descriptor that was closed meanwhile, or none left for a large plan. Without `events` the
-      // socket itself is broken, and #onExit says so.
+      // A descriptor that was closed meanwhile, or none left for a large plan. Where nobody
+      // waits, the socket itself is broken, and #onExit says so.
+      if (asked !== undefined) this.#unask(asked, notSent('a request', cause));
       if (events === undefined) return true;
       this.#forget(id);
-      const error = notSent(cause);
+      const error = notSent('the plan', cause);
       if (error instanceof ContainerGoneError) this.#unreachable = error;
       events.lost(error);
       return true;
     }
     events?.sent();
     return true;
+  }
+
+  /** It will have no answer: the next one is for the next who asked. */
+  #unask(asked: Asked, error: ContainerError): void {
+    // #onExit says that better.
+    if (error instanceof ContainerGoneError) return;
+    this.#asked.splice(this.#asked.indexOf(asked), 1);
+    asked.reject(error);
+    this.#release();
   }
 
   #flush(): void {

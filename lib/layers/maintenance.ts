@@ -1,5 +1,6 @@
 import { invalid } from '../errors.js';
 import { FileAgent } from '../files/agent.js';
+import { untilGone } from '../follow.js';
 import { hostFacts } from '../host/hostFacts.js';
 import { type Launched, launch } from '../launch.js';
 import type { CreateOptions } from '../options.js';
@@ -107,6 +108,6 @@ export class Maintenance implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.agent.close();
     this.#launched.kill();
-    await this.#launched.gone;
+    await untilGone(this.#launched);
   }
 }

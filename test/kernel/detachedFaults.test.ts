@@ -14,6 +14,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, expect, test } from '@jest/globals';
+import { Detachment } from '../../lib/detached/detachment.js';
 import { readState } from '../../lib/detached/state.js';
 import { containerDir, containersDir, listStateDirs } from '../../lib/detached/stateDir.js';
 import { Container, createContainer } from '../../lib/index.js';
@@ -89,6 +90,18 @@ suite('detached containers under faults', [linux, cgroups, runtimeDir], () => {
     expect(leftOf(id)).toEqual([]);
   });
 
+  test('a paused container whose monitor is killed is ended, too', async () => {
+    const id = await createElsewhere({ command: idle });
+    const box = await Container.open(id);
+    await box.pause();
+    const { monitorPid, pid } = readState(id);
+    process.kill(monitorPid, 'SIGKILL');
+    expect(await box.wait()).toMatchObject({ reason: 'lost' });
+    await until(() => hasEnded(pid));
+    await box.remove();
+    expect(leftOf(id)).toEqual([]);
+  });
+
   test('a creator that is killed at any moment leaves a whole container or nothing', async () => {
     for (let round = 0; round < 16; round++) {
       const id = freshId();
@@ -134,6 +147,34 @@ suite('detached containers under faults', [linux, cgroups, runtimeDir], () => {
     await box.wait();
     await box.remove();
     close(deaf);
+  });
+
+  test('whoever its monitor has let go of says so, and leaves it alone', async () => {
+    const id = await createElsewhere();
+    const { pid } = readState(id);
+    const detachment = new Detachment(readState(id), undefined);
+    await expect(detachment.watch(Promise.reject(new Error('let go')))).rejects.toMatchObject({
+      code: 'ERR_DISCONNECTED',
+    });
+    expect(detachment.disconnected).toBe(true);
+    expect(hasEnded(pid)).toBe(false);
+    const box = await Container.open(id);
+    expect((await box.exec('echo', ['here'])).stdout).toBe('here\n');
+    await box.remove({ force: true });
+  });
+
+  test('a monitor that lives and cannot be reached is no end of its container', async () => {
+    const id = await createElsewhere();
+    const { pid } = readState(id);
+    rmSync(join(containerDir(id), 'socket'));
+    await expect(Container.open(id)).rejects.toMatchObject({ code: 'ERR_MONITOR_BUSY' });
+    const [found] = (await Container.list()).filter((each) => each.id === id);
+    expect(found).toMatchObject({ state: 'running', pid });
+    expect(hasEnded(pid)).toBe(false);
+    process.kill(pid, 'SIGKILL');
+    await until(() => hasEnded(pid));
+    await Container.remove(id, { force: true });
+    expect(leftOf(id)).toEqual([]);
   });
 
   test.each([

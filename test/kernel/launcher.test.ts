@@ -1,10 +1,11 @@
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { LauncherClient } from '../../lib/launcher/launcher.js';
+import { request } from '../../lib/launcher/messages.js';
 import { loadBinding } from '../../lib/native/load.js';
 import { encodePlan, protocol } from '../../lib/plan/encode.js';
 import { type Plan, type Step, slot, wall } from '../../lib/plan/steps.js';
-import { memfdCreate } from '../../lib/sys/index.js';
+import { close, memfdCreate } from '../../lib/sys/index.js';
 import { hasEnded, isReaped, launch, startLauncher, until } from '../helpers/launches.js';
 import { root, suite } from '../helpers/needs.js';
 import {
@@ -36,6 +37,16 @@ suite('the launcher', [root], () => {
     const { events, exitCode } = await launch(client, truePlan()).outcome;
     expect([events, exitCode]).toEqual([['sent', 'running', 'exited', 'gone'], 0]);
   }
+
+  test('a question that cannot be sent is refused, and takes nobody else’s answer', async () => {
+    const fd = memfdCreate('closed');
+    close(fd);
+    const refused = client.ask(request.hello, 1, 0, { fds: [fd] });
+    const answered = client.ask(request.hello, 2);
+    await expect(refused).rejects.toMatchObject({ code: 'ERR_LAUNCH_FAILED' });
+    expect((await answered).errno).not.toBe(0);
+    await expectWorking();
+  });
 
   /** Standard output and exit code of a program. */
   async function output(argv: readonly string[], options: ProgramOptions = {}) {
