@@ -180,10 +180,12 @@ void Signal(Launcher& l, Container& c, int number) {
 
 void Kill(Launcher& l, Container& c) {
   // Also without a pidfd: a program may be on its way from the init, or have left others behind.
-  if (c.killed) return;
-  c.killed = true;
-  if (c.deferred) WatchExit(l, c);
-  Signal(l, c, kSigkill);
+  if (!c.killed) {
+    c.killed = true;
+    if (c.deferred) WatchExit(l, c);
+    Signal(l, c, kSigkill);
+  }
+  // Each time: a pause under way may have frozen it again, and v1 holds killed tasks.
   KillCgroups(l, c);
 }
 
