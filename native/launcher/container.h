@@ -96,6 +96,8 @@ Container* FindFor(Launcher& l, const Client& client, uint32_t id);
 Container* NewContainer(Launcher& l);
 void ForgetContainer(Launcher& l, Container& c);
 int Watching(Launcher& l, int fd, Watch kind, uint32_t index);
+// Leaves it open.
+void StopWatching(Launcher& l, int fd);
 void Unwatch(Launcher& l, int* fd);
 int64_t Now();
 
