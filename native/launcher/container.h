@@ -141,6 +141,8 @@ struct Birth {
 int CloneChild(Launcher& l, const Birth& birth);
 // Asks the container's init to fork it.
 int AskInit(Launcher& l, const Container& parent, const Birth& birth);
+// Asks the init to kill a program that it has forked.
+void AskKill(const Container& parent, const Container& program);
 // The shared page, and for an init to come its descriptor in *fd.
 int MakeReport(Container& record, int* fd);
 // events.cc
