@@ -55,9 +55,10 @@ class Channel : public Napi::ObjectWrap<Channel>, private MessageSocket::Owner {
     context_ = std::make_unique<Napi::AsyncContext>(env, "ringfort:launcher");
     uv_loop_t* loop;
     napi_get_uv_event_loop(env, &loop);
-    int error = ours() ? uv_poll_init(loop, &exitPoll_, process_.pidfd) : 0;
+    int error = ours() ? WatchExit(loop) : 0;
     if (error == 0) error = -socket_.Open(loop, process_.socket);
     if (error != 0) {
+      if (exitPoll_ != nullptr) uv_close(reinterpret_cast<uv_handle_t*>(exitPoll_), DeletePoll);
       // The launcher ends at the end of its socket.
       close(process_.socket);
       if (ours()) close(process_.pidfd);
@@ -65,9 +66,9 @@ class Channel : public Napi::ObjectWrap<Channel>, private MessageSocket::Owner {
       return;
     }
     if (ours()) {
-      exitPoll_.data = this;
-      uv_poll_start(&exitPoll_, UV_READABLE, OnProcess);
-      uv_unref(reinterpret_cast<uv_handle_t*>(&exitPoll_));
+      exitPoll_->data = this;
+      uv_poll_start(exitPoll_, UV_READABLE, OnProcess);
+      uv_unref(reinterpret_cast<uv_handle_t*>(exitPoll_));
     }
     // Lives until both handles are closed, whatever the garbage collector thinks.
     Ref();
@@ -78,6 +79,15 @@ class Channel : public Napi::ObjectWrap<Channel>, private MessageSocket::Owner {
   // The launcher was started here, and is not one that was connected to.
   bool ours() const { return process_.pidfd >= 0; }
 
+  int WatchExit(uv_loop_t* loop) {
+    auto poll = std::make_unique<uv_poll_t>();
+    int error = uv_poll_init(loop, poll.get(), process_.pidfd);
+    if (error == 0) exitPoll_ = poll.release();
+    return error;
+  }
+
+  static void DeletePoll(uv_handle_t* closed) { delete reinterpret_cast<uv_poll_t*>(closed); }
+
   static void OnProcess(uv_poll_t* handle, int, int) {
     auto* self = static_cast<Channel*>(handle->data);
     siginfo_t info = {};
@@ -85,7 +95,7 @@ class Channel : public Napi::ObjectWrap<Channel>, private MessageSocket::Owner {
                 WEXITED | WNOHANG | __WALL, nullptr) != 0 ||
         info.si_pid == 0)
       return;
-    self->socket_.ReadAll();
+    self->socket_.ReadRest();
     self->socket_.Close();
     uv_close(reinterpret_cast<uv_handle_t*>(handle), OnExitClosed);
     if (self->ended_) return;
@@ -96,6 +106,8 @@ class Channel : public Napi::ObjectWrap<Channel>, private MessageSocket::Owner {
   static void OnExitClosed(uv_handle_t* closed) {
     auto* channel = static_cast<Channel*>(closed->data);
     close(channel->process_.pidfd);
+    channel->exitPoll_ = nullptr;
+    DeletePoll(closed);
     channel->HandleClosed();
   }
 
@@ -113,8 +125,8 @@ class Channel : public Napi::ObjectWrap<Channel>, private MessageSocket::Owner {
     self->cleanup_ = handle;
     self->socket_.Close();
     if (!self->ours()) return;
-    auto* exit = reinterpret_cast<uv_handle_t*>(&self->exitPoll_);
-    if (uv_is_closing(exit)) return;
+    auto* exit = reinterpret_cast<uv_handle_t*>(self->exitPoll_);
+    if (exit == nullptr || uv_is_closing(exit)) return;
     if (self->released_)
       uv_close(exit, OnExitClosed);
     else
@@ -140,7 +152,7 @@ class Channel : public Napi::ObjectWrap<Channel>, private MessageSocket::Owner {
   // something now waits for that.
   void OnEnd() override {
     if (ours()) {
-      if (socket_.HasRef()) uv_ref(reinterpret_cast<uv_handle_t*>(&exitPoll_));
+      if (socket_.HasRef()) uv_ref(reinterpret_cast<uv_handle_t*>(exitPoll_));
       return;
     }
     if (!socket_.open()) return;
@@ -233,7 +245,8 @@ class Channel : public Napi::ObjectWrap<Channel>, private MessageSocket::Owner {
   Napi::FunctionReference onMessage_, onWritable_, onExit_;
   std::unique_ptr<Napi::AsyncContext> context_;
   MessageSocket socket_;
-  uv_poll_t exitPoll_;
+  // Not a part of this object, which a constructor that throws frees before libuv lets go of it.
+  uv_poll_t* exitPoll_ = nullptr;
   napi_async_cleanup_hook_handle cleanup_ = nullptr;
   bool ended_ = false, released_ = false;
   int closedHandles_ = 0;

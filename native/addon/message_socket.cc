@@ -57,6 +57,10 @@ void MessageSocket::ReadAll() {
     if (!ReadOne()) return;
 }
 
+void MessageSocket::ReadRest() {
+  while (open_ && ReadOne()) continue;
+}
+
 bool MessageSocket::ReadOne() {
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxFds)];
   static thread_local char buffer[kMaxMessage];
@@ -67,8 +71,10 @@ bool MessageSocket::ReadOne() {
   message.msg_control = control;
   message.msg_controllen = sizeof control;
   ssize_t n;
+  // ECONNRESET is said once, when the other side has died with something unread, and before what it
+  // has said itself.
   do n = recvmsg(fd_, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-  while (n < 0 && errno == EINTR);
+  while (n < 0 && (errno == EINTR || errno == ECONNRESET));
   if (n <= 0) {
     if (n < 0 && errno == EAGAIN) return false;
     uv_poll_stop(&poll_);

@@ -33,6 +33,8 @@ class MessageSocket {
   // One call of OnWritable when it takes messages again.
   void WatchWritable();
   void ReadAll();
+  // Without a bound, once nobody writes any more.
+  void ReadRest();
   void Close();
   void Ref();
   void Unref();

@@ -32,7 +32,9 @@ class Socket : public Napi::ObjectWrap<Socket>, private MessageSocket::Owner {
     context_ = std::make_unique<Napi::AsyncContext>(env, "ringfort:socket");
     uv_loop_t* loop;
     napi_get_uv_event_loop(env, &loop);
-    if (int error = socket_.Open(loop, info[0].As<Napi::Number>().Int32Value())) {
+    int fd = info[0].As<Napi::Number>().Int32Value();
+    if (int error = socket_.Open(loop, fd)) {
+      close(fd);
       SystemError(env, error, "epoll_ctl").ThrowAsJavaScriptException();
       return;
     }

@@ -131,4 +131,10 @@ int AskInit(Launcher& l, const Container& parent, const Birth& birth) {
   return error;
 }
 
+void AskKill(const Container& parent, const Container& program) {
+  RequestHeader header{static_cast<uint32_t>(Request::kill), program.number, 0, 0};
+  constexpr long kFlags = kMsgNosignal | kMsgDontwait;
+  while (Sys(__NR_sendto, parent.control, P(&header), sizeof header, kFlags) == -kEintr) continue;
+}
+
 }  // namespace ringfort

@@ -59,12 +59,16 @@ int Watching(Launcher& l, int fd, Watch kind, uint32_t index) {
   return static_cast<int>(Sys(__NR_epoll_ctl, l.poll, kAdd, fd, P(&event)));
 }
 
-void Unwatch(Launcher& l, int* fd) {
+void StopWatching(Launcher& l, int fd) {
   constexpr long kDelete = 2;
+  EpollEvent event{};
+  Sys(__NR_epoll_ctl, l.poll, kDelete, fd, P(&event));
+}
+
+void Unwatch(Launcher& l, int* fd) {
   if (*fd < 0) return;
   // Children that were cloned meanwhile still hold a copy, so closing alone would not remove it.
-  EpollEvent event{};
-  Sys(__NR_epoll_ctl, l.poll, kDelete, *fd, P(&event));
+  StopWatching(l, *fd);
   Close(*fd);
   *fd = -1;
 }

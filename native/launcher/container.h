@@ -96,6 +96,8 @@ Container* FindFor(Launcher& l, const Client& client, uint32_t id);
 Container* NewContainer(Launcher& l);
 void ForgetContainer(Launcher& l, Container& c);
 int Watching(Launcher& l, int fd, Watch kind, uint32_t index);
+// Leaves it open.
+void StopWatching(Launcher& l, int fd);
 void Unwatch(Launcher& l, int* fd);
 int64_t Now();
 
@@ -139,6 +141,8 @@ struct Birth {
 int CloneChild(Launcher& l, const Birth& birth);
 // Asks the container's init to fork it.
 int AskInit(Launcher& l, const Container& parent, const Birth& birth);
+// Asks the init to kill a program that it has forked.
+void AskKill(const Container& parent, const Container& program);
 // The shared page, and for an init to come its descriptor in *fd.
 int MakeReport(Container& record, int* fd);
 // events.cc

@@ -32,6 +32,18 @@ void Settle(Launcher& l, Container& c) {
   StopAt(Stop::afterRunning);
 }
 
+// There was no room for its pidfd: it could be neither signalled nor waited for, so it must not run.
+void LosePidfd(Launcher& l, Container& c) {
+  Unwatch(l, &c.sync);
+  c.state = State::failed;
+  c.failedSection = static_cast<uint32_t>(Section::launcher);
+  c.failedStep = 0;
+  c.failedError = -kEmfile;
+  Kill(l, c);
+  // Its end comes from the init, or with it.
+  if (const Container* parent = FindContainer(l, c.parent)) AskKill(*parent, c);
+}
+
 void Conclude(Launcher& l, Container& c, const Ended& ended) {
   if (c.state == State::ended || c.state == State::unused) return;
   if (c.sync >= 0) OnSync(l, c);
@@ -108,7 +120,10 @@ void OnSync(Launcher& l, Container& c) {
       Tell(l, c, report);
       continue;
     }
-    if (message.controllen < sizeof(CmsgHeader) + sizeof(int)) continue;
+    if (message.controllen < sizeof(CmsgHeader) + sizeof(int)) {
+      if (word == kWordPidfd && c.inside && c.state == State::starting) return LosePidfd(l, c);
+      continue;
+    }
     if (word == kWordPidfd && c.inside && c.pidfd < 0) {
       c.pidfd = control.fd;
       StopAt(Stop::gotPidfd);
@@ -180,10 +195,12 @@ void Signal(Launcher& l, Container& c, int number) {
 
 void Kill(Launcher& l, Container& c) {
   // Also without a pidfd: a program may be on its way from the init, or have left others behind.
-  if (c.killed) return;
-  c.killed = true;
-  if (c.deferred) WatchExit(l, c);
-  Signal(l, c, kSigkill);
+  if (!c.killed) {
+    c.killed = true;
+    if (c.deferred) WatchExit(l, c);
+    Signal(l, c, kSigkill);
+  }
+  // Each time: a pause under way may have frozen it again, and v1 holds killed tasks.
   KillCgroups(l, c);
 }
 

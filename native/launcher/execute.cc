@@ -56,6 +56,8 @@ int BuildVectors(Context& c, const SectionView& child) {
 // The new process. It uses raw system calls and memory that exists already; no heap, no locks.
 void RunChild(Context& c, const SectionView& child) {
   uint32_t failed = 0;
+  // Only the launcher ignores it.
+  Handle(kSigxfsz, kDefault);
   // Its lock says that the launcher lives.
   if (c.home->journal != nullptr) Close(c.home->journal->fd);
   int error = BuildVectors(c, child);

@@ -39,11 +39,10 @@ int BringAlong(int root, const char* name, const char* path) {
 
 int CleanSelf(int last) {
   // Node ignores SIGPIPE and blocks nothing; guests must start with the defaults.
-  struct {
-    uint64_t handler, flags, restorer, mask;
-  } fallback = {};
-  for (long number = 1; number <= 64; number++)
-    Sys(__NR_rt_sigaction, number, P(&fallback), 0, kSigsetSize);
+  for (long number = 1; number <= 64; number++) Handle(number, kDefault);
+  // Node's RLIMIT_FSIZE must be an error of whatever we write (journal, logs, a memfd), and not our
+  // end; RunChild takes this back.
+  Handle(kSigxfsz, kIgnore);
   uint64_t none = 0;
   Sys(__NR_rt_sigprocmask, kSigSetmask, P(&none), 0, kSigsetSize);
   Sys(__NR_setsid);

@@ -17,6 +17,9 @@ struct Start {
 // Descriptors of a Start that are no slots.
 constexpr uint32_t kStartFds = 3;
 
+// Launcher -> init: a request of type kill (id: the launcher's number of a program) without a body,
+// for one whose pidfd has not come through.
+
 // Init -> launcher: a program has ended.
 struct Ended {
   uint32_t id;     // the launcher's number of it

@@ -22,23 +22,11 @@ uint32_t Crc(uint32_t crc, const void* data, size_t size) {
 // 0 is a free place.
 uint32_t Tag(uint32_t crc) { return crc == 0 ? 1 : crc; }
 
-void OnFileTooLarge(uint64_t handler) {
-  struct {
-    uint64_t handler, flags, restorer, mask;
-  } action = {handler, 0, 0, 0};
-  Sys(__NR_rt_sigaction, kSigxfsz, P(&action), 0, kSigsetSize);
-}
-
 int WriteAt(const Journal& j, uint32_t index, uint32_t offset, const void* data, size_t size) {
-  constexpr uint64_t kDefault = 0, kIgnore = 1;
   uint64_t at = uint64_t{index} * sizeof(JournalEntry) + offset;
-  // Node's RLIMIT_FSIZE must be an error here and not the launcher's end. Guests start with the
-  // default, so it is ignored only for this moment.
-  OnFileTooLarge(kIgnore);
   long n;
   do n = Sys(__NR_pwrite64, j.fd, P(data), static_cast<long>(size), static_cast<long>(at));
   while (n == -kEintr);
-  OnFileTooLarge(kDefault);
   if (n < 0) return static_cast<int>(n);
   return static_cast<size_t>(n) == size ? 0 : -kEnospc;
 }

@@ -61,6 +61,19 @@ int WatchMonitor(Launcher& l) {
   return Watching(l, m.listening, Watch::listening, 0);
 }
 
+// The descriptors are the request's to close. Node holds the same files, so that closing them does
+// not end the watch.
+void GiveUp(Launcher& l) {
+  Monitor& m = l.monitor;
+  StopWatching(l, m.listening);
+  for (int fd : m.log.source)
+    if (fd >= 0) StopWatching(l, fd);
+  if (m.log.file >= 0) Close(m.log.file);
+  m = Monitor{};
+  m.listening = m.exitFile = m.lock = m.feed = -1;
+  m.log.dir = m.log.file = m.log.source[0] = m.log.source[1] = -1;
+}
+
 // From here on the container is found: what is left of the way cannot fail.
 int Announce(const Log& log) {
   return static_cast<int>(
@@ -87,8 +100,7 @@ int Detached(Launcher& l, Received& request) {
   if (error == 0 && c->deferred) error = WatchExit(l, *c);
   if (error == 0) error = Announce(m.log);
   if (error != 0) {
-    if (m.log.file >= 0) Close(m.log.file);
-    m = Monitor{};
+    GiveUp(l);
     return error;
   }
   Reserve(m.exitFile);

@@ -174,12 +174,19 @@ void StartOne(Server& s, const Context& own, Received& request, const Start& sta
   for (uint32_t i = 0; i < start.slotCount; i++) c.slots[start.slot[i]] = -1;
 }
 
+// What is in the table has not been reaped, so its pid is nobody else's.
+void KillJob(const Server& s, uint32_t id) {
+  for (uint32_t i = 0; i < s.count; i++)
+    if (s.jobs[i].id == id) Sys(__NR_kill, s.jobs[i].pid, kSigkill);
+}
+
 void OnControl(Server& s, const Context& c) {
   Received request;
   int result = Receive(kControl, &request);
   // The end of the launcher is the end of the container.
   if (result == 0) Exit(70);
   if (result < 0) return;
+  if (request.header.type == static_cast<uint32_t>(Request::kill)) KillJob(s, request.header.id);
   Start start;
   // Without all that it needs it is not started; the end of its socket says so.
   if (!request.fdsLost && request.bodySize >= sizeof start) {

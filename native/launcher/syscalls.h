@@ -90,6 +90,15 @@ inline void Unmap(void* at, size_t size) { Sys(__NR_munmap, P(at), static_cast<l
   __builtin_trap();  // a guest's filter has denied even that
 }
 
+constexpr uint64_t kDefault = 0, kIgnore = 1;  // SIG_DFL and SIG_IGN, see sigaction(2)
+
+inline void Handle(long signal, uint64_t handler) {
+  struct {
+    uint64_t handler, flags, restorer, mask;
+  } action = {handler, 0, 0, 0};
+  Sys(__NR_rt_sigaction, signal, P(&action), 0, kSigsetSize);
+}
+
 inline void Zero(void* at, size_t size) {
   auto* bytes = static_cast<volatile unsigned char*>(at);
   for (size_t i = 0; i < size; i++) bytes[i] = 0;

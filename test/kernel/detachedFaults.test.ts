@@ -19,7 +19,7 @@ import { readState } from '../../lib/detached/state.js';
 import { containerDir, containersDir, listStateDirs } from '../../lib/detached/stateDir.js';
 import { Container, createContainer } from '../../lib/index.js';
 import { request } from '../../lib/launcher/messages.js';
-import { close, connectTo, SocketType } from '../../lib/sys/index.js';
+import { close, connectTo, prlimit, Rlimit, SocketType } from '../../lib/sys/index.js';
 import {
   createElsewhere,
   ended,
@@ -73,6 +73,21 @@ suite('detached containers under faults', [linux, cgroups, runtimeDir], () => {
     expect(await again.wait()).toMatchObject(lost);
     await again.remove();
     expect(leftOf(id)).toEqual([]);
+  });
+
+  // An ordinary user's monitor is not dumpable: only root may limit it.
+  suite('a monitor with RLIMIT_FSIZE', [root], () => {
+    test('loses output, and neither the container nor its exit', async () => {
+      const script = 'read x; head -c 100000 /dev/zero; exit 7';
+      const id = await createElsewhere({ command: ['sh', '-c', script], stdio: 'pipe' });
+      const box = await Container.open(id);
+      const { monitorPid } = readState(id);
+      const { hard } = prlimit(monitorPid, Rlimit.RLIMIT_FSIZE);
+      prlimit(monitorPid, Rlimit.RLIMIT_FSIZE, { soft: 16384n, hard });
+      const { stdin } = await box.attach({ stdin: true });
+      stdin?.write('\n');
+      expect(await box.wait()).toMatchObject({ exitCode: 7 });
+    });
   });
 
   test('a guest that outlives its killed monitor is ended when somebody looks', async () => {
