@@ -85,7 +85,7 @@ plan.add(
   { op: 'capBounding', keep: 0n },
   { op: 'capset', effective: 0n, permitted: 0n, inheritable: 0n },
   { op: 'noNewPrivs' },
-  { op: 'cloexec' },
+  { op: 'closeAll', keep: status, also: slot.none },
   { op: 'assert', status, lines: ['CapEff:\t0000000000000000', 'NoNewPrivs:\t1'] },
   {
     op: 'exec',

@@ -198,7 +198,10 @@ export const stepTable = {
     ['optional', 'u'],
   ],
   landlockRestrict: [['ruleset', 'f']],
-  cloexec: [],
+  closeAll: [
+    ['keep', 'f'],
+    ['also', 'f'],
+  ],
   seccomp: [
     ['flags', 'u'],
     ['filter', 'b'],

@@ -159,7 +159,8 @@ function checkLsm(facts: Facts, lsm: string, option: string): void {
 }
 
 /**
- * The last walls: descriptors, seccomp, and the assertion that everything stands. `status` was
+ * The last walls: descriptors (a link to one of ours that is still open, `/proc/self/fd/…`, would
+ * lead an `exec` out of the root), seccomp, and the assertion that everything stands. `status` was
  * opened before, because the filter may forbid openat.
  */
 export function planFilter(
@@ -170,7 +171,7 @@ export function planFilter(
   filter: { program: Uint8Array; flags: number } | undefined,
   status: Slot,
 ): void {
-  builder.add('child', { op: 'cloexec' });
+  builder.add('child', { op: 'closeAll', keep: status, also: slot.none });
   if (filter === undefined) builder.waived |= wall.seccomp;
   else builder.add('child', { op: 'seccomp', flags: filter.flags, filter: filter.program });
   if (filterCapabilities(process, filter !== undefined) !== 0n)

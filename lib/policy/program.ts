@@ -95,7 +95,7 @@ export function compileFileAgent(input: FileAgentInput): CompiledPlan {
     'child',
     { op: 'umask', mask: input.spec.process.user.umask ?? 0o022 },
     { op: 'chdir', path: '/' },
-    { op: 'cloexec' },
+    { op: 'closeAll', keep: 0, also: slot.proc },
     { op: 'serveFiles', socket: 0 },
   );
   return { plan: b.build(), cgroup };

@@ -75,9 +75,22 @@ int Step_chdir(Context& c, const Arg* a) {
   return path[0] == '/' ? 0 : -kEnoent;
 }
 
-int Step_cloexec(Context& c, const Arg* a) {
-  constexpr long kCloseRangeCloexec = 4;
-  return static_cast<int>(Sys(nr::close_range, 3, ~0u, kCloseRangeCloexec));
+// Closed at once, not marked alone: execve follows a guest's link to /proc/self/fd/N while N is
+// open.
+int Step_closeAll(Context& c, const Arg* a) {
+  constexpr long kCloseRangeCloexec = 4, kFirst = 3;
+  const long kept[] = {c.sync, SlotFd(c, a[0].number), SlotFd(c, a[1].number)};
+  for (long from = kFirst;;) {
+    // The lowest of them that is not behind us.
+    long next = -1;
+    for (long fd : kept)
+      if (fd >= from && (next < 0 || fd < next)) next = fd;
+    if (next < 0) return static_cast<int>(Sys(nr::close_range, from, ~0u, 0));
+    long error = from < next ? Sys(nr::close_range, from, next - 1, 0) : 0;
+    if (error == 0) error = Sys(nr::close_range, next, next, kCloseRangeCloexec);
+    if (error < 0) return static_cast<int>(error);
+    from = next + 1;
+  }
 }
 
 int Step_exec(Context& c, const Arg* a) {

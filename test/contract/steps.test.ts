@@ -34,7 +34,7 @@ test('exec needs every wall, and each wall is raised by one step of the child', 
     pivotRoot: wall.pivot,
     capset: wall.caps,
     noNewPrivs: wall.noNewPrivs,
-    cloexec: wall.fds,
+    closeAll: wall.fds,
     seccomp: wall.seccomp,
     assert: wall.assert,
   });

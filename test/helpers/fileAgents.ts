@@ -2,7 +2,7 @@ import { closeSync, openSync } from 'node:fs';
 import { FileAgent } from '../../lib/files/agent.js';
 import { FileSystem } from '../../lib/files/fileSystem.js';
 import { planOf } from '../../lib/launch.js';
-import type { Plan, Step } from '../../lib/plan/steps.js';
+import { type Plan, type Step, slot } from '../../lib/plan/steps.js';
 import { newId, specOf } from '../../lib/specOf.js';
 import { supervisor } from '../../lib/supervisor.js';
 import { close, socketpair } from '../../lib/sys/files.js';
@@ -36,7 +36,10 @@ const ofPrograms = new Set<Step['op']>([
 function agentPlan(plan: Plan): Plan {
   const child = plan.child
     .filter(({ op }) => !ofPrograms.has(op))
-    .map((step): Step => (step.op === 'exec' ? { op: 'serveFiles', socket: 0 } : step));
+    .map((step): Step => {
+      if (step.op === 'closeAll') return { ...step, keep: 0, also: slot.proc };
+      return step.op === 'exec' ? { op: 'serveFiles', socket: 0 } : step;
+    });
   return { ...plan, child };
 }
 

@@ -61,7 +61,7 @@ const dropPrivileges: readonly Step[] = [
   { op: 'capset', effective: 0n, permitted: 0n, inheritable: 0n },
   { op: 'noNewPrivs' },
   { op: 'chdir', path: '/' },
-  { op: 'cloexec' },
+  { op: 'closeAll', keep: status, also: slot.none },
 ];
 
 /** The step that writes `self/uid_map` or `self/gid_map`. */

@@ -189,7 +189,7 @@ suite('the launcher', [root], () => {
       ['pivotRoot', 'pivotRoot', 'capBounding'],
       ['capset', 'capset', 'assert'],
       ['noNewPrivs', 'noNewPrivs', 'assert'],
-      ['cloexec', 'cloexec', 'assert'],
+      ['closeAll', 'closeAll', 'assert'],
       ['assert', 'assert', 'exec'],
     ])('to execute without %s', async (_, without, at) => {
       const plan = programPlan(['/usr/bin/true'], { without: [without] });

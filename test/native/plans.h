@@ -102,7 +102,7 @@ inline TestPlan SmallPlan() {
       Record(Op::pivotRoot).U(0),
       Record(Op::capset).Q(0).Q(0).Q(0),
       Record(Op::noNewPrivs),
-      Record(Op::cloexec),
+      Record(Op::closeAll).U(0).U(kSlotNone),
       Record(Op::seccomp).U(0).B("12345678"),
       Record(Op::assert).U(0).V({"NoNewPrivs:\t1"}),
       Record(Op::exec).V({"/bin/true"}).V({"true"}).V({"A=1", ""}),

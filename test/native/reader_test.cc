@@ -245,8 +245,8 @@ void TestIntoCgroup() {
 
 void TestWalls() {
   const uint32_t bits[] = {WALL_PIVOT, WALL_CAPS, WALL_NNP, WALL_SECCOMP, WALL_FDS, WALL_ASSERT};
-  const Op raises[] = {Op::pivotRoot, Op::capset,  Op::noNewPrivs,
-                       Op::seccomp,   Op::cloexec, Op::assert};
+  const Op raises[] = {Op::pivotRoot, Op::capset,   Op::noNewPrivs,
+                       Op::seccomp,   Op::closeAll, Op::assert};
   for (int i = 0; i < 6; i++) {
     TestPlan plan = SmallPlan();
     size_t at = 0;
@@ -393,7 +393,7 @@ void TestServeFiles() {
   };
   CHECK(Accepted(agent({})));
   CHECK(Accepted(agent({Op::seccomp, Op::assert})));
-  for (Op wall : {Op::pivotRoot, Op::capset, Op::noNewPrivs, Op::cloexec})
+  for (Op wall : {Op::pivotRoot, Op::capset, Op::noNewPrivs, Op::closeAll})
     CHECK(!Accepted(agent({Op::seccomp, Op::assert, wall})));
   CHECK(!Accepted(agent({Op::wait})));
   CHECK(!Accepted(agent({Op::serveFiles})));
