@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
 import { throwIfAborted } from '../abort.js';
+import { codeOf } from '../errors.js';
 import type { FileAgent } from '../files/agent.js';
 import { Directory } from '../files/directory.js';
 import { HeldPath } from '../files/held.js';
@@ -25,10 +26,6 @@ export interface LayerContext {
   /** The layer, for errors. */
   label: string;
   signal?: AbortSignal | undefined;
-}
-
-function codeOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? '';
 }
 
 /** The calls of one piece of work. */
