@@ -7,7 +7,7 @@ import { HeldPath } from '../files/held.js';
 import { fileProtocol } from '../files/protocol.js';
 import { removeTree } from '../files/remove.js';
 import type { RawEntry, Stats } from '../files/stats.js';
-import { Turns } from '../program.js';
+import { Turns } from '../turns.js';
 import { type Call, copyAttributes, type Place } from './attributes.js';
 
 const { S_IFMT, S_IFREG, S_IFDIR } = constants;
