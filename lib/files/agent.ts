@@ -84,29 +84,30 @@ export class FileAgent {
 
   #attach(fd: number): void {
     const { MessageSocket } = loadBinding();
-    // It closes it itself, at the end of a worker too.
-    release(fd);
     this.#socket = new MessageSocket(
       fd,
       (message, fds) => this.#onMessage(message, fds),
       () => this.#flush(),
       () => this.#onEnd(),
     );
+    // It closes it itself, at the end of a worker too.
+    release(fd);
   }
 
   async #start(open: () => Promise<number>): Promise<void> {
     this.#opening = true;
-    let fd: number;
+    let fd = -1;
     try {
       fd = await open();
+      if (this.#gone === undefined) this.#attach(fd);
     } catch (error) {
       this.#opening = false;
+      if (fd >= 0) close(fd);
       this.#failAll(error as Error);
       return;
     }
     this.#opening = false;
     if (this.#gone !== undefined) return close(fd);
-    this.#attach(fd);
     if (this.#kept > 0) this.#socket?.ref();
     this.#flush();
   }
