@@ -177,3 +177,8 @@ const errnoNames = new Map<number, string>(
 export function errnoName(errno: number): string {
   return errnoNames.get(Math.abs(errno)) ?? `E${Math.abs(errno)}`;
 }
+
+/** The `code` of whatever was thrown; empty when it has none. */
+export function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? '';
+}

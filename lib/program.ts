@@ -38,29 +38,6 @@ export interface StartedProgram extends Started {
   readonly cgroup: CgroupPlan;
 }
 
-/** Starts that wait for their turn: so many may be on their way to one container's init. */
-export class Turns {
-  #free: number;
-  readonly #waiting: (() => void)[] = [];
-
-  constructor(count: number) {
-    this.#free = count;
-  }
-
-  /** Runs a task when its turn has come. */
-  async take<T>(task: () => Promise<T>): Promise<T> {
-    if (this.#free > 0) this.#free--;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    try {
-      return await task();
-    } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#free++;
-      else next();
-    }
-  }
-}
-
 /** The cgroups of a container's programs, and how they come to be in them. */
 function wayIn(container: Launched, execId: string, resources: SpecResources) {
   const { nested } = container.cgroup;

@@ -1,10 +1,11 @@
 import { complete, reasonOf } from '../complete.js';
 import { Trace } from '../diagnostics.js';
 import type { ExecOptions } from '../options.js';
-import { launchFileAgent, type StartedProgram, Turns } from '../program.js';
+import { launchFileAgent, type StartedProgram } from '../program.js';
 import type { RunResult } from '../result.js';
 import { newId } from '../specOf.js';
 import { openStreams } from '../streams.js';
+import { Turns } from '../turns.js';
 import type { EventHub } from './events.js';
 import type { ProgramInfo } from './info.js';
 import type { Life } from './life.js';

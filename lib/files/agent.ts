@@ -6,6 +6,7 @@ import { loadBinding } from '../native/load.js';
 import { close } from '../sys/files.js';
 import { type About, callError } from './paths.js';
 import {
+  type DirHandle,
   decodeReply,
   encodeRequest,
   type FileOp,
@@ -32,6 +33,14 @@ export interface CallOptions {
   fd?: number;
 }
 
+/** Who hears of an agent's watches. */
+export interface AgentListener {
+  /** `struct inotify_event`s, as many as came together. */
+  onEvents(events: Buffer): void;
+  /** The agent has ended, and its watches with it. */
+  onEnd(error: Error): void;
+}
+
 interface Call {
   op: FileOp;
   bytes: Uint8Array;
@@ -45,6 +54,17 @@ interface Call {
 const EMFILE = 24;
 /** Calls on their way at once; the rest wait here, where an abort can take them back. */
 const maxInFlight = 64;
+
+const { cwd, passed, maxDirs } = fileProtocol;
+
+function isPlace(handle: DirHandle): boolean {
+  return handle === cwd || handle === passed;
+}
+
+/** A handle as its agent knows it. */
+function numberOf(handle: DirHandle = cwd): number {
+  return isPlace(handle) ? handle : handle % maxDirs;
+}
 
 function gone(): ContainerGoneError {
   return new ContainerGoneError(
@@ -66,9 +86,10 @@ export class FileAgent {
   #opening = false;
   readonly #waiting: { id: number; call: Call }[] = [];
   readonly #sent = new Map<number, Call>();
-  readonly #listeners = new Set<(events: Buffer) => void>();
+  readonly #listeners = new Set<AgentListener>();
   #nextId = 1;
   #kept = 0;
+  #generation = 0;
   #gone: ContainerGoneError | undefined;
 
   /**
@@ -84,29 +105,30 @@ export class FileAgent {
 
   #attach(fd: number): void {
     const { MessageSocket } = loadBinding();
-    // It closes it itself, at the end of a worker too.
-    release(fd);
     this.#socket = new MessageSocket(
       fd,
       (message, fds) => this.#onMessage(message, fds),
       () => this.#flush(),
       () => this.#onEnd(),
     );
+    // It closes it itself, at the end of a worker too.
+    release(fd);
   }
 
   async #start(open: () => Promise<number>): Promise<void> {
     this.#opening = true;
-    let fd: number;
+    let fd = -1;
     try {
       fd = await open();
+      if (this.#gone === undefined) this.#attach(fd);
     } catch (error) {
       this.#opening = false;
+      if (fd >= 0) close(fd);
       this.#failAll(error as Error);
       return;
     }
     this.#opening = false;
     if (this.#gone !== undefined) return close(fd);
-    this.#attach(fd);
     if (this.#kept > 0) this.#socket?.ref();
     this.#flush();
   }
@@ -115,16 +137,22 @@ export class FileAgent {
     if (this.#open === undefined) return this.close();
     this.#socket?.close();
     this.#socket = undefined;
-    this.#failAll(gone());
+    this.#end(gone());
   }
 
-  /** Why calls fail, once the agent is gone. */
+  /** Why calls fail, once the agent is gone for good. */
   get gone(): ContainerGoneError | undefined {
     return this.#gone;
   }
 
+  /** Counts the agents: what one of them has numbered means nothing to the next. */
+  get generation(): number {
+    return this.#generation;
+  }
+
   /**
-   * One request.
+   * One request. A handle of an agent that was killed is refused: the next one has given its number
+   * to another directory.
    * @throws SyscallError what the container's kernel says, about `about`
    * @throws ContainerGoneError `ERR_CONTAINER_GONE`
    * @throws AbortError
@@ -137,6 +165,8 @@ export class FileAgent {
   ): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (this.#gone !== undefined) return reject(this.#gone);
+      const { dir, dir2 } = request;
+      if (this.#isStale(dir) || this.#isStale(dir2)) return reject(gone());
       this.#ready();
       if (signal?.aborted === true) return reject(abortError(signal));
       const id = this.#nextId;
@@ -147,7 +177,7 @@ export class FileAgent {
       };
       const call: Call = {
         op,
-        bytes: encodeRequest(op, id, request),
+        bytes: encodeRequest(op, id, { ...request, dir: numberOf(dir), dir2: numberOf(dir2) }),
         fds: fd === undefined ? [] : [fd],
         dropped: false,
         settle({ error, value, last, data }, received) {
@@ -168,8 +198,8 @@ export class FileAgent {
     });
   }
 
-  /** Hears `struct inotify_event`s, as many as came together. @returns how to stop */
-  onEvents(listener: (events: Buffer) => void): () => void {
+  /** @returns how to stop */
+  listen(listener: AgentListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -191,7 +221,13 @@ export class FileAgent {
     if (this.#gone !== undefined) return;
     this.#gone = gone();
     this.#socket?.close();
-    this.#failAll(this.#gone);
+    this.#end(this.#gone);
+  }
+
+  #end(error: Error): void {
+    this.#generation++;
+    this.#failAll(error);
+    for (const listener of [...this.#listeners]) listener.onEnd(error);
   }
 
   #failAll(error: Error): void {
@@ -199,7 +235,15 @@ export class FileAgent {
     this.#sent.clear();
     this.#waiting.length = 0;
     for (const call of calls) call.fail(error);
-    for (const listener of [...this.#listeners]) listener(Buffer.alloc(0));
+  }
+
+  /** A number of this agent as no other one gives it. */
+  #handleOf(value: number): DirHandle {
+    return this.#generation * maxDirs + value;
+  }
+
+  #isStale(handle: DirHandle = cwd): boolean {
+    return !isPlace(handle) && Math.floor(handle / maxDirs) !== this.#generation;
   }
 
   #flush(): void {
@@ -251,11 +295,12 @@ export class FileAgent {
     if (reply !== undefined && call !== undefined) {
       this.#sent.delete(reply.id);
       const [fd = -1] = call.dropped ? [] : fds.splice(0, 1);
+      if (call.op === 'openDir') reply.value = this.#handleOf(reply.value);
       if (call.dropped) this.#undo(call, reply);
       else call.settle(reply, fd);
       this.#flush();
     } else if (reply?.kind === fileProtocol.kindEvents) {
-      for (const listener of [...this.#listeners]) listener(reply.data);
+      for (const listener of [...this.#listeners]) listener.onEvents(reply.data);
     }
     for (const fd of fds) close(fd);
   }

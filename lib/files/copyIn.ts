@@ -1,6 +1,7 @@
 import { type BigIntStats, constants } from 'node:fs';
 import { lstat, stat } from 'node:fs/promises';
 import { posix } from 'node:path';
+import { codeOf } from '../errors.js';
 import type { FileAgent } from './agent.js';
 import {
   type CopiedState,
@@ -23,10 +24,6 @@ import { Stats } from './stats.js';
 
 const ENOTDIR = 20;
 const ENXIO = 6;
-
-function codeOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? '';
-}
 
 type OpenHost = () => Promise<HostDirectory>;
 

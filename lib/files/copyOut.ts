@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { codeOf } from '../errors.js';
 import { close } from '../sys/files.js';
 import type { FileAgent } from './agent.js';
 import {
@@ -31,10 +32,6 @@ const changed = new Set(['ENOENT', 'ELOOP', 'ENXIO', 'EISDIR', 'EINVAL', 'ENOTDI
 
 /** A name of the guest that is copied: in a held directory, or (at the top) by its path. */
 type GuestName = Pick<FileRequest, 'dir' | 'path' | 'flags'>;
-
-function codeOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? '';
-}
 
 /** Makes something under a name; what has the name already is replaced at once, never followed. */
 async function replace(

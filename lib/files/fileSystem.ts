@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants, type ReadStream, type WriteStream } from 'node:fs';
+import { codeOf } from '../errors.js';
 import type { FileAgent } from './agent.js';
 import { Directory } from './directory.js';
 import { FileHandle } from './fileHandle.js';
@@ -42,10 +43,6 @@ const { noFollow } = fileProtocol;
 
 function options<T extends object>(given: T | BufferEncoding | null | undefined): T {
   return (typeof given === 'string' ? { encoding: given } : (given ?? {})) as T;
-}
-
-function codeOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? '';
 }
 
 /**

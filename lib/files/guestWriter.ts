@@ -1,4 +1,5 @@
 import { constants } from 'node:fs';
+import { codeOf } from '../errors.js';
 import { close } from '../sys/files.js';
 import type { FileAgent } from './agent.js';
 import type { CopiedState, CopyCount } from './copyOptions.js';
@@ -11,10 +12,6 @@ import { splitNs } from './time.js';
 
 const { noFollow, noSymlinks, passed } = fileProtocol;
 const { O_WRONLY, O_CREAT, O_EXCL } = constants;
-
-function codeOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? '';
-}
 
 /** Makes files of the guest: single names in held directories, none of them followed. */
 export class GuestWriter {

@@ -1,4 +1,5 @@
 import type { BigIntStats } from 'node:fs';
+import { codeOf } from '../errors.js';
 import { HeldPath } from './held.js';
 import type { HostDirectory } from './hostDirectory.js';
 
@@ -7,10 +8,6 @@ export type HostVisit =
   | { kind: 'entry'; parent: HostDirectory; name: Buffer; stats: BigIntStats }
   | { kind: 'enter'; parent: HostDirectory; name: Buffer; directory: HostDirectory }
   | { kind: 'leave'; parent: HostDirectory; name: Buffer };
-
-function codeOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? '';
-}
 
 /** Opens a directory, or says what has come in its place; undefined when it is gone. */
 async function look(

@@ -61,7 +61,10 @@ export const fileProtocol = {
   replySize: 24,
 } as const;
 
-/** A numbered directory of the agent, or one of the places of `fileProtocol`. */
+/**
+ * A numbered directory of the agent, or one of the places of `fileProtocol`. A client's handles are
+ * numbers that no later agent gives again (`FileAgent`).
+ */
 export type DirHandle = number;
 
 /** What a request says. Texts are bytes: a name in Linux need not be UTF-8. */

@@ -1,3 +1,4 @@
+import { codeOf } from '../errors.js';
 import type { FileAgent } from './agent.js';
 import { Directory } from './directory.js';
 import { type About, callError, type GuestPath, pathBytes } from './paths.js';
@@ -6,10 +7,6 @@ import { walk } from './walk.js';
 
 /** How often a tree is gone through again that a guest goes on filling. */
 const maxPasses = 20;
-
-function codeOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? '';
-}
 
 /** Somebody else was faster, or has put something new there: the next pass sees. */
 const changed = new Set(['ENOENT', 'ENOTEMPTY', 'EEXIST', 'EISDIR', 'ENOTDIR']);

@@ -1,4 +1,5 @@
 import { constants } from 'node:fs';
+import { codeOf } from '../errors.js';
 import type { Directory } from './directory.js';
 import { HeldPath } from './held.js';
 import type { RawEntry } from './stats.js';
@@ -16,10 +17,6 @@ export type Visit =
 
 const vanished = new Set(['ENOENT']);
 const replaced = new Set(['ENOTDIR', 'ELOOP']);
-
-function codeOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? '';
-}
 
 /**
  * A directory to go down into, or what a guest has put in its place meanwhile, or nothing.

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { abortError } from '../abort.js';
-import type { FileAgent } from './agent.js';
+import type { AgentListener, FileAgent } from './agent.js';
 import { type GuestPath, pathBytes, pathText } from './paths.js';
 
 /** One change, as node:fs/promises' `watch` gives it. */
@@ -80,12 +80,14 @@ class Watcher {
   }
 }
 
-/** All watches of one agent. Two of the same file share a number of the kernel's. */
-export class Watches {
+/** All watches of a file agent. Two of the same file share a number of the kernel's. */
+export class Watches implements AgentListener {
   readonly #agent: FileAgent;
   readonly #watchers = new Map<number, Set<Watcher>>();
   #turn: Promise<unknown> = Promise.resolve();
   #stop: (() => void) | undefined;
+  /** How the last agent has ended. */
+  #ended: Error | undefined;
 
   constructor(agent: FileAgent) {
     this.#agent = agent;
@@ -126,7 +128,8 @@ export class Watches {
   }
 
   async #add(path: GuestPath, watcher: Watcher, signal?: AbortSignal): Promise<number> {
-    this.#stop ??= this.#agent.onEvents((events) => this.#onEvents(events));
+    this.#stop ??= this.#agent.listen(this);
+    const { generation } = this.#agent;
     const request = { path: pathBytes(path, 'watch'), numbers: [wanted] };
     const { value } = await this.#agent.call(
       'watch',
@@ -134,6 +137,8 @@ export class Watches {
       { syscall: 'watch', path },
       { signal },
     );
+    // It has ended since it answered: the next agent's watch of this number is another's.
+    if (this.#agent.generation !== generation) throw this.#ended;
     const set = this.#watchers.get(value) ?? new Set();
     this.#watchers.set(value, set.add(watcher));
     return value;
@@ -149,12 +154,14 @@ export class Watches {
     await this.#agent.call('unwatch', request, { syscall: 'watch' }).catch(() => {});
   }
 
-  #onEvents(events: Buffer): void {
-    const { gone } = this.#agent;
-    if (gone !== undefined) {
-      for (const set of this.#watchers.values()) for (const watcher of set) watcher.end(gone);
-      return;
-    }
+  onEnd(error: Error): void {
+    this.#ended = error;
+    for (const set of this.#watchers.values()) for (const watcher of set) watcher.end(error);
+    // The next agent counts from the start again.
+    this.#watchers.clear();
+  }
+
+  onEvents(events: Buffer): void {
     for (let at = 0; at + 16 <= events.length; ) {
       const number = events.readInt32LE(at);
       const bits = events.readUInt32LE(at + 4);

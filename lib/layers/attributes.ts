@@ -1,4 +1,5 @@
 import { constants } from 'node:fs';
+import { codeOf } from '../errors.js';
 import type { FileOp, FileRequest } from '../files/protocol.js';
 import type { Stats } from '../files/stats.js';
 import { splitNs } from '../files/time.js';
@@ -13,10 +14,6 @@ export type Place = Pick<FileRequest, 'dir' | 'path' | 'flags'>;
 
 /** Those that a copy takes along; the others belong to the host (xattr(7)). */
 const kept = /^(user\.|system\.posix_acl_(access|default)$|security\.capability$)/;
-
-function codeOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? '';
-}
 
 /** Names of a file's extended attributes that a copy takes along. */
 export async function attributeNames(call: Call, at: Place): Promise<Buffer[]> {

@@ -1,12 +1,13 @@
 import { constants } from 'node:fs';
 import { throwIfAborted } from '../abort.js';
+import { codeOf } from '../errors.js';
 import type { FileAgent } from '../files/agent.js';
 import { Directory } from '../files/directory.js';
 import { HeldPath } from '../files/held.js';
 import { fileProtocol } from '../files/protocol.js';
 import { removeTree } from '../files/remove.js';
 import type { RawEntry, Stats } from '../files/stats.js';
-import { Turns } from '../program.js';
+import { Turns } from '../turns.js';
 import { type Call, copyAttributes, type Place } from './attributes.js';
 
 const { S_IFMT, S_IFREG, S_IFDIR } = constants;
@@ -25,10 +26,6 @@ export interface LayerContext {
   /** The layer, for errors. */
   label: string;
   signal?: AbortSignal | undefined;
-}
-
-function codeOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? '';
 }
 
 /** The calls of one piece of work. */

@@ -1,14 +1,11 @@
 import { realpath } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
+import { codeOf } from '../errors.js';
 import { copyLayer, removeLayers } from './copyLayer.js';
 import { type LayersOf, Maintenance } from './maintenance.js';
 
 /** rename(2): RENAME_EXCHANGE. */
 const exchange = 2;
-
-function codeOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? '';
-}
 
 /** Puts a copy of a layer in another's place, in two parts. */
 export class Restore implements AsyncDisposable {

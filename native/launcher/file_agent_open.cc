@@ -77,7 +77,7 @@ int HandOut(FileAgent& a, int fd, uint64_t flags) {
   return 0;
 }
 
-// Entries from `from` on (all ones: where the descriptor is) into the reply; value 1 when they are
+// Entries from `from` on (all ones: where the descriptor is) into the reply; `last` when they are
 // the last.
 int List(FileAgent& a, int fd, uint64_t from, uint64_t most) {
   if (from != ~uint64_t{0}) {

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { FileSystem } from '../../lib/files/fileSystem.js';
 import { type FileBox, fileBox } from '../helpers/fileAgents.js';
@@ -320,58 +319,6 @@ suite('files of a container', [linux], () => {
     expect((await fs.readdir(dir)).sort()).toEqual(names);
     await fs.rm(dir, { recursive: true });
     await expect(fs.lstat(dir)).rejects.toEqual(code('ENOENT'));
-  });
-
-  describe('watching', () => {
-    test('a directory and a file in it', async () => {
-      await fs.writeFile(`${dir}/f`, '');
-      const seen: string[] = [];
-      const stop = new AbortController();
-      const watch = async (path: string, tag: string) => {
-        const events = fs.watch(path, { signal: stop.signal });
-        for await (const { eventType, filename } of events)
-          seen.push(`${tag} ${eventType} ${filename}`);
-      };
-      const watches = [watch(dir, 'd'), watch(`${dir}/f`, 'f'), watch(dir, 'again')];
-      await sleep(50);
-      await fs.writeFile(`${dir}/new`, '');
-      await fs.appendFile(`${dir}/f`, 'x');
-      await fs.rename(`${dir}/new`, `${dir}/moved`);
-      while (!seen.includes('d rename moved') || !seen.includes('again rename moved'))
-        await sleep(5);
-      const expected = [
-        'd rename new',
-        'd change f',
-        'f change f',
-        'again change f',
-        'd rename moved',
-      ];
-      expect(seen).toEqual(expect.arrayContaining(expected));
-      stop.abort('enough');
-      for (const each of watches)
-        await expect(each).rejects.toEqual(
-          code('ABORT_ERR', { name: 'AbortError', cause: 'enough' }),
-        );
-    });
-
-    test('ends with what it watches, and when it is left', async () => {
-      const events = fs.watch(dir);
-      const first = events.next();
-      await sleep(50);
-      await fs.mkdir(`${dir}/x`);
-      expect(await first).toEqual({ done: false, value: { eventType: 'rename', filename: 'x' } });
-      await fs.rm(dir, { recursive: true });
-      const rest: unknown[] = [];
-      for await (const event of events) rest.push(event);
-      expect(rest.length).toBeGreaterThan(0);
-      await expect(fs.watch(dir).next()).rejects.toEqual(code('ENOENT', { syscall: 'watch' }));
-      const left = fs.watch('/big');
-      const pending = left.next();
-      await sleep(20);
-      await fs.writeFile('/big/poke', '');
-      await pending;
-      await left.return();
-    });
   });
 
   describe('giving up', () => {

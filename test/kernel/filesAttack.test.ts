@@ -1,5 +1,4 @@
 import { execFileSync } from 'node:child_process';
-import { randomBytes, randomInt } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
@@ -16,18 +15,13 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { ContainerGoneError } from '../../lib/errors.js';
 import { copyIn } from '../../lib/files/copyIn.js';
 import { copyOut } from '../../lib/files/copyOut.js';
 import type { FileSystem } from '../../lib/files/fileSystem.js';
-import { encodeRequest, type FileOp, fileOps, fileProtocol } from '../../lib/files/protocol.js';
-import { loadBinding } from '../../lib/native/load.js';
 import { run } from '../../lib/run.js';
-import { close } from '../../lib/sys/files.js';
-import { agentPid, type FileBox, fileBox, rawFileBox } from '../helpers/fileAgents.js';
-import { hasEnded, until } from '../helpers/launches.js';
-import { expectNoLeaks, snapshot } from '../helpers/leaks.js';
-import { command, linux, root, suite } from '../helpers/needs.js';
+import { type FileBox, fileBox } from '../helpers/fileAgents.js';
+import { until } from '../helpers/launches.js';
+import { command, linux, suite } from '../helpers/needs.js';
 
 /** A directory of the host that a guest has, too, at /work. */
 let shared: string;
@@ -271,147 +265,3 @@ suite('what a guest plants', [linux], () => {
 function isSystemError(error: NodeJS.ErrnoException): void {
   expect(error.code).toMatch(/^E[A-Z]+$/);
 }
-
-/** Watches a directory until something happens in it. */
-async function watchOnce(files: FileSystem): Promise<void> {
-  const watch = files.watch('/tmp');
-  const next = watch.next();
-  // The watch is asked for before what is asked after this turn of the event loop.
-  await new Promise(setImmediate);
-  await files.writeFile('/tmp/g', '');
-  await next;
-  await watch.return();
-}
-
-/** A request of random numbers that is well-formed, for an op that takes a path. */
-function plausible(): Uint8Array {
-  const ops = Object.entries(fileOps).filter(([, [paths, data]]) => paths === 1 && data === 0);
-  const [op] = ops[randomInt(ops.length)] as (typeof ops)[number];
-  const numbers = [0, 0, 0, 0].map(() => randomBytes(8).readBigUInt64LE() >> BigInt(randomInt(64)));
-  const dir = randomInt(3) === 0 ? fileProtocol.cwd : randomInt(300);
-  const path = Buffer.from(['/', '.', '', '/tmp/x', '..'][randomInt(5)] as string);
-  return encodeRequest(op as FileOp, 1, { dir, path, flags: randomInt(4), numbers });
-}
-
-suite('the agent', [linux], () => {
-  test('that is killed ends every call with a typed error, and leaves nothing', async () => {
-    // The launcher starts with the first.
-    await (await fileBox()).end();
-    const leaks = snapshot();
-    const made = await fileBox();
-    const { fs: files } = made;
-    const watch = files.watch('/tmp').next();
-    await files.writeFile('/tmp/f', 'x');
-    const handle = await files.open('/tmp/f');
-    const calls = Array.from({ length: 200 }, () => files.readdir('/usr/bin'));
-    process.kill(agentPid(made), 'SIGKILL');
-    const gone = { code: 'ERR_CONTAINER_GONE', name: 'ContainerGoneError' };
-    for (const result of await Promise.allSettled([...calls, watch])) {
-      if (result.status === 'rejected') expect(result.reason).toMatchObject(gone);
-    }
-    await until(() => made.agent.gone !== undefined);
-    const after = [
-      files.stat('/'),
-      files.rm('/tmp', { recursive: true }),
-      files.watch('/tmp').next(),
-      copyOut(made.agent, '/tmp', tmpdir()),
-      handle.stat(),
-      files.createReadStream('/tmp/f').toArray(),
-    ];
-    for (const result of await Promise.allSettled(after))
-      expect(result).toMatchObject({ status: 'rejected', reason: gone });
-    expect(made.agent.gone).toBeInstanceOf(ContainerGoneError);
-    // What is open is open.
-    expect(await handle.readFile('utf8')).toBe('x');
-    await handle.close();
-    await made.end();
-    await expectNoLeaks(leaks);
-  });
-
-  test('ends when Node closes its end', async () => {
-    const made = await fileBox();
-    const pid = agentPid(made);
-    const pending = made.fs.stat('/');
-    made.agent.close();
-    made.agent.close();
-    await expect(pending).rejects.toMatchObject({ code: 'ERR_CONTAINER_GONE' });
-    await until(() => hasEnded(pid));
-    await made.end();
-  });
-
-  test('descriptors are where they were after much work, failed and aborted too', async () => {
-    const made = await fileBox();
-    const { fs: files } = made;
-    const copies = mkdtempSync(join(tmpdir(), 'ringfort-copies-'));
-    await files.mkdir('/tmp/a/b/c', { recursive: true });
-    await files.writeFile('/tmp/a/f', 'x');
-    await files.readdir('/tmp');
-    // The agent's inotify descriptor comes with the first watch, and stays.
-    await watchOnce(files);
-    const leaks = snapshot();
-    for (let i = 0; i < 50; i++) {
-      const stop = new AbortController();
-      const { signal } = stop;
-      const calls = [
-        files.readFile('/tmp/a/f', { signal }),
-        files.open('/tmp/none', 'r', 0, { signal }),
-        files.readdir('/tmp', { recursive: true, signal }),
-        copyOut(made.agent, '/tmp/a', join(copies, `copy${i}`), { signal }),
-        files.readFile('/dev/null'),
-      ];
-      if (i % 2 === 0) setImmediate(() => stop.abort());
-      await Promise.allSettled(calls);
-    }
-    await watchOnce(files);
-    await expectNoLeaks(leaks);
-    expect(await files.readFile('/tmp/a/f', 'utf8')).toBe('x');
-    rmSync(copies, { recursive: true });
-    await made.end();
-  });
-
-  test('survives requests of random bytes', async () => {
-    const made = await rawFileBox();
-    const { MessageSocket } = loadBinding();
-    let answers = 0;
-    let ended = false;
-    const socket = new MessageSocket(
-      made.fd,
-      (message, fds) => {
-        if (message.readUInt32LE(0) === fileProtocol.kindReply) answers++;
-        for (const fd of fds) close(fd);
-      },
-      () => {},
-      () => {
-        ended = true;
-      },
-    );
-    let sent = 0;
-    for (let i = 0; i < 5000 && !ended; i++) {
-      if (socket.send(i % 2 === 0 ? plausible() : randomBytes(randomInt(1, 400)), [])) sent++;
-      if (i % 50 === 0) await new Promise(setImmediate);
-    }
-    await until(() => ended || answers >= sent);
-    expect([ended, answers, sent > 1000]).toEqual([false, sent, true]);
-    socket.close();
-    made.kill();
-    await made.ended;
-  });
-
-  suite('seen from outside', [root], () => {
-    test('cannot be traced by its container, and holds three descriptors', async () => {
-      const made = await fileBox();
-      const pid = agentPid(made);
-      await made.fs.readdir('/');
-      // Requests are carried out in order: the directory is closed by now.
-      await made.fs.stat('/');
-      // A process that is not dumpable has proc files of the host's root (proc(5)), not of its own.
-      const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-      expect(status).not.toMatch(/^Uid:\t0\t/m);
-      expect(lstatSync(`/proc/${pid}/mem`).uid).toBe(0);
-      expect(status).toMatch(/^NoNewPrivs:\t1$/m);
-      expect(status).toMatch(/^CapEff:\t000000000000000b$/m);
-      expect(readdirSync(`/proc/${pid}/fd`)).toEqual(['3', '4', '5']);
-      await made.end();
-    });
-  });
-});

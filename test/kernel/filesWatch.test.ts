@@ -1,0 +1,74 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import type { FileSystem } from '../../lib/files/fileSystem.js';
+import { type FileBox, fileBox } from '../helpers/fileAgents.js';
+import { linux, suite } from '../helpers/needs.js';
+
+let box: FileBox;
+let fs: FileSystem;
+/** A fresh directory of the container for each test. */
+let dir: string;
+
+function code(expected: string, facts: object = {}) {
+  return expect.objectContaining({ code: expected, ...facts });
+}
+
+suite('watching', [linux], () => {
+  beforeAll(async () => {
+    box = await fileBox();
+    fs = box.fs;
+  });
+  afterAll(() => box.end());
+  beforeEach(async () => {
+    dir = await fs.mkdtemp('/tmp/test-');
+  });
+
+  test('a directory and a file in it', async () => {
+    await fs.writeFile(`${dir}/f`, '');
+    const seen: string[] = [];
+    const stop = new AbortController();
+    const watch = async (path: string, tag: string) => {
+      const events = fs.watch(path, { signal: stop.signal });
+      for await (const { eventType, filename } of events)
+        seen.push(`${tag} ${eventType} ${filename}`);
+    };
+    const watches = [watch(dir, 'd'), watch(`${dir}/f`, 'f'), watch(dir, 'again')];
+    await sleep(50);
+    await fs.writeFile(`${dir}/new`, '');
+    await fs.appendFile(`${dir}/f`, 'x');
+    await fs.rename(`${dir}/new`, `${dir}/moved`);
+    while (!seen.includes('d rename moved') || !seen.includes('again rename moved')) await sleep(5);
+    const expected = [
+      'd rename new',
+      'd change f',
+      'f change f',
+      'again change f',
+      'd rename moved',
+    ];
+    expect(seen).toEqual(expect.arrayContaining(expected));
+    stop.abort('enough');
+    for (const each of watches)
+      await expect(each).rejects.toEqual(
+        code('ABORT_ERR', { name: 'AbortError', cause: 'enough' }),
+      );
+  });
+
+  test('ends with what it watches, and when it is left', async () => {
+    const events = fs.watch(dir);
+    const first = events.next();
+    await sleep(50);
+    await fs.mkdir(`${dir}/x`);
+    expect(await first).toEqual({ done: false, value: { eventType: 'rename', filename: 'x' } });
+    await fs.rm(dir, { recursive: true });
+    const rest: unknown[] = [];
+    for await (const event of events) rest.push(event);
+    expect(rest.length).toBeGreaterThan(0);
+    await expect(fs.watch(dir).next()).rejects.toEqual(code('ENOENT', { syscall: 'watch' }));
+    const left = fs.watch('/tmp');
+    const pending = left.next();
+    await sleep(20);
+    await fs.writeFile('/tmp/poke', '');
+    await pending;
+    await left.return();
+  });
+});
