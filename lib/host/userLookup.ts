@@ -15,8 +15,9 @@ const maxGroups = 65536;
 /** What a root can do to us on the way to a file; the last where it is changed meanwhile. */
 const unreadable = ['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES', 'EAGAIN'];
 
+/** Without waiting for a lease of the guest's to be broken (fcntl(2)). */
 function readOpen(found: number, size: number): string {
-  const fd = openSync(`/proc/self/fd/${found}`, constants.O_RDONLY);
+  const fd = openSync(`/proc/self/fd/${found}`, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const buffer = Buffer.alloc(size);
     return buffer.toString('utf8', 0, readSync(fd, buffer, 0, size, 0));

@@ -75,6 +75,8 @@ function coreRules(): SeccompSyscall[] {
   return [
     deny('setrlimit', errno.EPERM, [int(0, rlimitCore)]),
     deny('prlimit64', errno.EPERM, [int(1, rlimitCore), setsLimit]),
+    // Our init has the ids of the container's root, and hands its limits on.
+    deny('prlimit64', errno.EPERM, [{ index: 0, value: 0, op: 'SCMP_CMP_NE' }, setsLimit]),
     allow(['setrlimit', 'prlimit64']),
   ];
 }

@@ -32,8 +32,7 @@ void Settle(Launcher& l, Container& c) {
   StopAt(Stop::afterRunning);
 }
 
-// There was no room for its pidfd: it could be neither signalled nor waited for, so it must not
-// run.
+// There was no room for its pidfd: it can be neither signalled nor waited for, so it must not run.
 void LosePidfd(Launcher& l, Container& c) {
   Unwatch(l, &c.sync);
   c.state = State::failed;
