@@ -105,30 +105,28 @@ export class FileAgent {
 
   #attach(fd: number): void {
     const { MessageSocket } = loadBinding();
+    // It closes it itself, at the end of a worker and when it cannot be made, too.
+    release(fd);
     this.#socket = new MessageSocket(
       fd,
       (message, fds) => this.#onMessage(message, fds),
       () => this.#flush(),
       () => this.#onEnd(),
     );
-    // It closes it itself, at the end of a worker too.
-    release(fd);
   }
 
   async #start(open: () => Promise<number>): Promise<void> {
     this.#opening = true;
-    let fd = -1;
     try {
-      fd = await open();
-      if (this.#gone === undefined) this.#attach(fd);
+      const fd = await open();
+      if (this.#gone !== undefined) close(fd);
+      else this.#attach(fd);
     } catch (error) {
-      this.#opening = false;
-      if (fd >= 0) close(fd);
       this.#failAll(error as Error);
       return;
+    } finally {
+      this.#opening = false;
     }
-    this.#opening = false;
-    if (this.#gone !== undefined) return close(fd);
     if (this.#kept > 0) this.#socket?.ref();
     this.#flush();
   }

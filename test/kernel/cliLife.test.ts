@@ -279,6 +279,7 @@ suite('ringfort on detached containers', [linux, cgroups, runtimeDir], () => {
     expect(stats).toMatch(/ \/ 64MiB /);
     const [line] = parsed(await succeed(['stats', '--no-stream', '--format', 'json', id]));
     expect(line).toMatchObject({ ID: id, CPUPerc: expect.stringMatching(/%$/) });
+    expect(await succeed(['update', '--pids-limit', '-1', id])).toBe(`${id}\n`);
     expect(await ringfort(['update', id])).toMatchObject({ code: 1 });
   });
 

@@ -131,6 +131,20 @@ suite('programs in a container', [cgroups], () => {
       expect(result.reason).toBe('cpu-time');
     });
 
+    test('a timeout ends what it has started also when the program itself obeys', async () => {
+      const left = () => box.shell('ps ax | grep -c "[s]leep 4321" || true');
+      const script = 'sleep 4321 & sleep 4321 & wait';
+      const late = await box.exec('sh', ['-c', script], { timeout: 300 });
+      expect(late).toMatchObject({ signal: 'SIGTERM', reason: 'timeout' });
+      let { stdout } = await left();
+      for (let i = 0; i < 100 && stdout !== '0\n'; i++) ({ stdout } = await left());
+      expect(stdout).toBe('0\n');
+    });
+
+    test('another user runs in / unless told otherwise', async () => {
+      expect((await box.exec('pwd', [], { user: 'nobody' })).stdout).toBe('/\n');
+    });
+
     test('timeout and abort end what it has started', async () => {
       const script = 'trap "" TERM; sleep 600 & echo $! >/tmp/grandchild; wait';
       const late = await box.exec('sh', ['-c', script], { timeout: 300, forceKillAfterDelay: 10 });

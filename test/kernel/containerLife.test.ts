@@ -111,6 +111,24 @@ suite('the life of a container', [cgroups], () => {
       expect([polite.exitCode, said.join('')]).toEqual([3, 'up\nbye\n']);
     });
 
+    test('killed or stopped before its start, it has ended by SIGKILL', async () => {
+      for (const end of ['kill', 'stop'] as const) {
+        const box = await createContainer({ command: ['true'], start: false });
+        await box[end]();
+        expect(await box.wait()).toMatchObject({ exitCode: null, signal: 'SIGKILL' });
+        expect(box.inspect().exit).toMatchObject({ reason: 'signal' });
+      }
+    });
+
+    test('what its processes signal its init goes no further', async () => {
+      await using box = await createContainer();
+      const other = box.spawn('sleep', ['600']);
+      await until(() => other.pid !== undefined);
+      await box.shell('kill -TERM 1; kill -USR1 1');
+      expect((await box.shell('echo here')).stdout).toBe('here\n');
+      expect([other.exitCode, other.signalCode]).toEqual([null, null]);
+    });
+
     test('stop: a timeout that no timer can wait for is refused, and it runs on', async () => {
       await using box = await createContainer();
       for (const timeout of [Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31, -1]) {

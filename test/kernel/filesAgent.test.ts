@@ -21,7 +21,7 @@ import { loadBinding } from '../../lib/native/load.js';
 import { close } from '../../lib/sys/files.js';
 import { agentPid, fileBox, type RawFileBox, rawFileBox } from '../helpers/fileAgents.js';
 import { hasEnded, until } from '../helpers/launches.js';
-import { expectNoLeaks, snapshot } from '../helpers/leaks.js';
+import { expectNoLeaks, snapshot, warmUp } from '../helpers/leaks.js';
 import { linux, root, suite } from '../helpers/needs.js';
 
 /** Watches a directory until something happens in it. */
@@ -49,6 +49,7 @@ suite('the agent', [linux], () => {
   test('that is killed ends every call with a typed error, and leaves nothing', async () => {
     // The launcher starts with the first.
     await (await fileBox()).end();
+    await warmUp();
     const leaks = snapshot();
     const made = await fileBox();
     const { fs: files } = made;

@@ -143,7 +143,13 @@ test('the limit on core files can be read, not set', () => {
   expect(answer('prlimit64', 0n, 4n, 1n << 40n, 0n)).toBe(eperm);
   expect(answer('prlimit64', 0n, 4n | (1n << 32n), 0x1000n, 0n)).toBe(eperm);
   expect(answer('prlimit64', 0n, 4n, 0n, 0x1000n)).toBe(allow);
-  expect(answer('prlimit64', 1234n, 7n, 0x1000n, 0x1000n)).toBe(allow);
+  expect(answer('prlimit64', 0n, 7n, 0x1000n, 0x1000n)).toBe(allow);
+});
+
+test('the limits of other processes can be read, not set: our init has the ids of the root', () => {
+  const answer = answers('x64');
+  expect(answer('prlimit64', 1n, 7n, 0n, 0x1000n)).toBe(allow);
+  expect(answer('prlimit64', 1n, 7n, 0x1000n, 0n)).toBe(eperm);
 });
 
 test('personality takes the harmless values', () => {
