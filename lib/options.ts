@@ -39,7 +39,10 @@ export interface IoLimit {
 
 /** What a container may use. Counted for all its processes together unless said otherwise. */
 export interface Limits {
-  /** RAM. Default `'512MiB'`. The kernel kills the whole container above it (`reason: 'oom'`). */
+  /**
+   * RAM. Default `'512MiB'`. The kernel kills the whole container above it (`reason: 'oom'`); of one
+   * that lives, the program that took it.
+   */
   memory?: Size;
   /** Swap on top of `memory`. Default 0. */
   swap?: Size;
@@ -64,7 +67,10 @@ export interface Limits {
 export interface OverlayRoot {
   /** Read-only layers, at least one. */
   lower: string[];
-  /** Kept writable layer; without it writes go to memory and are gone at the end. */
+  /**
+   * Kept writable layer; without it writes go to memory and are gone at the end. Of one container at
+   * a time: what two do to one layer is undefined (overlayfs.rst).
+   */
   upper?: string;
   /** Scratch directory on the same file system as `upper`; required with it. */
   work?: string;

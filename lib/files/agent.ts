@@ -162,10 +162,10 @@ export class FileAgent {
     { signal, fd }: CallOptions = {},
   ): Promise<Answer> {
     return new Promise((resolve, reject) => {
+      this.#ready();
       if (this.#gone !== undefined) return reject(this.#gone);
       const { dir, dir2 } = request;
       if (this.#isStale(dir) || this.#isStale(dir2)) return reject(gone());
-      this.#ready();
       if (signal?.aborted === true) return reject(abortError(signal));
       const id = this.#nextId;
       this.#nextId = (id % 0xffffffff) + 1;

@@ -383,7 +383,7 @@ suite('the life of a container', [cgroups], () => {
       await box.resume();
       expect((await box.fs.stat('/')).isDirectory()).toBe(true);
       await box[Symbol.asyncDispose]();
-      await expect(box.fs.stat('/')).rejects.toMatchObject({ code: 'ERR_CONTAINER_GONE' });
+      await expect(box.fs.stat('/')).rejects.toMatchObject({ code: 'ERR_CONTAINER_NOT_RUNNING' });
     });
   });
 
