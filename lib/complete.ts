@@ -11,6 +11,7 @@ import type { CompletionOptions } from './options.js';
 import { type Captured, capture } from './output.js';
 import { ExitError, type ExitReason, type RunResult } from './result.js';
 import { parseSize } from './spec/size.js';
+import { StartLimit } from './startLimit.js';
 import type { Stdio } from './stdio.js';
 import { openStreams } from './streams.js';
 
@@ -89,7 +90,7 @@ export interface Started extends Running {
 export interface Start {
   command: string[];
   /** Starts it with these streams; rejects when it cannot be started. */
-  start(stdio: Stdio): Promise<Started>;
+  start(stdio: Stdio, signal: AbortSignal): Promise<Started>;
   /** Its limit of CPU time, ms. */
   cpuTime?: number | undefined;
   /** Told of its start and end. Called once nothing can be wrong with the options any more. */
@@ -173,13 +174,16 @@ export async function complete(
     inputError = cause;
     badInput.now();
   });
+  const starting = new StartLimit(options, started);
   let launched: Started;
   try {
-    launched = await start(stdio);
+    launched = await start(stdio, starting.signal);
   } catch (error) {
     stdio.destroy();
     trace.failed(error);
     throw error;
+  } finally {
+    starting.done();
   }
   trace.started(launched.pid);
   stdio.flow();

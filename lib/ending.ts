@@ -7,7 +7,8 @@ import { type ExitReason, signalNumber } from './result.js';
 /** The reasons that are ours to give; the others are the program's or the kernel's. */
 export type EndingCause = Exclude<ExitReason, 'exit' | 'signal' | 'oom' | 'pids' | 'lost'>;
 
-const defaultForceKillAfterDelay = 5000;
+/** ms between the first signal and SIGKILL. */
+export const defaultForceKillAfterDelay = 5000;
 
 /** ms between two looks at the CPU time; Node's timers end at 2^31. */
 const longestWait = 60_000;

@@ -52,6 +52,8 @@ export interface Follow {
   onPty?: ((fd: number) => void) | undefined;
   /** It is set up as far as its `hold` step. */
   onCreated?: ((created: Omit<Running, 'ended' | 'gone'>) => void) | undefined;
+  /** Gives it up: it is killed, whenever it can be, and the start fails with the signal's reason. */
+  signal?: AbortSignal | undefined;
   /** Nothing that it held on the host is left. */
   onGone?: () => void;
 }
@@ -143,7 +145,17 @@ export function follow(
   const ended = new Deferred<Ended>();
   const gone = new Deferred<void>();
   const trace = debugLaunch(about.name, plan);
+  const { signal } = about;
   return new Promise((resolve, reject) => {
+    let sent = false;
+    // Not before its descriptors have left: whoever hears of it closes them.
+    const giveUp = () => {
+      if (!sent) return;
+      launcher.kill(id);
+      launcher.hold(id, false);
+      reject(signal?.reason as Error);
+    };
+    const settle = () => signal?.removeEventListener('abort', giveUp);
     // A program whose terminal did not reach us is ended, and did not start.
     let refusal: unknown;
     const takePty = (fd: number) => {
@@ -160,6 +172,8 @@ export function follow(
         trace('sent');
         for (const fd of about.opened.splice(0)) closeSync(fd);
         about.onSent?.();
+        sent = true;
+        if (signal?.aborted === true) giveUp();
       },
       created(report) {
         trace('created');
@@ -169,6 +183,9 @@ export function follow(
         trace('running');
         if (pidfd >= 0) close(pidfd);
         if (refusal !== undefined) return;
+        settle();
+        // It was on its way when it was given up.
+        if (signal?.aborted === true) return launcher.kill(id);
         resolve({
           ...controls(launcher, id, report.pid),
           ended: ended.promise,
@@ -178,6 +195,7 @@ export function follow(
       failed(report) {
         const error = launchError(plan, report);
         trace(`failed: ${error.message}`);
+        settle();
         reject(refusal ?? error);
       },
       exited(report) {
@@ -193,11 +211,13 @@ export function follow(
       pty: takePty,
       lost(error) {
         about.onGone?.();
+        settle();
         reject(error);
         ended.reject(error);
         gone.resolve();
       },
     });
+    signal?.addEventListener('abort', giveUp, { once: true });
   });
 }
 

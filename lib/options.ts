@@ -192,7 +192,10 @@ export interface CompletionOptions {
   signal?: AbortSignal;
   /** First signal of a timeout or abort. Default `'SIGTERM'`. */
   killSignal?: NodeJS.Signals | number;
-  /** ms between `killSignal` and SIGKILL for everything; default 5000; `false`: never. */
+  /**
+   * ms between `killSignal` and SIGKILL for everything; default 5000; `false`: never. A program of a
+   * container that lives which is still being set up then is given up (`false`: after 5000).
+   */
   forceKillAfterDelay?: number | false;
   /**
    * Written to stdin, which is then closed. A guest need not read it all. A stream is consumed; if
@@ -292,7 +295,10 @@ export interface SpawnOptions extends ProcessOptions {
   signal?: AbortSignal;
   /** First signal of a timeout or abort. Default `'SIGTERM'`. */
   killSignal?: NodeJS.Signals | number;
-  /** ms between `killSignal` and SIGKILL for everything; default 5000; `false`: never. */
+  /**
+   * ms between `killSignal` and SIGKILL for everything; default 5000; `false`: never. A program of a
+   * container that lives which is still being set up then is given up (`false`: after 5000).
+   */
   forceKillAfterDelay?: number | false;
   /** Says nothing here; child_process's callers often pass it. */
   windowsHide?: boolean;

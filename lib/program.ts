@@ -30,6 +30,7 @@ export interface ProgramLaunch {
   fds: readonly number[];
   onSent?: Follow['onSent'];
   onPty?: Follow['onPty'];
+  signal?: Follow['signal'];
 }
 
 /** A program in a container, from its start to its end. */
@@ -58,12 +59,12 @@ function wayIn(container: Launched, execId: string, resources: SpecResources) {
 async function launchInside(
   container: Launched,
   { plan, cgroup }: CompiledPlan,
-  input: Pick<ProgramLaunch, 'execId' | 'onSent' | 'onPty'>,
+  input: Pick<ProgramLaunch, 'execId' | 'onSent' | 'onPty' | 'signal'>,
 ): Promise<StartedProgram> {
   const { launcher } = container.inside.supervisor;
-  const { execId, onSent, onPty } = input;
+  const { execId, onSent, onPty, signal } = input;
   const bytes = encodePlan(plan);
-  const about = { name: execId, plan, opened: [], onSent, onPty };
+  const about = { name: execId, plan, opened: [], onSent, onPty, signal };
   const running = await follow(launcher, about, (events) =>
     launcher.exec(container.id, bytes, plan.fds, events),
   );

@@ -177,6 +177,7 @@ export class Container implements AsyncDisposable {
    * @throws StateError `ERR_CONTAINER_NOT_RUNNING`, `ERR_CONTAINER_PAUSED`
    * @throws InvalidSpecError, NotFoundError, UnsupportedError, PermissionError as `run`
    * @throws AbortError (`ABORT_ERR`) after `signal`; ExitError with `reject`
+   * @throws ContainerError `ERR_START_TIMEOUT` where it could not even be set up within its `timeout`
    */
   exec(
     file: string,

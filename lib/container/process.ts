@@ -9,6 +9,7 @@ import { Ending } from '../ending.js';
 import { ContainerError, errnoName } from '../errors.js';
 import type { Ended } from '../follow.js';
 import { type ExitReason, signalNumber } from '../result.js';
+import { StartLimit } from '../startLimit.js';
 import { isHandedOn, type Stdio } from '../stdio.js';
 import { interleave, type OutputChunk } from './output.js';
 import type { PlainSpawnOptions } from './spawnCall.js';
@@ -24,7 +25,7 @@ export interface ProcessStart {
   /** Told of its start and end. */
   trace?: Trace;
   /** Starts it; rejects when it cannot be started. */
-  start(): Promise<Started>;
+  start(signal: AbortSignal): Promise<Started>;
 }
 
 /** The events of a `ContainerProcess`, as those of Node's ChildProcess. */
@@ -95,6 +96,7 @@ export class ContainerProcess
   readonly #options: PlainSpawnOptions;
   readonly #trace: Trace | undefined;
   readonly #since = performance.now();
+  readonly #limit: StartLimit;
   #started: Started | undefined;
   #ending: Ending | undefined;
   /** Of the terminal, where it was changed before it runs. */
@@ -113,6 +115,7 @@ export class ContainerProcess
     this.spawnargs = [file, ...args];
     this.#stdio = stdio;
     this.#options = options;
+    this.#limit = new StartLimit(options, this.#since);
     this.#trace = trace;
     this.stdin = stdio.stdin ?? null;
     this.stdout = stdio.stdout ?? null;
@@ -124,15 +127,18 @@ export class ContainerProcess
     this.#closed = this.#live(start, cpuTime);
   }
 
-  async #live(start: () => Promise<Started>, cpuTime: number | undefined): Promise<void> {
+  async #live(start: ProcessStart['start'], cpuTime: number | undefined): Promise<void> {
     const streams = [this.stdout, this.stderr].map(closedStream);
     try {
-      const started = await start();
+      const started = await start(this.#limit.signal);
+      this.#limit.done();
       this.#begin(started, cpuTime);
       this.#ended(await started.ended);
     } catch (error) {
       this.#trace?.failed(error);
-      if (this.#started === undefined)
+      this.#limit.done();
+      if (this.#limit.cause !== undefined) this.#givenUp(this.#limit.cause);
+      else if (this.#started === undefined)
         this.#failed(asNodeSays(error, this.spawnfile, this.spawnargs.slice(1)));
       else this.#lost(error as Error);
     }
@@ -208,6 +214,15 @@ export class ContainerProcess
     this.#tell(() => this.emit('exit', null, this.signalCode));
   }
 
+  /** It was killed on its way: it has never run. */
+  #givenUp(cause: 'timeout' | 'abort'): void {
+    this.#done = true;
+    this.signalCode = 'SIGKILL';
+    this.reason = cause;
+    this.#stdio.destroy();
+    this.#tell(() => this.emit('exit', null, this.signalCode));
+  }
+
   #failed(error: Error): void {
     this.#done = true;
     this.#ending?.done();
@@ -243,8 +258,10 @@ export class ContainerProcess
    * @returns false when the program has ended; what it has left behind is ended all the same
    */
   killTree(): boolean {
-    if (this.#started === undefined) this.#early.push('tree');
-    else this.#started.kill();
+    if (this.#started === undefined) {
+      this.#early.push('tree');
+      this.#limit.soon();
+    } else this.#started.kill();
     this.killed = true;
     return !this.#done;
   }

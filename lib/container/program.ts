@@ -6,7 +6,11 @@ import { programSpecOf } from '../specOf.js';
 import type { Stdio } from '../stdio.js';
 
 /** Starts a program that has been checked. */
-export type StartProgram = (container: Launched, stdio: Stdio) => Promise<StartedProgram>;
+export type StartProgram = (
+  container: Launched,
+  stdio: Stdio,
+  signal: AbortSignal,
+) => Promise<StartedProgram>;
 
 /** One more program: what it is called, and by which call it came. */
 export interface ProgramCall extends Program {
@@ -24,7 +28,7 @@ export function prepareProgram(
 ): StartProgram {
   const spec = programSpecOf(container.inside.spec, program, kind);
   const resources = resourcesOfProgram(program.options.limits);
-  return (running, stdio) =>
+  return (running, stdio, signal) =>
     launchProgram(running, {
       execId,
       spec,
@@ -33,5 +37,6 @@ export function prepareProgram(
       fds: stdio.fds,
       onSent: stdio.sent,
       onPty: stdio.terminal,
+      signal,
     });
 }

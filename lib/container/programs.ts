@@ -49,7 +49,8 @@ export class Programs {
         command: [file, ...args],
         trace: () => new Trace({ containerId: this.#containerId, execId, file }),
         cpuTime: options.limits?.cpuTime,
-        start: (stdio) => this.#start([file, ...args], () => program(this.#life.running(), stdio)),
+        start: (stdio, signal) =>
+          this.#start([file, ...args], () => program(this.#life.running(), stdio, signal), signal),
       },
       options,
     );
@@ -68,13 +69,18 @@ export class Programs {
       stdio,
       cpuTime: options.limits?.cpuTime,
       trace: new Trace({ containerId: this.#containerId, execId, file }),
-      start: () => this.#start([file, ...args], () => program(this.#life.running(), stdio)),
+      start: (signal) =>
+        this.#start([file, ...args], () => program(this.#life.running(), stdio, signal), signal),
     });
   }
 
   /** Starts one in its turn, and tells of its start and its end. */
-  async #start(command: string[], start: () => Promise<StartedProgram>): Promise<StartedProgram> {
-    const started = this.#killedWhole(await this.#turns.take(start));
+  async #start(
+    command: string[],
+    start: () => Promise<StartedProgram>,
+    signal: AbortSignal,
+  ): Promise<StartedProgram> {
+    const started = this.#killedWhole(await this.#turns.take(start, signal));
     const { execId, pid } = started;
     this.#running.set(execId, { execId, pid, command });
     this.#events.emit('exec', { execId, pid, command });

@@ -128,9 +128,9 @@ suite('terminals of programs in a container', [cgroups], () => {
       expect(screen.end).toEqual({ exitCode: 0, signal: 9 });
     });
 
-    test('a size before it is there, and after it is gone, is not set', async () => {
-      const screen = open('true');
-      expect(screen.program.resize({ cols: 1, rows: 1 })).toBe(false);
+    test('a size before it is there is kept, and after it is gone is not set', async () => {
+      const screen = open('sh', ['-c', 'until stty size | grep "^41 131"; do sleep 0.05; done']);
+      expect(screen.program.resize({ cols: 131, rows: 41 })).toBe(true);
       await screen.ended;
       expect(screen.program.resize({ cols: 1, rows: 1 })).toBe(false);
       expect(screen.end).toEqual({ exitCode: 0 });
