@@ -3,7 +3,7 @@ export default {
   rootDir: 'dist',
   testMatch: ['<rootDir>/test/**/*.test.js'],
   transform: {},
-  testTimeout: 60_000,
+  testTimeout: 300_000,
   maxWorkers: 2,
   watchman: false,
 };

@@ -123,7 +123,7 @@ suite('faults at a program in a container', [cgroups], () => {
       const leaked = [fds() - open];${end}
       report({ results, leaked, next, states });`;
     expectDefined(inNode(script) as Report);
-  }, 120_000);
+  });
 
   // An ordinary user's launcher is not dumpable: only root may limit it.
   suite('in the launcher', [root], () => {
@@ -147,7 +147,7 @@ suite('faults at a program in a container', [cgroups], () => {
       const found = inNode(script) as Report & { same: boolean };
       expectDefined(found);
       expect(found.same).toBe(true);
-    }, 120_000);
+    });
 
     test('too few descriptors in a container’s init: typed errors or successes', () => {
       const script = `
@@ -164,7 +164,7 @@ suite('faults at a program in a container', [cgroups], () => {
         const leaked = [fds(pid) - 5];${end}
         report({ results, leaked, next, states });`;
       expectDefined(inNode(script) as Report);
-    }, 120_000);
+    });
   });
 
   suite('a full disk', [root, command('mount')], () => {

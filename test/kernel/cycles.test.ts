@@ -30,7 +30,7 @@ suite('containers and programs that come and go leave nothing', [cgroups], () =>
     expect(stdout).toMatch(/\nall at baseline\n$/);
     expect(status).toBe(0);
     expect(readdirSync(temporary)).toEqual([]);
-  }, 300_000);
+  });
 
   test('a program that waits for nothing but the end of a container goes on after it', async () => {
     const script = `

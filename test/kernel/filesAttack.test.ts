@@ -234,7 +234,7 @@ suite('what a guest plants', [linux], () => {
       await expect(guest).rejects.toThrow('abort');
       for (const each of [source, fresh]) rmSync(each, { recursive: true });
     }
-  }, 120_000);
+  });
 
   test('a removal while a guest swaps directories for links', async () => {
     const stop = new AbortController();
@@ -259,7 +259,7 @@ suite('what a guest plants', [linux], () => {
       stop.abort();
       await expect(guest).rejects.toThrow('abort');
     }
-  }, 60_000);
+  });
 });
 
 function isSystemError(error: NodeJS.ErrnoException): void {

@@ -163,6 +163,6 @@ for i in range(300): os.link('-rf', 'link%d' % i)`,
       );
       expect(all).toContain('added socket /data/socket');
       expect(all).toContain(`added file /deep${'/d'.repeat(2500)}/end`);
-    }, 240_000);
+    });
   });
 });
