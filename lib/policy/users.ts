@@ -1,6 +1,7 @@
 import type { PlanBuilder } from '../plan/builder.js';
 import { bytes } from '../plan/steps.js';
 import { formatIdMap } from '../spec/idMap.js';
+import { namespaceMode } from '../spec/namespaces.js';
 import type { Spec } from '../spec/types.js';
 import { Prctl } from '../sys/constants.js';
 import type { Facts } from './facts.js';
@@ -41,15 +42,60 @@ export function planIdMaps(
     });
 }
 
+/**
+ * The user that our own processes in a container are to signals and to the scheduler: the last of its
+ * ids, which no program has unless it is given it. 0 where there is one id only.
+ */
+export function reservedUid({ uidMappings }: Facts): number {
+  return Math.max(...uidMappings.map(({ containerID, size }) => containerID + size - 1));
+}
+
+/**
+ * The user that keeps our own processes from programs of the container's root, which may neither stop nor
+ * end them then, nor what they fork before that becomes the program's user: kill(2) compares uids. 0
+ * where the user namespace is not of the container's own.
+ */
+function guardUid(spec: Spec, facts: Facts): number {
+  return namespaceMode(spec.linux.namespaces, 'user') === 'new' ? reservedUid(facts) : 0;
+}
+
+/** From here on a container's init is out of the reach of the programs that it will start. */
+export function planOutOfReach(builder: PlanBuilder, spec: Spec, facts: Facts): void {
+  const uid = guardUid(spec, facts);
+  if (uid === 0) return;
+  builder.add('child', { op: 'setuidKeepCaps', uid, fsuid: 0 });
+  planUndumpable(builder);
+}
+
+function planUndumpable(builder: PlanBuilder): void {
+  builder.add('child', { op: 'prctl', option: Prctl.PR_SET_DUMPABLE, arg2: 0n, arg3: 0n });
+}
+
 /** The child becomes root of its user namespace; the uid change also makes it non-dumpable. */
 export function planRootIdentity(builder: PlanBuilder, facts: Facts, plan: NamespacePlan): void {
   if (plan.fresh.has('user') || plan.joined.has('user')) {
-    if (!facts.denySetgroups) builder.add('child', { op: 'setgroups', ids: new Uint8Array() });
-    builder.add('child', { op: 'setgid', gid: 0 }, { op: 'setuid', uid: 0 });
+    planRootGroups(builder, facts);
+    builder.add('child', { op: 'setuid', uid: 0 });
   }
-  builder.add(
-    'child',
-    { op: 'prctl', option: Prctl.PR_SET_DUMPABLE, arg2: 0n, arg3: 0n },
-    { op: 'newKeyring' },
-  );
+  planUndumpable(builder);
+  builder.add('child', { op: 'newKeyring' });
+}
+
+/** The same for one that comes to a container in which programs run: never within their reach. */
+export function planJoinedIdentity(builder: PlanBuilder, spec: Spec, facts: Facts): void {
+  if (namespaceMode(spec.linux.namespaces, 'user') !== 'host') {
+    planRootGroups(builder, facts);
+    const uid = guardUid(spec, facts);
+    builder.add(
+      'child',
+      uid === 0 ? { op: 'setuid', uid } : { op: 'setuidKeepCaps', uid, fsuid: 0 },
+    );
+  }
+  planUndumpable(builder);
+  builder.add('child', { op: 'newKeyring' });
+}
+
+function planRootGroups(builder: PlanBuilder, facts: Facts): void {
+  if (!facts.denySetgroups) builder.add('child', { op: 'setgroups', ids: new Uint8Array() });
+  builder.add('child', { op: 'setgid', gid: 0 });
 }
