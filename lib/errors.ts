@@ -170,7 +170,10 @@ export function orScarcity(error: unknown): unknown {
 }
 
 const errnoNames = new Map<number, string>(
-  Object.entries(constants.errno).map(([name, number]) => [number, name]),
+  Object.entries(constants.errno)
+    // EAGAIN by its other name, of which no manual page speaks here.
+    .filter(([name]) => name !== 'EWOULDBLOCK')
+    .map(([name, number]) => [number, name]),
 );
 
 /** `ENOENT` for 2; `E<number>` for one that Node has no name for. Takes either sign. */

@@ -9,7 +9,7 @@ import { Ending } from '../ending.js';
 import { ContainerError, errnoName } from '../errors.js';
 import type { Ended } from '../follow.js';
 import { type ExitReason, signalNumber } from '../result.js';
-import { StartLimit } from '../startLimit.js';
+import { type GiveUpCause, StartLimit } from '../startLimit.js';
 import { isHandedOn, type Stdio } from '../stdio.js';
 import { interleave, type OutputChunk } from './output.js';
 import type { PlainSpawnOptions } from './spawnCall.js';
@@ -123,7 +123,8 @@ export class ContainerProcess
     this.stdio = [this.stdin, this.stdout, this.stderr] as unknown as ChildProcess['stdio'];
     // What a guest does not read is its own affair, until somebody listens.
     this.stdin?.on('error', () => {});
-    options.signal?.addEventListener('abort', this.#onAbort, { once: true });
+    if (options.signal?.aborted === true) this.#tell(this.#onAbort);
+    else options.signal?.addEventListener('abort', this.#onAbort, { once: true });
     this.#closed = this.#live(start, cpuTime);
   }
 
@@ -163,8 +164,6 @@ export class ContainerProcess
     this.#stdio.flow();
     if (this.#earlySize !== undefined) this.resize(this.#earlySize);
     this.#ending = new Ending(started, this.#options, this.#since);
-    // Without an event: it has been aborted before there was a spawn.
-    if (this.#options.signal?.aborted === true) this.#tell(this.#onAbort);
     if (cpuTime !== undefined) this.#ending.watchCpuTime(cpuTime);
     for (const signal of this.#early.splice(0))
       signal === 'tree' ? started.kill() : started.signal(signal);
@@ -215,7 +214,7 @@ export class ContainerProcess
   }
 
   /** It was killed on its way: it has never run. */
-  #givenUp(cause: 'timeout' | 'abort'): void {
+  #givenUp(cause: GiveUpCause): void {
     this.#done = true;
     this.signalCode = 'SIGKILL';
     this.reason = cause;
@@ -246,8 +245,10 @@ export class ContainerProcess
     const number = signalNumber(signal);
     if (this.#done) return false;
     if (number === 0) return true;
-    if (this.#started === undefined) this.#early.push(number);
-    else this.#started.signal(number);
+    if (this.#started === undefined) {
+      this.#early.push(number);
+      if (number === signalNumber('SIGKILL')) this.#limit.soon();
+    } else this.#started.signal(number);
     this.killed = true;
     return true;
   }
@@ -258,10 +259,12 @@ export class ContainerProcess
    * @returns false when the program has ended; what it has left behind is ended all the same
    */
   killTree(): boolean {
-    if (this.#started === undefined) {
+    if (this.#started !== undefined) this.#started.kill();
+    else if (this.#done) return false;
+    else {
       this.#early.push('tree');
       this.#limit.soon();
-    } else this.#started.kill();
+    }
     this.killed = true;
     return !this.#done;
   }
