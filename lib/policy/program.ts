@@ -10,7 +10,7 @@ import { cloneFlag } from './namespaces.js';
 import type { CompiledPlan, PlanInput } from './order.js';
 import { capabilityMasks, planCapabilities, planIdentity, planUnseen } from './privileges.js';
 import { planProcess } from './process.js';
-import { planJoinedIdentity, reservedUid } from './users.js';
+import { planJoinedIdentity, planJoinedScore, reservedUid } from './users.js';
 
 /** What the plan of a further program is made from; `spec` is the container's, with its process. */
 export interface ProgramInput extends Pick<PlanInput, 'spec' | 'facts' | 'fds' | 'filter'> {
@@ -99,7 +99,10 @@ function planInside(input: FileAgentInput) {
   // In its cgroup before it does anything, so that everything it does is charged and limited.
   const cgroup = input.planCgroup(b);
   const own = new Set(input.spec.linux.namespaces.map(({ type }) => type));
-  if (input.join) planEntry(b, input, own);
+  if (input.join) {
+    planJoinedScore(b, input.spec, input.facts);
+    planEntry(b, input, own);
+  }
   // Its own cgroup is all that it sees of the tree.
   if (own.has('cgroup')) b.add('child', { op: 'unshare', flags: CloneFlags.CLONE_NEWCGROUP });
   if (!input.join) b.add('child', { op: 'newKeyring' });

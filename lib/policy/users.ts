@@ -1,5 +1,5 @@
 import type { PlanBuilder } from '../plan/builder.js';
-import { bytes } from '../plan/steps.js';
+import { bytes, type StepOf } from '../plan/steps.js';
 import { formatIdMap } from '../spec/idMap.js';
 import { namespaceMode } from '../spec/namespaces.js';
 import type { Spec } from '../spec/types.js';
@@ -32,14 +32,29 @@ export function planIdMaps(
     ] as const)
       builder.add('attend', { op: 'procWrite', file, data: bytes(formatIdMap(map)), readBack: 0 });
   }
+  builder.add('attend', ...scoreSteps(spec));
+}
+
+function scoreSteps(spec: Spec): StepOf<'procWrite'>[] {
   const score = spec.process?.oomScoreAdj;
-  if (score !== undefined)
-    builder.add('attend', {
-      op: 'procWrite',
-      file: 'self/oom_score_adj',
-      data: bytes(String(score)),
-      readBack: 0,
-    });
+  if (score === undefined) return [];
+  return [
+    { op: 'procWrite', file: 'self/oom_score_adj', data: bytes(String(score)), readBack: 0 },
+  ];
+}
+
+/**
+ * The container's out-of-memory score for a child of the launcher that joins it; what its init forks
+ * has it already. An ordinary user's writes its proc files only while it is dumpable, which it may be
+ * until it is in the container.
+ */
+export function planJoinedScore(builder: PlanBuilder, spec: Spec, facts: Facts): void {
+  const steps = scoreSteps(spec);
+  if (steps.length === 0) return;
+  const dumpable = (arg2: bigint) =>
+    ({ op: 'prctl', option: Prctl.PR_SET_DUMPABLE, arg2, arg3: 0n }) as const;
+  if (facts.privileged) builder.add('child', ...steps);
+  else builder.add('child', dumpable(1n), ...steps, dumpable(0n));
 }
 
 /**
