@@ -21,6 +21,7 @@ import {
 } from '../files/index.js';
 import type { Isolation } from '../isolation.js';
 import type { Change } from '../layers/changes.js';
+import type { LayerOptions } from '../layers/maintenance.js';
 import type { Snapshot } from '../layers/snapshot.js';
 import type { ExecOptions, LimitsUpdate, SpawnOptions } from '../options.js';
 import { type RunResult, signalNumber } from '../result.js';
@@ -56,6 +57,8 @@ export interface ContainerStart extends LifeStart {
   createdAt?: number | undefined;
   main?: ContainerProcess | undefined;
   origin?: Origin | undefined;
+  /** Of one without `origin`: what its layers need of its options. */
+  layerOptions?: LayerOptions | undefined;
 }
 
 /**
@@ -84,6 +87,7 @@ export class Container implements AsyncDisposable {
   readonly #programs: Programs;
   readonly #agent: FileAgent;
   readonly #origin: Origin | undefined;
+  readonly #layerOptions: LayerOptions | undefined;
   #fs: FileSystem | undefined;
 
   /** @internal Use `createContainer`. */
@@ -96,6 +100,7 @@ export class Container implements AsyncDisposable {
     this.createdAt = start.createdAt ?? Date.now();
     this.#detachment = start.detachment;
     this.#origin = start.origin;
+    this.#layerOptions = start.origin?.options ?? start.layerOptions;
     this.#events = new EventHub(id);
     const life = new Life(start, this.#events);
     const programs = new Programs(id, life, this.#events);
@@ -410,6 +415,7 @@ export class Container implements AsyncDisposable {
     return {
       container: this,
       origin: this.#origin,
+      layerOptions: this.#layerOptions,
       atRest: (body, signal) => this.#life.atRest(body, signal),
     };
   }
@@ -432,7 +438,7 @@ export class Container implements AsyncDisposable {
   /**
    * A new container, as this one was created, on a copy of what this one has changed in its root.
    * Neither sees what the other changes from then on. Memory and processes are not part of it.
-   * @throws as `snapshot` and `createContainer`
+   * @throws as `snapshot` and `createContainer`; StateError `ERR_CONTAINER_DETACHED`
    */
   fork(options: ForkOptions): Promise<Container> {
     return fork(this.#layered, options);
@@ -443,7 +449,7 @@ export class Container implements AsyncDisposable {
    * it anew with the same id and options. Only its files are as they were then: memory and processes
    * are gone. This object stays stopped; use the one that is returned. Whenever it is interrupted,
    * its layer is the old or the new one. The snapshot stays as it is.
-   * @throws StateError `ERR_NO_LAYER`, `ERR_CONTAINER_REPLACED`
+   * @throws StateError `ERR_NO_LAYER`, `ERR_CONTAINER_REPLACED`, `ERR_CONTAINER_DETACHED`
    * @throws InvalidSpecError `ERR_INVALID_OPTION` for a snapshot of other layers
    * @throws SyscallError ENOSPC, …; AbortError: it runs on; as `createContainer`
    */

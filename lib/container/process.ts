@@ -123,8 +123,7 @@ export class ContainerProcess
     this.stdio = [this.stdin, this.stdout, this.stderr] as unknown as ChildProcess['stdio'];
     // What a guest does not read is its own affair, until somebody listens.
     this.stdin?.on('error', () => {});
-    if (options.signal?.aborted === true) this.#tell(this.#onAbort);
-    else options.signal?.addEventListener('abort', this.#onAbort, { once: true });
+    options.signal?.addEventListener('abort', this.#onAbort, { once: true });
     this.#closed = this.#live(start, cpuTime);
   }
 
@@ -164,9 +163,19 @@ export class ContainerProcess
     this.#stdio.flow();
     if (this.#earlySize !== undefined) this.resize(this.#earlySize);
     this.#ending = new Ending(started, this.#options, this.#since);
+    this.#tellAborted();
     if (cpuTime !== undefined) this.#ending.watchCpuTime(cpuTime);
     for (const signal of this.#early.splice(0))
       signal === 'tree' ? started.kill() : started.signal(signal);
+  }
+
+  /** Of a signal that was aborted before there was anything to listen to: after 'spawn', as Node does. */
+  #tellAborted(): void {
+    const { signal } = this.#options;
+    if (signal?.aborted !== true || this.#abortTold) return;
+    this.#abortTold = true;
+    this.killed = true;
+    this.#tell(() => this.emit('error', abortError(signal)));
   }
 
   /** Says so at once, as Node does; the program is ended by `#ending`. */
@@ -216,6 +225,7 @@ export class ContainerProcess
   /** It was killed on its way: it has never run. */
   #givenUp(cause: GiveUpCause): void {
     this.#done = true;
+    this.#tellAborted();
     this.signalCode = 'SIGKILL';
     this.reason = cause;
     this.#stdio.destroy();
