@@ -338,7 +338,7 @@ export class Container implements AsyncDisposable {
    * @throws UnsupportedError `ERR_CGROUP_UNAVAILABLE` where no cgroup can be frozen
    * @throws StateError `ERR_CONTAINER_NOT_RUNNING`; AbortError after `signal`: it runs on
    */
-  pause(options: { signal?: AbortSignal } = {}): Promise<void> {
+  pause(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
     return this.#life.pause(options);
   }
 
@@ -346,7 +346,7 @@ export class Container implements AsyncDisposable {
    * Lets a paused container run on. Without effect when it runs.
    * @throws as `pause`
    */
-  resume(options: { signal?: AbortSignal } = {}): Promise<void> {
+  resume(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
     return this.#life.resume(options);
   }
 
@@ -368,7 +368,7 @@ export class Container implements AsyncDisposable {
    * @throws AbortError after `signal`
    */
   stats(
-    options: { interval?: number; signal?: AbortSignal } = {},
+    options: { interval?: number; signal?: AbortSignal | undefined } = {},
   ): AsyncGenerator<ContainerStats, void, undefined> {
     const { interval = 1000, signal } = options;
     timer(interval, optionsPlace.key('interval'));
@@ -381,7 +381,9 @@ export class Container implements AsyncDisposable {
    * more than 1024 events late finds a `lost` in place of the oldest.
    * @throws AbortError after `signal`
    */
-  events(options: { signal?: AbortSignal } = {}): AsyncIterableIterator<ContainerEvent> {
+  events(
+    options: { signal?: AbortSignal | undefined } = {},
+  ): AsyncIterableIterator<ContainerEvent> {
     return this.#events.listen(options.signal);
   }
 
@@ -453,7 +455,7 @@ export class Container implements AsyncDisposable {
    * @throws InvalidSpecError `ERR_INVALID_OPTION` for a snapshot of other layers
    * @throws SyscallError ENOSPC, …; AbortError: it runs on; as `createContainer`
    */
-  rollback(snapshot: Snapshot, options?: { signal?: AbortSignal }): Promise<Container> {
+  rollback(snapshot: Snapshot, options?: { signal?: AbortSignal | undefined }): Promise<Container> {
     return rollback(this.#layered, snapshot, options);
   }
 
@@ -466,7 +468,7 @@ export class Container implements AsyncDisposable {
    * @throws StateError `ERR_NO_LAYER`, `ERR_CONTAINER_REPLACED`; AbortError after `signal`
    * @throws SyscallError ESTALE when a directory that is being listed is moved meanwhile
    */
-  diff(options?: { signal?: AbortSignal }): AsyncGenerator<Change, void, undefined> {
+  diff(options?: { signal?: AbortSignal | undefined }): AsyncGenerator<Change, void, undefined> {
     return diff(this.#layered, options);
   }
 

@@ -38,9 +38,7 @@ export function planIdMaps(
 function scoreSteps(spec: Spec): StepOf<'procWrite'>[] {
   const score = spec.process?.oomScoreAdj;
   if (score === undefined) return [];
-  return [
-    { op: 'procWrite', file: 'self/oom_score_adj', data: bytes(String(score)), readBack: 0 },
-  ];
+  return [{ op: 'procWrite', file: 'self/oom_score_adj', data: bytes(String(score)), readBack: 0 }];
 }
 
 /**
@@ -70,7 +68,7 @@ export function reservedUid({ uidMappings }: Facts): number {
  * end them then, nor what they fork before that becomes the program's user: kill(2) compares uids. 0
  * where the user namespace is not of the container's own.
  */
-function guardUid(spec: Spec, facts: Facts): number {
+export function guardUid(spec: Spec, facts: Facts): number {
   return namespaceMode(spec.linux.namespaces, 'user') === 'new' ? reservedUid(facts) : 0;
 }
 

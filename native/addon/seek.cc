@@ -1,5 +1,5 @@
-// Where a file has data. On a thread of libuv's pool, because lseek(2) waits for the inode's lock, which
-// a guest may hold as long as one write of its takes. Node has no lseek.
+// Where a file has data. On a thread of libuv's pool, because lseek(2) waits for the inode's lock,
+// which a guest may hold as long as one write of its takes. Node has no lseek.
 #include <errno.h>
 #include <unistd.h>
 

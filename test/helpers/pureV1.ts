@@ -14,7 +14,8 @@ export interface V1Pause {
 }
 
 // Many tasks that fork, so that the freezer is some time on its way.
-const storm = 'storm() { (sleep 0.01; storm) & }; storm; storm; storm; while :; do sleep 0.01; done';
+const storm =
+  'storm() { (sleep 0.01; storm) & }; storm; storm; storm; while :; do sleep 0.01; done';
 
 for (let round = 0; round < 24; round++) {
   const box = await createContainer({ command: ['sh', '-c', storm] });

@@ -290,6 +290,11 @@ suite('detached containers under faults', [linux, cgroups, runtimeDir], () => {
       chmodSync(join(unusual, 'ringfort'), 0o777);
       process.env.XDG_RUNTIME_DIR = unusual;
       await expect(createContainer(options)).rejects.toMatchObject({ code: 'ERR_STATE_DIR' });
+      const gone = { code: 'ERR_NO_RUNTIME_DIR', hint: expect.stringContaining('XDG_RUNTIME_DIR') };
+      process.env.XDG_RUNTIME_DIR = join(unusual, 'gone');
+      await expect(createContainer(options)).rejects.toMatchObject(gone);
+      process.env.XDG_RUNTIME_DIR = '/';
+      await expect(createContainer(options)).rejects.toMatchObject({ code: 'ERR_STATE_DIR' });
       for (const unset of ['', 'relative']) {
         process.env.XDG_RUNTIME_DIR = unset;
         const refused = { code: 'ERR_NO_RUNTIME_DIR', hint: expect.any(String) };

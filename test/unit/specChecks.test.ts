@@ -251,7 +251,10 @@ test('what child_process has and a program here has not is said what to do inste
   for (const kind of ['exec', 'spawn'] as const) {
     const options = { shell: false, detached: false };
     expect(() => checkProgramOptions(options, machine, kind)).not.toThrow();
-    for (const [option, instead] of Object.entries({ shell: 'container.shell', detached: 'createContainer' }))
+    for (const [option, instead] of Object.entries({
+      shell: 'container.shell',
+      detached: 'createContainer',
+    }))
       expect(() => checkProgramOptions({ [option]: true }, machine, kind)).toThrow(
         expect.objectContaining({ option, message: expect.stringContaining(instead) }),
       );

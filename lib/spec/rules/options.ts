@@ -318,15 +318,15 @@ export const execOptions: Rule = object<ExecOptions>(
 /** Every option of `container.spawn`. */
 export const spawnOptions: Rule = object<Omit<SpawnOptions, 'windowsHide'>>(
   {
-  ...processTable,
-  limits: limitTable,
-  stdio,
-  pty,
-  timeout,
-  signal,
-  killSignal,
-  forceKillAfterDelay,
-},
+    ...processTable,
+    limits: limitTable,
+    stdio,
+    pty,
+    timeout,
+    signal,
+    killSignal,
+    forceKillAfterDelay,
+  },
   { instead },
 );
 
