@@ -71,8 +71,9 @@ export class Ending {
 
   /** Looks at the CPU time used as often as it could have run out. */
   watchCpuTime(limitMs: number): void {
-    // All of the machine's: a program may widen the CPU affinity that it has from us.
-    const parallel = cpus().length;
+    // All of the machine's: a program may widen the CPU affinity that it has from us. None are found
+    // while no descriptor is left to count them with.
+    let parallel = 0;
     const look = async () => {
       let leftMs = 0;
       try {
@@ -84,7 +85,9 @@ export class Ending {
       } catch {
         // No descriptor left just now: the limit stands, so look again soon.
       }
-      const wait = Math.min(longestWait, Math.max(5, leftMs / parallel));
+      parallel ||= cpus().length;
+      const soon = parallel === 0 ? 0 : leftMs / parallel;
+      const wait = Math.min(longestWait, Math.max(5, soon));
       if (!this.#done) this.#cpuTimer = setTimeout(look, wait);
     };
     void look();

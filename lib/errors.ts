@@ -50,14 +50,14 @@ export interface ErrorFacts {
  *   `ERR_ID_LOCK`, `ERR_STATE_DIR`, `ERR_JOURNAL`, `ERR_HOST_ROOT`, `ERR_LANDLOCK_UNAVAILABLE`, `ERR_LSM_UNAVAILABLE`
  * - a launch that was refused or broke: `ERR_UNSAFE_PATH`, `ERR_READONLY_NOT_ENFORCED`,
  *   `ERR_WALL_MISSING`, `ERR_LAUNCH_DENIED`, `ERR_LAUNCH_FAILED`, `ERR_LAUNCH_DIED`,
- *   `ERR_LAUNCHER_GONE`
+ *   `ERR_LAUNCHER_GONE`, `ERR_START_TIMEOUT`
  * - new limits that the kernel refused: `ERR_LIMIT_BUSY` (more is in use), `ERR_LIMIT_REFUSED`
  * - a detached container: `ERR_CONTAINER_EXISTS`, `ERR_CONTAINER_NOT_FOUND`, `ERR_CONTAINER_STATE`,
  *   `ERR_CONTAINER_RUNNING`, `ERR_CONTAINER_BUSY`, `ERR_MONITOR_BUSY`, `ERR_DETACH_FAILED`,
  *   `ERR_DISCONNECTED`, `ERR_NOT_DETACHED`, `ERR_NO_STDIN`, `ERR_NO_RUNTIME_DIR`, `ERR_STATE_DIR`
  * - a container that ended under a call: `ERR_CONTAINER_GONE`
- * - snapshots: `ERR_NO_LAYER`, `ERR_CONTAINER_REPLACED`, `ERR_SNAPSHOT_NOT_FOUND`,
- *   `ERR_SNAPSHOT_INVALID`
+ * - snapshots: `ERR_NO_LAYER`, `ERR_CONTAINER_REPLACED`, `ERR_CONTAINER_DETACHED`,
+ *   `ERR_SNAPSHOT_NOT_FOUND`, `ERR_SNAPSHOT_INVALID`
  * - an `input` stream that failed: `ERR_INPUT`
  * - what you asked to be thrown: `ERR_EXIT`, `ERR_MAX_BUFFER`
  */
@@ -170,7 +170,10 @@ export function orScarcity(error: unknown): unknown {
 }
 
 const errnoNames = new Map<number, string>(
-  Object.entries(constants.errno).map(([name, number]) => [number, name]),
+  Object.entries(constants.errno)
+    // EAGAIN by its other name, of which no manual page speaks here.
+    .filter(([name]) => name !== 'EWOULDBLOCK')
+    .map(([name, number]) => [number, name]),
 );
 
 /** `ENOENT` for 2; `E<number>` for one that Node has no name for. Takes either sign. */

@@ -148,9 +148,10 @@ export function follow(
   const { signal } = about;
   return new Promise((resolve, reject) => {
     let sent = false;
+    let id = 0;
     // Not before its descriptors have left: whoever hears of it closes them.
     const giveUp = () => {
-      if (!sent) return;
+      if (!sent || id === 0) return;
       launcher.kill(id);
       launcher.hold(id, false);
       reject(signal?.reason as Error);
@@ -167,7 +168,7 @@ export function follow(
         launcher.kill(id);
       }
     };
-    const id = send({
+    id = send({
       sent() {
         trace('sent');
         for (const fd of about.opened.splice(0)) closeSync(fd);
@@ -200,7 +201,10 @@ export function follow(
       },
       exited(report) {
         trace('exited');
-        if (refusal !== undefined) reject(refusal);
+        if (refusal !== undefined) {
+          settle();
+          reject(refusal);
+        }
         ended.resolve(endOf(readPaths(plan), report));
       },
       gone(report) {
@@ -217,7 +221,9 @@ export function follow(
         gone.resolve();
       },
     });
-    signal?.addEventListener('abort', giveUp, { once: true });
+    // It may have been sent at once, before it had a number.
+    if (signal?.aborted === true) giveUp();
+    else signal?.addEventListener('abort', giveUp, { once: true });
   });
 }
 

@@ -14,6 +14,7 @@ import { encodePlan } from './plan/encode.js';
 import { type Plan, planFlag } from './plan/steps.js';
 import type { Facts } from './policy/facts.js';
 import { compilePlan, type PlanInput } from './policy/order.js';
+import { guardUid } from './policy/users.js';
 import { compileSeccomp } from './seccomp/compile.js';
 import { annotation } from './spec/annotations.js';
 import { namespaceMode } from './spec/namespaces.js';
@@ -144,7 +145,8 @@ function prepare(shared: Supervisor, input: LaunchInput): Prepared {
     const paths = [...opened.keys()];
     const held = input.hold === undefined ? [] : [input.hold];
     const { privileged } = facts;
-    const nested = input.lives === true ? { nested: { rootUid: rootUid(facts) } } : {};
+    const guarded = guardUid(spec, facts) !== 0;
+    const nested = input.lives === true ? { nested: { rootUid: rootUid(facts), guarded } } : {};
     const { plan, cgroup } = compilePlan({
       spec,
       facts,

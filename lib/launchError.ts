@@ -106,10 +106,16 @@ export function launchError(plan: Plan, report: Report): ContainerError {
       const facts = { phase: 'launcher', errno: -report.error } as const;
       return new ContainerGoneError('ERR_CONTAINER_GONE', 'the container has ended', facts);
     }
+    const what = isInside(plan) ? 'program' : 'container';
+    const busy = isInside(plan) && errno === 'EAGAIN';
     return new ContainerError(
       'ERR_LAUNCH_FAILED',
-      `the launcher could not start the container: ${errno ?? 'no reason given'}`,
-      { phase: 'launcher', errno: -report.error },
+      `the launcher could not start the ${what}: ${errno ?? 'no reason given'}`,
+      {
+        phase: 'launcher',
+        errno: -report.error,
+        ...(busy && { hint: 'the container’s init does not answer: something has stopped it' }),
+      },
     );
   }
   const words = describeStep(step, slotNames(plan));

@@ -189,7 +189,7 @@ export interface CompletionOptions {
    * Cancels the run: `killSignal`, then an error named `'AbortError'` with code `'ABORT_ERR'`, the
    * signal's reason as `cause`, and what there was as `result`.
    */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** First signal of a timeout or abort. Default `'SIGTERM'`. */
   killSignal?: NodeJS.Signals | number;
   /**
@@ -266,7 +266,7 @@ export interface CreateOptions extends ContainerOptions, ProcessOptions {
   /** Whatever you want to find it by; not seen inside. */
   labels?: Record<string, string>;
   /** Gives the creation up: nothing is left. Once there is a container, it is without effect. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** What a program in a container may use of what the container may, counted for all it starts. */
@@ -292,7 +292,7 @@ export interface SpawnOptions extends ProcessOptions {
   /** Wall-clock limit in ms (monotonic); then `killSignal`. Default, and 0: none. */
   timeout?: number;
   /** Ends it with `killSignal` when aborted, and emits `'error'` with an AbortError, as Node does. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** First signal of a timeout or abort. Default `'SIGTERM'`. */
   killSignal?: NodeJS.Signals | number;
   /**

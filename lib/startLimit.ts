@@ -2,6 +2,9 @@ import { abortError } from './abort.js';
 import { defaultForceKillAfterDelay, type EndingOptions } from './ending.js';
 import { ContainerError } from './errors.js';
 
+/** Why a start is given up. */
+export type GiveUpCause = 'timeout' | 'abort' | 'signal';
+
 /** Node's longest timer. */
 const longest = 2 ** 31 - 1;
 
@@ -10,19 +13,20 @@ const longest = 2 ** 31 - 1;
  * is nothing that `Ending` could end, and a guest may have stopped what sets it up.
  */
 export class StartLimit {
-  /** Why it was given up, once it was. */
-  cause: 'timeout' | 'abort' | undefined;
+  /** Why it was given up, once it was; `'signal'`: somebody wanted its end. */
+  cause: GiveUpCause | undefined;
   readonly #controller = new AbortController();
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #options: EndingOptions;
   readonly #grace: number;
   readonly #onAbort = () => this.#after(0, 'abort');
+  #done = false;
 
   /** @param since of the call, `performance.now()` */
   constructor(options: EndingOptions, since: number) {
-    const { timeout = 0, signal, forceKillAfterDelay } = options;
+    const { timeout = 0, signal, forceKillAfterDelay = false } = options;
     this.#options = options;
-    this.#grace = forceKillAfterDelay || defaultForceKillAfterDelay;
+    this.#grace = forceKillAfterDelay === false ? defaultForceKillAfterDelay : forceKillAfterDelay;
     if (timeout > 0) this.#after(timeout - (performance.now() - since), 'timeout');
     if (signal?.aborted === true) this.#onAbort();
     else signal?.addEventListener('abort', this.#onAbort, { once: true });
@@ -35,16 +39,19 @@ export class StartLimit {
 
   /** Somebody wants its end. */
   soon(): void {
-    this.#after(0, 'abort');
+    this.#after(0, 'signal');
   }
 
   /** It has started, or has failed. */
   done(): void {
+    this.#done = true;
     for (const timer of this.#timers.splice(0)) clearTimeout(timer);
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
   }
 
-  #after(delay: number, cause: 'timeout' | 'abort'): void {
+  #after(delay: number, cause: GiveUpCause): void {
+    // A timer would keep the event loop alive for nothing.
+    if (this.#done) return;
     const end = () => {
       this.cause ??= cause;
       this.#controller.abort(this.#reason());
@@ -54,7 +61,7 @@ export class StartLimit {
 
   #reason(): Error {
     const { signal } = this.#options;
-    if (this.cause === 'abort' && signal?.aborted === true) return abortError(signal);
+    if (this.cause === 'abort' && signal !== undefined) return abortError(signal);
     return new ContainerError('ERR_START_TIMEOUT', 'the program was not set up in time', {
       phase: 'exec',
       option: 'timeout',

@@ -102,6 +102,7 @@ export function relayTerminal(input: boolean): Stdio {
   // The guest has closed it: it ends soon.
   typed.on('error', () => {});
   let master: ReadStream | undefined;
+  let destroyed = false;
   let end = () => {};
   const drained = new Promise<void>((resolve) => {
     end = resolve;
@@ -114,6 +115,8 @@ export function relayTerminal(input: boolean): Stdio {
     fds: [],
     drained,
     terminal(fd) {
+      // Given up meanwhile.
+      if (destroyed) return close(fd);
       const stream = takeMaster(fd, stdin && typed, stdout, end);
       master = stream;
       resize = () => {
@@ -134,6 +137,9 @@ export function relayTerminal(input: boolean): Stdio {
     flow() {},
     sent() {},
     destroy() {
+      destroyed = true;
+      // It has printed nothing.
+      if (master === undefined) end();
       stdout.removeListener('resize', resize);
       typed.destroy();
       if (stdin !== undefined && master !== undefined) {

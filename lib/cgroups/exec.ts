@@ -126,15 +126,15 @@ function layOutExec(
  * root or the very user that moves (cgroup1_tasks_write; since 5.16 by the descriptor).
  */
 function attachable(
-  { v1, privileged, rootUid }: NestedCgroup,
+  { v1, privileged, rootUid, guarded = false }: NestedCgroup,
   joins: boolean,
 ): readonly OuterTree[] {
-  return privileged || joins || rootUid === undefined ? v1 : [];
+  return privileged || joins || (rootUid === undefined && !guarded) ? v1 : [];
 }
 
 /**
  * Whether only a child of the launcher can be in all of the container's trees: an ordinary user's on
- * v1, where the container's own root is another user than who owns the cgroups.
+ * v1, where the container's own init is another user than who owns the cgroups.
  */
 export function mustJoin(nested: NestedCgroup): boolean {
   return attachable(nested, false).length < nested.v1.length;

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ContainerError, errnoName, NotFoundError } from '../errors.js';
 import { flatKeyed } from './counters.js';
 import { type CgroupPaths, readOptional, writeControl } from './liveFiles.js';
-import { hints, unsupported } from './unavailable.js';
+import { laterHints, unsupported } from './unavailable.js';
 
 /** Longest pause between two looks at the state, ms. */
 const slowest = 25;
@@ -90,7 +90,7 @@ function freezerOf({ unified, v1 }: CgroupPaths): Freezer {
     };
   }
   throw unsupported('controller freezer: this container has no cgroup that can be frozen', {
-    hint: hints.missing,
+    hint: laterHints.pause,
   });
 }
 

@@ -9,6 +9,7 @@ export { freeze, isFrozen, isFrozenNow, thaw } from './freezer.js';
 export { killProgram } from './kill.js';
 export { moveToLeafCgroup } from './leaf.js';
 export type { CgroupPaths } from './liveFiles.js';
+export { killMember, membersOf } from './members.js';
 export type { NestedCgroup } from './nested.js';
 export { type CgroupOptions, type CgroupPlan, planCgroup } from './plan.js';
 export type { Pressure, Stall } from './pressure.js';

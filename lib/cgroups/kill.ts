@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freeze, isFrozen, thaw } from './freezer.js';
-import { type CgroupPaths, readOptional, writeControl } from './liveFiles.js';
+import { type CgroupPaths, writeControl } from './liveFiles.js';
+import { killMember, membersOf } from './members.js';
 
 /** Looks at what is left, ms apart. */
 const pause = 2;
@@ -15,7 +16,7 @@ const pause = 2;
  * Nobody else may freeze or thaw the container meanwhile.
  * @param program `CgroupPlan.paths` of the program
  * @param container those of its container
- * @throws Error of Node's for a process that is not ours to kill (EPERM)
+ * @throws SyscallError for a process that is not ours to kill (EPERM)
  */
 export async function killProgram(program: CgroupPaths, container: CgroupPaths): Promise<void> {
   const { unified, v1 } = program;
@@ -29,24 +30,19 @@ export async function killProgram(program: CgroupPaths, container: CgroupPaths):
   const stays = freezes && (await isFrozen(container));
   if (freezes && !stays) await freeze(container);
   try {
-    for (const pid of await members(dir)) kill(pid);
+    for (const pid of membersOf(dir)) killMember(dir, pid);
   } finally {
     if (freezes && !stays) await thaw(container);
   }
   if (stays) return;
-  await emptied(dir, kill);
+  await emptied(dir, (pid) => killMember(dir, pid));
 }
 
 async function emptied(dir: string, each: (pid: number) => void): Promise<void> {
-  for (let left = await members(dir); left.length > 0; left = await members(dir)) {
+  for (let left = membersOf(dir); left.length > 0; left = membersOf(dir)) {
     for (const pid of left) each(pid);
     await sleep(pause);
   }
-}
-
-async function members(dir: string): Promise<number[]> {
-  const text = (await readOptional(join(dir, 'cgroup.procs'))) ?? '';
-  return text.split('\n').filter(Boolean).map(Number);
 }
 
 async function writeOptional(path: string): Promise<void> {
@@ -55,15 +51,5 @@ async function writeOptional(path: string): Promise<void> {
   } catch (error) {
     const { code = '' } = error as NodeJS.ErrnoException;
     if (code !== 'ENOENT' && code !== 'ENODEV') throw error;
-  }
-}
-
-function kill(pid: number): void {
-  // 0 is a process of a namespace that we do not see; kill(2) would take it for our own group.
-  if (pid <= 0) return;
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }

@@ -11,7 +11,7 @@ import {
   v1Parent,
 } from './place.js';
 import { asked, type Controller, controllers, v1Name } from './resources.js';
-import { forbidden, hints, unsupported } from './unavailable.js';
+import { forbidden, hint, unsupported } from './unavailable.js';
 
 /** One cgroup that the container gets: a directory in one hierarchy. */
 export interface Tree {
@@ -165,7 +165,7 @@ function unifiedControllers(host: CgroupHost, resources: SpecResources): string[
   if (host.unified === undefined) {
     throw unsupported(`controller ${first}: linux.resources.unified needs cgroup v2`, {
       option: 'linux.resources.unified',
-      hint: hints.missing,
+      hint: hint('missing'),
     });
   }
   return names.filter((name) => name !== 'cgroup');
@@ -208,7 +208,7 @@ function countCpuTime(
 
 function nowhere(controller: string, limits: readonly string[]) {
   const message = `controller ${controller}: in no cgroup tree here, so ${limits.join(', ')} cannot be enforced`;
-  return unsupported(message, { hint: hints.missing });
+  return unsupported(message, { hint: hint('missing') });
 }
 
 /** Whether a v1 tree carries the cpuset controller, whose lists must be filled before any attach. */

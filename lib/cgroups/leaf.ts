@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { StateError } from '../errors.js';
 import { detectCgroups, directoryOf, readWords } from './detect.js';
 import { leafName } from './place.js';
-import { forbidden, hints, unsupported } from './unavailable.js';
+import { forbidden, hint, unsupported } from './unavailable.js';
 
 /**
  * On cgroup v2, moves this process (all its threads, and nothing else) from its own cgroup into a
@@ -21,7 +21,7 @@ export function moveToLeafCgroup(): string {
   const dir = unified === undefined ? undefined : directoryOf(unified, unified.own);
   if (unified === undefined || dir === undefined) {
     throw unsupported('moveToLeafCgroup: no cgroup v2 tree shows our own cgroup', {
-      hint: hints.missing,
+      hint: hint('missing'),
     });
   }
   if (unified.own.endsWith(`/${leafName}`))
@@ -37,7 +37,7 @@ export function moveToLeafCgroup(): string {
     undo(dir, leaf);
     throw forbidden(`moveToLeafCgroup: ${dir} is not ours to divide`, {
       path: dir,
-      hint: hints.unified,
+      hint: hint('unified'),
       cause,
     });
   }

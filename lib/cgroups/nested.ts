@@ -25,6 +25,8 @@ export interface NestedCgroup {
   privileged: boolean;
   /** Who clones into the programs' cgroups: see `CgroupOptions.nested`. */
   rootUid?: number;
+  /** See `CgroupOptions.nested`. */
+  guarded?: boolean;
   unified?: OuterTree & {
     /** Controllers that the programs' cgroups have from the start. */
     enabled: readonly string[];
@@ -47,6 +49,7 @@ const outer: Shape = {
 interface Nesting {
   limited: boolean;
   rootUid: number | undefined;
+  guarded?: boolean | undefined;
 }
 
 /**
@@ -77,12 +80,13 @@ function controllersBelow({ parent, enable }: UnifiedTree, limited: boolean): st
 /** What `planExecCgroup` has to know. */
 export function describeNested(
   { unified, v1 }: Layout,
-  { limited, rootUid, privileged }: Nesting & { privileged: boolean },
+  { limited, rootUid, guarded, privileged }: Nesting & { privileged: boolean },
 ): NestedCgroup {
   return {
     limited,
     privileged,
     ...(rootUid === undefined ? {} : { rootUid }),
+    ...(guarded === true && { guarded }),
     ...(unified && {
       unified: { ...outerTree(unified), enabled: controllersBelow(unified, limited) },
     }),

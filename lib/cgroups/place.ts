@@ -2,7 +2,7 @@ import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type ContainerError, invalid, NotFoundError, StateError } from '../errors.js';
 import { directoryOf, type Hierarchy, readWords } from './detect.js';
-import { forbidden, hints, unsupported } from './unavailable.js';
+import { forbidden, hint, type Lack, unsupported } from './unavailable.js';
 
 /** Leaf that `moveToLeafCgroup` puts this process in; containers then go beside it. */
 export const leafName = 'ringfort-self';
@@ -94,7 +94,7 @@ export function v1Parent(
   if (!mayWrite(parent.dir)) {
     if (!existsSync(parent.dir)) throw absent(hierarchy, purpose, named);
     const path = parent.dir;
-    throw forbidden(`${purpose}: no write access to ${path}`, { path, hint: hints.v1 });
+    throw forbidden(`${purpose}: no write access to ${path}`, { path, hint: hint('v1') });
   }
   return parent;
 }
@@ -117,13 +117,13 @@ export function unifiedParent(
   for (const path of needed) {
     if (!mayWrite(path)) {
       if (!existsSync(parent.dir)) return absent(hierarchy, purpose, named);
-      return forbidden(`${purpose}: no write access to ${path}`, { path, hint: hints.unified });
+      return forbidden(`${purpose}: no write access to ${path}`, { path, hint: hint('unified') });
     }
   }
   const [type, ...rest] = readWords(join(parent.dir, 'cgroup.type'));
   if (type === 'threaded' || rest.length > 0) {
     const message = `${purpose}: ${parent.dir} is a threaded cgroup`;
-    return unsupported(message, { path: parent.dir, hint: hints.unified });
+    return unsupported(message, { path: parent.dir, hint: hint('unified') });
   }
   return {
     ...parent,
@@ -137,21 +137,25 @@ export function unifiedParent(
  * The controllers that must be enabled in the parent's `cgroup.subtree_control` first.
  * @throws UnsupportedError, PermissionError (ERR_CGROUP_UNAVAILABLE) when that is not possible
  */
-export function controllersToEnable(parent: UnifiedParent, needed: readonly string[]): string[] {
+export function controllersToEnable(
+  parent: UnifiedParent,
+  needed: readonly string[],
+  advice: (lack: Lack) => string = hint,
+): string[] {
   const missing = needed.filter((name) => !parent.enabled.includes(name));
   const [absentOne] = missing.filter((name) => !parent.controllers.includes(name));
   const path = parent.dir;
   if (absentOne !== undefined) {
     const message = `controller ${absentOne}: not available in ${path}/cgroup.controllers`;
-    throw unsupported(message, { path, hint: hints.missing });
+    throw unsupported(message, { path, hint: advice('missing') });
   }
   if (missing.length === 0) return [];
   const words = `controller ${missing.join(', ')}: cannot be enabled in ${path}`;
   if (!parent.isRoot && hasProcesses(path)) {
-    throw unsupported(`${words}: it has processes of its own`, { path, hint: hints.busy });
+    throw unsupported(`${words}: it has processes of its own`, { path, hint: advice('busy') });
   }
   if (!mayWrite(join(path, 'cgroup.subtree_control'))) {
-    throw forbidden(`${words}: no write access`, { path, hint: hints.unified });
+    throw forbidden(`${words}: no write access`, { path, hint: advice('unified') });
   }
   return missing;
 }

@@ -51,9 +51,10 @@ export interface CgroupOptions {
   /**
    * The container lives: its programs get cgroups of their own below its cgroup, and on v2 its init
    * sits in the leaf `init`. `rootUid` is the container's root as the launcher names it, where that
-   * is not the launcher's own user.
+   * is not the launcher's own user. `guarded`: its init, which its programs begin as, is another user
+   * than either. Default `false`.
    */
-  nested?: { rootUid: number | undefined };
+  nested?: { rootUid: number | undefined; guarded?: boolean };
 }
 
 /**

@@ -3,14 +3,14 @@ import { dirname, join } from 'node:path';
 import { type ContainerError, errnoName, invalid, NotFoundError, StateError } from '../errors.js';
 import type { SpecResources } from '../spec/types.js';
 import { checkResources } from './checkResources.js';
-import { readWords } from './detect.js';
+import { currentCgroups, readWords } from './detect.js';
 import { parentFacts } from './facts.js';
 import { type CgroupPaths, writeControl } from './liveFiles.js';
 import { liveSettings } from './liveSettings.js';
 import { controllersToEnable, type UnifiedParent } from './place.js';
 import { asked, type Controller, controllers, type Setting, v1Name } from './resources.js';
 import { enforcedLimits } from './treeSteps.js';
-import { forbidden, hints, unsupported } from './unavailable.js';
+import { forbidden, laterHints, unsupported } from './unavailable.js';
 
 /** One write, with the directory it goes to. */
 interface LiveSetting extends Setting {
@@ -82,7 +82,14 @@ function controllersOnV2({ unified, v1 }: CgroupPaths, resources: SpecResources)
   if (unified === undefined) {
     if (first === undefined) return { missing: [] };
     const message = `controller ${first}: this container has no cgroup that could enforce its limits`;
-    throw unsupported(message, { hint: hints.missing });
+    throw unsupported(message, { hint: laterHints.limit });
+  }
+  const elsewhere = needed.map((name) => currentCgroups().v1.get(v1Name(name)));
+  const at = elsewhere.findIndex((hierarchy) => hierarchy !== undefined);
+  if (at >= 0) {
+    const path = elsewhere[at]?.mount ?? '';
+    const message = `controller ${needed[at]}: the container has no cgroup in ${path}, where this host has it`;
+    throw unsupported(message, { path, hint: laterHints.limit });
   }
   const dir = dirname(unified);
   const parent: UnifiedParent = {
@@ -92,7 +99,7 @@ function controllersOnV2({ unified, v1 }: CgroupPaths, resources: SpecResources)
     controllers: readWords(join(dir, 'cgroup.controllers')),
     enabled: readWords(join(dir, 'cgroup.subtree_control')),
   };
-  return { parent, missing: controllersToEnable(parent, needed) };
+  return { parent, missing: controllersToEnable(parent, needed, () => laterHints.limit) };
 }
 
 function collect(
@@ -168,7 +175,7 @@ function refused(path: string, data: string, cause: NodeJS.ErrnoException): Cont
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':
-      return forbidden(message, { ...facts, hint: hints.unified });
+      return forbidden(message, facts);
     case 'EBUSY':
       return new StateError('ERR_LIMIT_BUSY', message, {
         ...facts,

@@ -58,21 +58,25 @@ export function execCommand(): Command {
     .option('-d, --detach', 'do not wait for it; a process of ours stays until it has ended')
     .addOption(new Option('--held').hideHelp());
   const draft = declareOptions(command, execGroups);
-  return command.action(
-    action(async (word: string, program: string, args: string[], flags: ExecFlags) => {
-      if (flags.detach === true && flags.held !== true) return handOver();
-      const streams = flags.held === true ? {} : streamsOf(draft, surroundings());
-      return withContainer(word, async (box) => {
-        const about = programOptions(box, draft);
-        if (flags.held === true) return hold(box, [program, ...args], about, draft.tty);
-        const options: Omit<ExecOptions, 'encoding'> = {
-          ...about,
-          ...streams,
-          forceKillAfterDelay: killDelay,
-        };
-        forwardSignals(options);
-        return (await foreground(box.exec(program, args, options), options)).code;
-      });
-    }),
-  );
+  const exec = action(async (word: string, [program = '', ...args]: string[], flags: ExecFlags) => {
+    if (flags.detach === true && flags.held !== true) return handOver();
+    const streams = flags.held === true ? {} : streamsOf(draft, surroundings());
+    return withContainer(word, async (box) => {
+      const about = programOptions(box, draft);
+      if (flags.held === true) return hold(box, [program, ...args], about, draft.tty);
+      const options: Omit<ExecOptions, 'encoding'> = {
+        ...about,
+        ...streams,
+        forceKillAfterDelay: killDelay,
+      };
+      forwardSignals(options);
+      return (await foreground(box.exec(program, args, options), options)).code;
+    });
+  });
+  return command.action((word: string, first: string, others: string[], flags: ExecFlags) => {
+    // kubectl's habit; commander takes a `--` only before the container.
+    const argv = first === '--' ? others : [first, ...others];
+    if (argv.length === 0) command.error("error: missing required argument 'program'");
+    return exec(word, argv, flags);
+  });
 }

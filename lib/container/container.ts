@@ -21,6 +21,7 @@ import {
 } from '../files/index.js';
 import type { Isolation } from '../isolation.js';
 import type { Change } from '../layers/changes.js';
+import type { LayerOptions } from '../layers/maintenance.js';
 import type { Snapshot } from '../layers/snapshot.js';
 import type { ExecOptions, LimitsUpdate, SpawnOptions } from '../options.js';
 import { type RunResult, signalNumber } from '../result.js';
@@ -56,6 +57,8 @@ export interface ContainerStart extends LifeStart {
   createdAt?: number | undefined;
   main?: ContainerProcess | undefined;
   origin?: Origin | undefined;
+  /** Of one without `origin`: what its layers need of its options. */
+  layerOptions?: LayerOptions | undefined;
 }
 
 /**
@@ -84,6 +87,7 @@ export class Container implements AsyncDisposable {
   readonly #programs: Programs;
   readonly #agent: FileAgent;
   readonly #origin: Origin | undefined;
+  readonly #layerOptions: LayerOptions | undefined;
   #fs: FileSystem | undefined;
 
   /** @internal Use `createContainer`. */
@@ -96,6 +100,7 @@ export class Container implements AsyncDisposable {
     this.createdAt = start.createdAt ?? Date.now();
     this.#detachment = start.detachment;
     this.#origin = start.origin;
+    this.#layerOptions = start.origin?.options ?? start.layerOptions;
     this.#events = new EventHub(id);
     const life = new Life(start, this.#events);
     const programs = new Programs(id, life, this.#events);
@@ -333,7 +338,7 @@ export class Container implements AsyncDisposable {
    * @throws UnsupportedError `ERR_CGROUP_UNAVAILABLE` where no cgroup can be frozen
    * @throws StateError `ERR_CONTAINER_NOT_RUNNING`; AbortError after `signal`: it runs on
    */
-  pause(options: { signal?: AbortSignal } = {}): Promise<void> {
+  pause(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
     return this.#life.pause(options);
   }
 
@@ -341,7 +346,7 @@ export class Container implements AsyncDisposable {
    * Lets a paused container run on. Without effect when it runs.
    * @throws as `pause`
    */
-  resume(options: { signal?: AbortSignal } = {}): Promise<void> {
+  resume(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
     return this.#life.resume(options);
   }
 
@@ -363,7 +368,7 @@ export class Container implements AsyncDisposable {
    * @throws AbortError after `signal`
    */
   stats(
-    options: { interval?: number; signal?: AbortSignal } = {},
+    options: { interval?: number; signal?: AbortSignal | undefined } = {},
   ): AsyncGenerator<ContainerStats, void, undefined> {
     const { interval = 1000, signal } = options;
     timer(interval, optionsPlace.key('interval'));
@@ -376,7 +381,9 @@ export class Container implements AsyncDisposable {
    * more than 1024 events late finds a `lost` in place of the oldest.
    * @throws AbortError after `signal`
    */
-  events(options: { signal?: AbortSignal } = {}): AsyncIterableIterator<ContainerEvent> {
+  events(
+    options: { signal?: AbortSignal | undefined } = {},
+  ): AsyncIterableIterator<ContainerEvent> {
     return this.#events.listen(options.signal);
   }
 
@@ -410,6 +417,7 @@ export class Container implements AsyncDisposable {
     return {
       container: this,
       origin: this.#origin,
+      layerOptions: this.#layerOptions,
       atRest: (body, signal) => this.#life.atRest(body, signal),
     };
   }
@@ -432,7 +440,7 @@ export class Container implements AsyncDisposable {
   /**
    * A new container, as this one was created, on a copy of what this one has changed in its root.
    * Neither sees what the other changes from then on. Memory and processes are not part of it.
-   * @throws as `snapshot` and `createContainer`
+   * @throws as `snapshot` and `createContainer`; StateError `ERR_CONTAINER_DETACHED`
    */
   fork(options: ForkOptions): Promise<Container> {
     return fork(this.#layered, options);
@@ -443,11 +451,11 @@ export class Container implements AsyncDisposable {
    * it anew with the same id and options. Only its files are as they were then: memory and processes
    * are gone. This object stays stopped; use the one that is returned. Whenever it is interrupted,
    * its layer is the old or the new one. The snapshot stays as it is.
-   * @throws StateError `ERR_NO_LAYER`, `ERR_CONTAINER_REPLACED`
+   * @throws StateError `ERR_NO_LAYER`, `ERR_CONTAINER_REPLACED`, `ERR_CONTAINER_DETACHED`
    * @throws InvalidSpecError `ERR_INVALID_OPTION` for a snapshot of other layers
    * @throws SyscallError ENOSPC, …; AbortError: it runs on; as `createContainer`
    */
-  rollback(snapshot: Snapshot, options?: { signal?: AbortSignal }): Promise<Container> {
+  rollback(snapshot: Snapshot, options?: { signal?: AbortSignal | undefined }): Promise<Container> {
     return rollback(this.#layered, snapshot, options);
   }
 
@@ -460,7 +468,7 @@ export class Container implements AsyncDisposable {
    * @throws StateError `ERR_NO_LAYER`, `ERR_CONTAINER_REPLACED`; AbortError after `signal`
    * @throws SyscallError ESTALE when a directory that is being listed is moved meanwhile
    */
-  diff(options?: { signal?: AbortSignal }): AsyncGenerator<Change, void, undefined> {
+  diff(options?: { signal?: AbortSignal | undefined }): AsyncGenerator<Change, void, undefined> {
     return diff(this.#layered, options);
   }
 

@@ -9,7 +9,7 @@ import { Ending } from '../ending.js';
 import { ContainerError, errnoName } from '../errors.js';
 import type { Ended } from '../follow.js';
 import { type ExitReason, signalNumber } from '../result.js';
-import { StartLimit } from '../startLimit.js';
+import { type GiveUpCause, StartLimit } from '../startLimit.js';
 import { isHandedOn, type Stdio } from '../stdio.js';
 import { interleave, type OutputChunk } from './output.js';
 import type { PlainSpawnOptions } from './spawnCall.js';
@@ -163,11 +163,19 @@ export class ContainerProcess
     this.#stdio.flow();
     if (this.#earlySize !== undefined) this.resize(this.#earlySize);
     this.#ending = new Ending(started, this.#options, this.#since);
-    // Without an event: it has been aborted before there was a spawn.
-    if (this.#options.signal?.aborted === true) this.#tell(this.#onAbort);
+    this.#tellAborted();
     if (cpuTime !== undefined) this.#ending.watchCpuTime(cpuTime);
     for (const signal of this.#early.splice(0))
       signal === 'tree' ? started.kill() : started.signal(signal);
+  }
+
+  /** Of a signal that was aborted before there was anything to listen to: after 'spawn', as Node does. */
+  #tellAborted(): void {
+    const { signal } = this.#options;
+    if (signal?.aborted !== true || this.#abortTold) return;
+    this.#abortTold = true;
+    this.killed = true;
+    this.#tell(() => this.emit('error', abortError(signal)));
   }
 
   /** Says so at once, as Node does; the program is ended by `#ending`. */
@@ -215,8 +223,9 @@ export class ContainerProcess
   }
 
   /** It was killed on its way: it has never run. */
-  #givenUp(cause: 'timeout' | 'abort'): void {
+  #givenUp(cause: GiveUpCause): void {
     this.#done = true;
+    this.#tellAborted();
     this.signalCode = 'SIGKILL';
     this.reason = cause;
     this.#stdio.destroy();
@@ -246,8 +255,10 @@ export class ContainerProcess
     const number = signalNumber(signal);
     if (this.#done) return false;
     if (number === 0) return true;
-    if (this.#started === undefined) this.#early.push(number);
-    else this.#started.signal(number);
+    if (this.#started === undefined) {
+      this.#early.push(number);
+      if (number === signalNumber('SIGKILL')) this.#limit.soon();
+    } else this.#started.signal(number);
     this.killed = true;
     return true;
   }
@@ -258,10 +269,12 @@ export class ContainerProcess
    * @returns false when the program has ended; what it has left behind is ended all the same
    */
   killTree(): boolean {
-    if (this.#started === undefined) {
+    if (this.#started !== undefined) this.#started.kill();
+    else if (this.#done) return false;
+    else {
       this.#early.push('tree');
       this.#limit.soon();
-    } else this.#started.kill();
+    }
     this.killed = true;
     return !this.#done;
   }

@@ -4,7 +4,7 @@ import { throwIfAborted } from '../abort.js';
 import { invalid, StateError } from '../errors.js';
 import { type Change, changes } from '../layers/changes.js';
 import { makeLayers, removeDirectory } from '../layers/directories.js';
-import { type LayersOf, Maintenance } from '../layers/maintenance.js';
+import { type LayerOptions, type LayersOf, Maintenance } from '../layers/maintenance.js';
 import { Restore } from '../layers/restore.js';
 import { checkSnapshot, layerOf, type Snapshot, writeSnapshot } from '../layers/snapshot.js';
 import type { CreateOptions } from '../options.js';
@@ -20,7 +20,10 @@ export interface Origin {
 /** A container and what its file system is handled by. */
 export interface Layered {
   container: Container;
+  /** Absent of one that outlives its creator. */
   origin: Origin | undefined;
+  /** Of its options those that its layers need. */
+  layerOptions: LayerOptions | undefined;
   /** Runs `body` while nothing runs in the container; afterwards it is as it was. */
   atRest<T>(body: () => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
 }
@@ -46,15 +49,14 @@ const replaced = new WeakSet<Container>();
 interface Kept {
   of: LayersOf;
   layers: OverlayLayers & { upper: string; work: string };
-  origin: Origin;
 }
 
 /** @throws StateError `ERR_NO_LAYER`, `ERR_CONTAINER_REPLACED` */
-function keptOf({ container, origin }: Layered): Kept {
+function keptOf({ container, layerOptions }: Layered): Kept {
   const { id, spec } = container;
   const layers = overlayLayers(spec);
   const { upper, work } = layers;
-  if (origin === undefined || upper === undefined || work === undefined) {
+  if (upper === undefined || work === undefined) {
     throw new StateError('ERR_NO_LAYER', `container ${id}: its changes are not in a layer`, {
       phase: 'options',
       option: 'rootfs',
@@ -66,7 +68,16 @@ function keptOf({ container, origin }: Layered): Kept {
       hint: 'use the container that rollback returned',
     });
   }
-  return { of: { spec, options: origin.options }, layers: { ...layers, upper, work }, origin };
+  return { of: { spec, options: layerOptions }, layers: { ...layers, upper, work } };
+}
+
+/** @throws StateError `ERR_CONTAINER_DETACHED` */
+function originOf({ container, origin }: Layered): Origin {
+  if (origin !== undefined) return origin;
+  const message = `container ${container.id}: one that is detached is not created anew by this`;
+  throw new StateError('ERR_CONTAINER_DETACHED', message, {
+    hint: 'take a snapshot, and create one with rootfs: snapshotRoot(snapshot)',
+  });
 }
 
 /** Every directory of an overlay. */
@@ -74,17 +85,18 @@ function directoriesOf({ lower, upper, work }: Kept['layers']): string[] {
   return [upper, work, ...lower];
 }
 
-function checkPath(path: unknown): void {
+/** @returns the path */
+function checkPath(options: { path: string } | undefined): string {
+  const path: unknown = options?.path;
   if (typeof path !== 'string' || path === '') throw invalid('path', 'a path', path);
+  return path;
 }
 
 /** `container.snapshot` */
-export async function snapshot(
-  layered: Layered,
-  { path, signal }: SnapshotOptions,
-): Promise<Snapshot> {
+export async function snapshot(layered: Layered, options: SnapshotOptions): Promise<Snapshot> {
   const { of, layers } = keptOf(layered);
-  checkPath(path);
+  const path = checkPath(options);
+  const { signal } = options;
   const { upper, lower } = layers;
   let taken: Snapshot | undefined;
   await layered.atRest(() => {
@@ -99,12 +111,11 @@ export async function snapshot(
 }
 
 /** `container.fork` */
-export async function fork(
-  layered: Layered,
-  { path, ...overrides }: ForkOptions,
-): Promise<Container> {
-  const { of, layers, origin } = keptOf(layered);
-  checkPath(path);
+export async function fork(layered: Layered, forkOptions: ForkOptions): Promise<Container> {
+  const { of, layers } = keptOf(layered);
+  const origin = originOf(layered);
+  const path = checkPath(forkOptions);
+  const { path: _path, ...overrides } = forkOptions;
   const { signal } = overrides;
   const { id: _id, ...options } = origin.options;
   let made = '';
@@ -132,7 +143,8 @@ export async function rollback(
   { signal }: { signal?: AbortSignal | undefined } = {},
 ): Promise<Container> {
   const { container } = layered;
-  const { of, layers, origin } = keptOf(layered);
+  const { of, layers } = keptOf(layered);
+  const origin = originOf(layered);
   checkSnapshot(snapshot);
   if (snapshot.lower.join('\0') !== layers.lower.join('\0'))
     throw invalid('snapshot.lower', 'the layers that the container has', snapshot.lower);

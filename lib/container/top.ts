@@ -1,6 +1,6 @@
 import { type Dirent, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { CgroupPaths } from '../cgroups/index.js';
+import { type CgroupPaths, membersOf } from '../cgroups/index.js';
 
 /** One process of a container, as the host sees it. */
 export interface ProcessInfo {
@@ -37,13 +37,9 @@ function entries(dir: string): Dirent[] {
   }
 }
 
-function members(dir: string): number[] {
-  const own = text(join(dir, 'cgroup.procs')) ?? '';
+function membersBelow(dir: string): number[] {
   const below = entries(dir).filter((entry) => entry.isDirectory());
-  return [
-    ...own.split('\n').filter(Boolean).map(Number),
-    ...below.flatMap(({ name }) => members(join(dir, name))),
-  ];
+  return [...membersOf(dir), ...below.flatMap(({ name }) => membersBelow(join(dir, name)))];
 }
 
 function describe(pid: number): ProcessInfo | undefined {
@@ -74,6 +70,6 @@ function describe(pid: number): ProcessInfo | undefined {
 export function processesIn({ unified, v1 }: CgroupPaths): ProcessInfo[] {
   const dir = unified ?? Object.values(v1)[0];
   if (dir === undefined) return [];
-  const pids = [...new Set(members(dir))].sort((a, b) => a - b);
+  const pids = [...new Set(membersBelow(dir))].sort((a, b) => a - b);
   return pids.map(describe).filter((each) => each !== undefined);
 }

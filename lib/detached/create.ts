@@ -9,6 +9,7 @@ import { hostFacts } from '../host/hostFacts.js';
 import { IdLock, idLockPath } from '../host/idLock.js';
 import { type Launched, launch, type RunnableSpec } from '../launch.js';
 import { request } from '../launcher/messages.js';
+import { layerOptionsOf } from '../layers/maintenance.js';
 import { keep } from '../native/kept.js';
 import type { CreateOptions } from '../options.js';
 import { parseSize } from '../spec/size.js';
@@ -94,8 +95,9 @@ async function undo({ path, claim, streams, lock, monitor, launched }: Creation)
 
 function stateOf(
   { id, launched, streams, monitor }: Creation & { launched: Launched; monitor: Supervisor },
-  { command, labels = {}, logs = {} }: CreateOptions,
+  options: CreateOptions,
 ): DetachedState {
+  const { command, labels = {}, logs = {} } = options;
   const { isolation, cgroup, inside, pid } = launched;
   const { uidMappings, gidMappings, denySetgroups, fileSources } = inside.facts;
   return {
@@ -120,6 +122,7 @@ function stateOf(
       maxSize: parseSize('logs.maxSize', logs.maxSize ?? defaultMaxSize),
       maxFiles: logs.maxFiles ?? defaultMaxFiles,
     },
+    layerOptions: layerOptionsOf(options),
   };
 }
 
@@ -218,8 +221,9 @@ export async function createDetached(options: CreateOptions): Promise<ContainerS
     launched.hold(false);
     const detachment = new Detachment(state, monitor.launcher);
     const launch = Promise.resolve({ ...launched, ended: detachment.watch(launched.ended) });
-    const { labels, createdAt } = state;
-    return { id, spec: launched.inside.spec, labels, createdAt, detachment, launch, trace };
+    const { labels, createdAt, layerOptions } = state;
+    const { spec: found } = launched.inside;
+    return { id, spec: found, labels, createdAt, detachment, launch, trace, layerOptions };
   } catch (error) {
     trace.failed(error);
     if (creation !== undefined) await undo(creation);

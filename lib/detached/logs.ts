@@ -26,7 +26,7 @@ export interface LogOptions {
   /** Default `true`. With a terminal everything is stdout. */
   stderr?: boolean;
   /** Ends the iteration with an AbortError. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** Where a log is, and whether anything will still be written. */

@@ -113,8 +113,8 @@ async function stopped(state: DetachedState, cause?: unknown): Promise<Container
   return { ...common(state), detachment, exit: exitOf(end, undefined) };
 }
 
-function common({ id, spec, labels, createdAt }: DetachedState) {
-  return { id, spec, labels, createdAt };
+function common({ id, spec, labels, createdAt, layerOptions }: DetachedState) {
+  return { id, spec, labels, createdAt, layerOptions };
 }
 
 /**

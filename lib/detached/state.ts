@@ -6,6 +6,7 @@ import { type Ended, endOf, type ReadPaths } from '../follow.js';
 import type { Isolation } from '../isolation.js';
 import type { RunnableSpec } from '../launch.js';
 import { decodeReport, reportType } from '../launcher/messages.js';
+import type { LayerOptions } from '../layers/maintenance.js';
 import type { Facts } from '../policy/facts.js';
 import type { CgroupIdentity } from './leftovers.js';
 import { containerDir, isId, stateFile } from './stateDir.js';
@@ -52,6 +53,8 @@ export interface DetachedState {
   cgroups: CgroupIdentity[];
   streams: DetachedStreams;
   logs: { maxSize: number; maxFiles: number };
+  /** For snapshots of its layer. */
+  layerOptions?: LayerOptions;
 }
 
 /** A bigint in JSON: of seccomp's arguments. */

@@ -1,12 +1,15 @@
-import { fdatasync, fsync, ftruncate, read, write } from 'node:fs';
+import { fdatasync, fstat, fsync, ftruncate, read, write } from 'node:fs';
 import { promisify } from 'node:util';
 import { throwIfAborted } from '../abort.js';
+import { codeOf } from '../errors.js';
+import { loadBinding } from '../native/load.js';
 import { invalidArgument } from './paths.js';
 
 /** node:fs' calls on descriptors, as promises. */
 export const fdCalls = {
   read: promisify(read),
   write: promisify(write),
+  fstat: promisify(fstat),
   ftruncate: promisify(ftruncate),
   fsync: promisify(fsync),
   fdatasync: promisify(fdatasync),
@@ -103,30 +106,69 @@ function isHole(bytes: Buffer): boolean {
   return true;
 }
 
+type Run = [start: number, end: number];
+
+/** The rest of a file, wherever it ends. */
+const rest = (at: number): Run => [at, Number.POSITIVE_INFINITY];
+
+/** How to find the next run of data in a file at or after an offset; undefined at the end. */
+async function finder(fd: number): Promise<(at: number) => Promise<Run | undefined>> {
+  const { size, blocks } = await fdCalls.fstat(fd);
+  // Also a file of a kernel interface, which tells no size.
+  if (blocks * 512 >= size) return async (at) => rest(at);
+  const { nextData } = loadBinding();
+  return async (at) => {
+    try {
+      return await nextData(fd, at);
+    } catch (error) {
+      if (codeOf(error) !== 'EINVAL') throw error;
+      return rest(at); // this file system cannot say
+    }
+  };
+}
+
 /**
- * Copies one open file into another that is empty. Blocks of zeros become holes, so that a sparse
- * file of a guest does not fill our disk.
- * @param count hears of bytes before they are written; it may throw
- * @returns bytes
+ * Copies one open file into another that is empty. Holes stay holes, without being read, and blocks
+ * of zeros become holes, so that a sparse file of a guest does not fill our disk.
+ * @param count hears of bytes before they are written, and of those in holes; it may throw
+ * @returns bytes, holes included
  */
 export async function copyData(
   from: number,
   to: number,
   { signal, count }: { signal?: AbortSignal | undefined; count?: (bytes: number) => void } = {},
 ): Promise<number> {
+  const next = await finder(from);
   const buffer = Buffer.allocUnsafe(copyBytes);
   let at = 0;
-  let hole = false;
-  for (;;) {
+  let written = 0;
+  const skipTo = (end: number) => {
+    count?.(end - at);
+    at = end;
+  };
+  for (let ended = false; !ended; ) {
     throwIfAborted(signal);
-    const { bytesRead } = await fdCalls.read(from, buffer, 0, copyBytes, at);
-    if (bytesRead === 0) break;
-    count?.(bytesRead);
-    const bytes = buffer.subarray(0, bytesRead);
-    hole = isHole(bytes);
-    if (!hole) await writeFully(to, bytes, at, signal);
-    at += bytesRead;
+    const run = await next(at);
+    if (run === undefined) {
+      const { size } = await fdCalls.fstat(from);
+      skipTo(Math.max(at, size));
+      break;
+    }
+    const [start, end] = run;
+    skipTo(start);
+    while (at < end && !ended) {
+      throwIfAborted(signal);
+      const room = Math.min(copyBytes, end - at);
+      const { bytesRead } = await fdCalls.read(from, buffer, 0, room, at);
+      ended = bytesRead === 0;
+      count?.(bytesRead);
+      const bytes = buffer.subarray(0, bytesRead);
+      const hole = isHole(bytes);
+      if (!hole) await writeFully(to, bytes, at, signal);
+      at += bytesRead;
+      if (!hole) written = at;
+    }
   }
-  if (hole) await fdCalls.ftruncate(to, at);
+  if (at > written) await fdCalls.ftruncate(to, at);
   return at;
 }

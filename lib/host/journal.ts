@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { ContainerError, PermissionError } from '../errors.js';
+import { ContainerError, codeOf, PermissionError } from '../errors.js';
 import { lockByte } from '../sys/index.js';
 import { makePrivateDirectory, stateDirectory } from './stateDir.js';
 
@@ -89,7 +89,8 @@ function failure(path: string, cause: unknown): ContainerError {
 /**
  * Makes the directory of this user's journals, `journal` in `stateDirectory`.
  * @returns `undefined` for an ordinary user who has no place for one
- * @throws PermissionError `ERR_STATE_DIR`, ContainerError `ERR_JOURNAL` when it cannot be made
+ * @throws PermissionError `ERR_STATE_DIR`, `ERR_NO_RUNTIME_DIR`, ContainerError `ERR_JOURNAL` when it
+ * cannot be made
  */
 export function journalDirectory(privileged: boolean): string | undefined {
   const state = stateDirectory(privileged);
@@ -100,9 +101,8 @@ export function journalDirectory(privileged: boolean): string | undefined {
     makePrivateDirectory(path);
     return path;
   } catch (error) {
-    const { code = '' } = error as NodeJS.ErrnoException;
-    const noPlace = ['ERR_STATE_DIR', 'ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EROFS'];
-    if (!privileged && noPlace.includes(code)) return undefined;
+    const noPlace = ['ERR_STATE_DIR', 'ERR_NO_RUNTIME_DIR'];
+    if (!privileged && noPlace.includes(codeOf(error))) return undefined;
     throw error instanceof PermissionError ? error : failure(path, error);
   }
 }

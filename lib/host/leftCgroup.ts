@@ -1,14 +1,8 @@
-import { constants, existsSync, lstatSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { constants, existsSync, lstatSync, readdirSync, rmdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { killMember, membersOf } from '../cgroups/index.js';
 import { AT_FDCWD, FsMagic, Resolve } from '../sys/constants.js';
-import {
-  close,
-  fstatfsMagic,
-  openat2,
-  pidfdOpen,
-  pidfdSendSignal,
-  writeFile,
-} from '../sys/index.js';
+import { close, fstatfsMagic, openat2, writeFile } from '../sys/index.js';
 import type { Identity, JournalEntry } from './journal.js';
 
 /** A name that `chooseCgroup` makes of a random id; nobody else's cgroup has it. */
@@ -116,31 +110,13 @@ function write(file: string, data: string): boolean {
   }
 }
 
-function members(path: string): number[] {
-  try {
-    // 0 is a process that this pid namespace does not show.
-    const pids = readFileSync(join(path, 'cgroup.procs'), 'utf8').split('\n').map(Number);
-    return pids.filter((pid) => pid > 0);
-  } catch {
-    return [];
-  }
-}
-
-/** Each process by pidfd, once it is sure that it is the one that is in the cgroup. */
+/** What resists stays, and so does the cgroup, and the journal with it. */
 function killEach(path: string): void {
-  for (const pid of members(path)) {
-    let pidfd: number;
+  for (const pid of membersOf(path)) {
     try {
-      pidfd = pidfdOpen(pid);
+      killMember(path, pid);
     } catch {
-      continue; // it has ended meanwhile
-    }
-    try {
-      if (members(path).includes(pid)) pidfdSendSignal(pidfd, 'SIGKILL');
-    } catch {
-      // It has ended, or may not be signalled: then the cgroup stays, and the journal with it.
-    } finally {
-      close(pidfd);
+      // It may not be signalled.
     }
   }
 }

@@ -1,6 +1,6 @@
 import { chmodSync, lstatSync, mkdirSync } from 'node:fs';
-import { isAbsolute, join } from 'node:path';
-import { PermissionError } from '../errors.js';
+import { dirname, isAbsolute, join } from 'node:path';
+import { codeOf, PermissionError } from '../errors.js';
 
 /**
  * Where this user's processes keep what they share and what outlives them: `/run/ringfort`; for an
@@ -15,15 +15,16 @@ export function stateDirectory(privileged: boolean): string | undefined {
 
 /**
  * Makes a directory (0700) where there is none; its parent must be there.
- * @throws PermissionError `ERR_STATE_DIR` when it is another user's or others may write to it;
- *   Node's own error when it cannot be made
+ * @throws PermissionError `ERR_STATE_DIR` when it is another user's or others may write to it, or
+ *   when it may not be made; `ERR_NO_RUNTIME_DIR` when its parent is not there
+ * @throws Error of Node's own when it cannot be made, as on a full disk
  */
 export function makePrivateDirectory(path: string): void {
   try {
     mkdirSync(path, 0o700);
     chmodSync(path, 0o700); // whatever the umask was
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    if (codeOf(error) !== 'EEXIST') throw notMade(path, error);
   }
   const stats = lstatSync(path);
   const othersWrite = (stats.mode & 0o022) !== 0;
@@ -33,4 +34,26 @@ export function makePrivateDirectory(path: string): void {
     `${path}: expected a directory of this user that nobody else may write to`,
     { phase: 'launcher', path, hint: 'remove it, or give it to the user and mode 0700' },
   );
+}
+
+const noParent = ['ENOENT', 'ENOTDIR'];
+const notAllowed = ['EACCES', 'EPERM', 'EROFS'];
+
+/** What to say of a directory that could not be made. */
+function notMade(path: string, cause: unknown): unknown {
+  const code = codeOf(cause);
+  const parent = dirname(path);
+  const facts = { phase: 'launcher', path, cause } as const;
+  const hint =
+    'set XDG_RUNTIME_DIR to a directory of your own that is there (loginctl enable-linger keeps /run/user/$(id -u))';
+  if (noParent.includes(code))
+    return new PermissionError('ERR_NO_RUNTIME_DIR', `${parent}: is no directory (any more)`, {
+      ...facts,
+      hint: parent === '/run' ? 'mount a tmpfs there' : hint,
+    });
+  if (!notAllowed.includes(code)) return cause;
+  return new PermissionError('ERR_STATE_DIR', `${path}: cannot be made: ${code}`, {
+    ...facts,
+    hint: parent === '/run' ? 'mount a tmpfs on /run' : hint,
+  });
 }

@@ -1,6 +1,6 @@
 import { chmod, mkdir, realpath, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { invalid } from '../errors.js';
+import { codeOf, invalid, NotFoundError } from '../errors.js';
 import { isWithin } from '../spec/rootKind.js';
 import { SyscallError } from '../sys/error.js';
 import { copyLayer, removeLayers } from './copyLayer.js';
@@ -89,9 +89,19 @@ export async function removeDirectory(of: LayersOf, path: string): Promise<void>
 /**
  * Removes a snapshot, or what a fork has left, with files of every owner that is in it. No
  * container may use it any more.
+ * @throws NotFoundError `ERR_SNAPSHOT_NOT_FOUND` when it is not there (any more)
  * @throws SyscallError ENOTEMPTY when something else lies in its directory: that stays
  */
-export async function removeSnapshot({ path }: { path: string }): Promise<void> {
-  const real = await named(realpath(path), path);
-  await named(removeDirectory({}, real), path);
+export async function removeSnapshot(snapshot: { path: string }): Promise<void> {
+  const path: unknown = snapshot?.path;
+  if (typeof path !== 'string' || path === '')
+    throw invalid('snapshot', "what 'snapshot' or 'loadSnapshot' returned", snapshot);
+  try {
+    const real = await named(realpath(path), path);
+    await named(removeDirectory({}, real), path);
+  } catch (cause) {
+    if (codeOf(cause) !== 'ENOENT' && codeOf(cause) !== 'ERR_SOURCE_NOT_FOUND') throw cause;
+    const facts = { path, cause };
+    throw new NotFoundError('ERR_SNAPSHOT_NOT_FOUND', `${path}: is not there (any more)`, facts);
+  }
 }

@@ -9,10 +9,22 @@ import type { Spec } from '../spec/types.js';
 import { createSpecOf, newId } from '../specOf.js';
 import { openStreams } from '../streams.js';
 
-/** Whose layers are worked on: what of a container decides which ids and limits we work with. */
+/** What of a container's options decides with which ids and limits its layers are worked on. */
+export type LayerOptions = Pick<CreateOptions, 'cgroupParent' | 'idPool' | 'limits'>;
+
+/** Whose layers are worked on. */
 export interface LayersOf {
   spec?: Spec | undefined;
-  options?: Pick<CreateOptions, 'cgroupParent' | 'idPool' | 'limits'> | undefined;
+  options?: LayerOptions | undefined;
+}
+
+/** Of a container's options those that its layers need, as plain data. */
+export function layerOptionsOf({ cgroupParent, idPool, limits }: CreateOptions): LayerOptions {
+  return {
+    ...(limits === 'none' && { limits }),
+    ...(cgroupParent !== undefined && { cgroupParent }),
+    ...(idPool !== undefined && { idPool }),
+  };
 }
 
 /** A directory of the host that the maintenance container shows. */
@@ -39,12 +51,9 @@ function bind({ source, at, writable = false }: ShownDirectory) {
 }
 
 function optionsOf({ spec, options = {} }: LayersOf): CreateOptions {
-  const { cgroupParent, idPool, limits } = options;
   const { uidMappings, gidMappings } = spec?.linux ?? {};
   return {
-    ...(limits === 'none' && { limits }),
-    ...(cgroupParent !== undefined && { cgroupParent }),
-    ...(idPool !== undefined && { idPool }),
+    ...layerOptionsOf(options),
     ...(uidMappings !== undefined && { uidMappings }),
     ...(gidMappings !== undefined && { gidMappings }),
   };

@@ -84,6 +84,11 @@ export interface Binding {
     onWritable: () => void,
     onEnd: () => void,
   ) => MessageSocket;
+  /**
+   * The next run of data of a file at or after an offset, from its first byte to behind its last;
+   * undefined where there is none (native/addon/seek.cc).
+   */
+  nextData(fd: number, from: number): Promise<[start: number, end: number] | undefined>;
   /** Descriptors that are closed at the end of this environment; `release` takes one back. */
   keep(fd: number): void;
   release(fd: number): void;

@@ -121,6 +121,7 @@ const words: Words = {
   setgid: (s) => String(s.gid),
   setuid: (s) => String(s.uid),
   setfsuid: (s) => String(s.uid),
+  setuidKeepCaps: (s) => `${s.uid} fsuid ${s.fsuid}`,
   capBounding: (s) => hex(s.keep),
   capset: (s) =>
     `${hex(s.effective)} permitted ${hex(s.permitted)} inheritable ${hex(s.inheritable)}`,
@@ -228,6 +229,7 @@ const syscalls: Readonly<Record<Op, string>> = {
   setgid: 'setresgid',
   setuid: 'setresuid',
   setfsuid: 'setfsuid',
+  setuidKeepCaps: 'setresuid',
   capBounding: 'prctl',
   capset: 'capset',
   capAmbient: 'prctl',

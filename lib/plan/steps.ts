@@ -242,6 +242,10 @@ export const stepTable = {
   ],
   serveFiles: [['socket', 'f']],
   setfsuid: [['uid', 'u']],
+  setuidKeepCaps: [
+    ['uid', 'u'],
+    ['fsuid', 'u'],
+  ],
 } as const satisfies Record<string, readonly (readonly [string, Kind])[]>;
 
 /** The name of a step. */

@@ -20,7 +20,7 @@ import {
   sortNamespaces,
 } from './namespaces.js';
 import { planProcess } from './process.js';
-import { planIdMaps, planRootIdentity } from './users.js';
+import { planIdMaps, planOutOfReach, planRootIdentity } from './users.js';
 
 /** Everything a plan is made from; the same input gives the same plan. */
 export interface PlanInput {
@@ -93,6 +93,8 @@ export function compilePlan(input: PlanInput): CompiledPlan {
   if (init !== 'none' && !namespaces.fresh.has('pid'))
     b.add('child', { op: 'prctl', option: Prctl.PR_SET_CHILD_SUBREAPER, arg2: 1n, arg3: 0n });
   if (init === 'serve' || init === 'only') b.flags = planFlag.serve;
+  // It lives beside programs of the container's root, and each further one begins as a fork of it.
+  if (b.flags === planFlag.serve) planOutOfReach(b, spec, facts);
   if (init === 'only') {
     b.add('child', { op: 'serve' });
     return { plan: b.build(), cgroup };

@@ -4,14 +4,13 @@ import { forkRole, planFlag, type Slot, slot, targets } from '../plan/steps.js';
 import type { NamespaceType } from '../spec/types.js';
 import { CloneFlags, OpenFlags, Resolve } from '../sys/constants.js';
 import { FsMagic } from '../sys/processConstants.js';
-import { capabilityMask } from './capabilities.js';
-import type { Facts } from './facts.js';
+import { capabilityMask, killMask } from './capabilities.js';
 import { planLandlockRules } from './landlock.js';
 import { cloneFlag } from './namespaces.js';
 import type { CompiledPlan, PlanInput } from './order.js';
 import { capabilityMasks, planCapabilities, planIdentity, planUnseen } from './privileges.js';
 import { planProcess } from './process.js';
-import { planRootIdentity } from './users.js';
+import { planJoinedIdentity, planJoinedScore, reservedUid } from './users.js';
 
 /** What the plan of a further program is made from; `spec` is the container's, with its process. */
 export interface ProgramInput extends Pick<PlanInput, 'spec' | 'facts' | 'fds' | 'filter'> {
@@ -63,14 +62,6 @@ export type FileAgentInput = Pick<
 const agentCapabilities = ['CAP_CHOWN', 'CAP_DAC_OVERRIDE', 'CAP_FOWNER'];
 
 /**
- * The user that the agent is to signals and to the scheduler: where there are many ids, the last one,
- * so that the container's root, who has its files, can neither stop nor end it.
- */
-function agentUid({ uidMappings }: Facts): number {
-  return Math.max(...uidMappings.map(({ containerID, size }) => containerID + size - 1));
-}
-
-/**
  * A file agent in a container that runs: our own code, which reads requests from the socket in slot
  * 0 and acts on files as the container's root. No program, so no filter for one.
  */
@@ -81,7 +72,7 @@ export function compileFileAgent(input: FileAgentInput): CompiledPlan {
   const process = {
     args: [],
     cwd: '/',
-    user: { uid: agentUid(input.facts), gid: 0 },
+    user: { uid: reservedUid(input.facts), gid: 0 },
     capabilities,
   };
   b.add('child', { op: 'setsid' });
@@ -108,7 +99,10 @@ function planInside(input: FileAgentInput) {
   // In its cgroup before it does anything, so that everything it does is charged and limited.
   const cgroup = input.planCgroup(b);
   const own = new Set(input.spec.linux.namespaces.map(({ type }) => type));
-  if (input.join) planEntry(b, input, own);
+  if (input.join) {
+    planJoinedScore(b, input.spec, input.facts);
+    planEntry(b, input, own);
+  }
   // Its own cgroup is all that it sees of the tree.
   if (own.has('cgroup')) b.add('child', { op: 'unshare', flags: CloneFlags.CLONE_NEWCGROUP });
   if (!input.join) b.add('child', { op: 'newKeyring' });
@@ -124,7 +118,7 @@ function planInside(input: FileAgentInput) {
  */
 function planEntry(
   b: PlanBuilder,
-  { facts }: FileAgentInput,
+  { spec, facts }: FileAgentInput,
   own: ReadonlySet<NamespaceType>,
 ): void {
   const join = (section: 'prepare' | 'child', type: NamespaceType) =>
@@ -136,10 +130,9 @@ function planEntry(
   if (own.has('user')) join('child', 'user');
   if (!facts.privileged) for (const type of others) join('child', type);
   join('child', 'mount');
-  const fresh = own.has('user') ? new Set<NamespaceType>(['user']) : new Set<NamespaceType>();
-  planRootIdentity(b, facts, { fresh, joined: new Map() });
+  planJoinedIdentity(b, spec, facts);
   if (!facts.privileged && own.has('pid'))
-    b.add('child', { op: 'fork', role: forkRole.middle, keepCaps: 0n });
+    b.add('child', { op: 'fork', role: forkRole.middle, keepCaps: killMask });
 }
 
 /** The container's devpts, by its place: what else a guest may have put there is no devpts. */

@@ -10,6 +10,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   ringfort::InitLauncher(env, exports);
   ringfort::InitSocket(env, exports);
   ringfort::InitWriter(env, exports);
+  ringfort::InitSeek(env, exports);
   ringfort::InitKept(env, exports);
   return exports;
 }

@@ -13,31 +13,26 @@
 #include <string>
 #include <vector>
 
-#include "addon/callbacks.h"
 #include "addon/launcher_process.h"
-#include "addon/message_socket.h"
 #include "addon/parts.h"
+#include "addon/socket_object.h"
 #include "protocol.h"
 
 namespace ringfort {
 namespace {
 
-class Channel : public Napi::ObjectWrap<Channel>, private MessageSocket::Owner {
+class Channel : public SocketObject<Channel> {
  public:
   static Napi::Function Define(Napi::Env env) {
-    return DefineClass(
+    return DefineWith(
         env, "Channel",
-        {InstanceMethod("send", &Channel::Send),
-         InstanceMethod("watchWritable", &Channel::WatchWritable),
-         InstanceMethod("close", &Channel::Close), InstanceMethod("ref", &Channel::RefLoop),
-         InstanceMethod("unref", &Channel::UnrefLoop), InstanceMethod("release", &Channel::Release),
+        {InstanceMethod("send", &Channel::Send), InstanceMethod("release", &Channel::Release),
          InstanceAccessor("pid", &Channel::Pid, nullptr)});
   }
 
   // new Channel(path | '', lockFd | -1, journalFd | -1, onMessage, onWritable, onExit), or in place
   // of the path the descriptor of a socket to a launcher that runs already
-  explicit Channel(const Napi::CallbackInfo& info)
-      : Napi::ObjectWrap<Channel>(info), socket_(this) {
+  explicit Channel(const Napi::CallbackInfo& info) : SocketObject<Channel>(info) {
     Napi::Env env = info.Env();
     if (info[0].IsNumber())
       process_.socket = info[0].As<Napi::Number>().Int32Value();
@@ -49,10 +44,8 @@ class Channel : public Napi::ObjectWrap<Channel>, private MessageSocket::Owner {
       SystemError(env, process_.error, process_.syscall).ThrowAsJavaScriptException();
       return;
     }
-    onMessage_ = Napi::Persistent(info[3].As<Napi::Function>());
-    onWritable_ = Napi::Persistent(info[4].As<Napi::Function>());
+    Listen(env, info[3], info[4], "ringfort:launcher");
     onExit_ = Napi::Persistent(info[5].As<Napi::Function>());
-    context_ = std::make_unique<Napi::AsyncContext>(env, "ringfort:launcher");
     uv_loop_t* loop;
     napi_get_uv_event_loop(env, &loop);
     int error = ours() ? WatchExit(loop) : 0;
@@ -70,9 +63,7 @@ class Channel : public Napi::ObjectWrap<Channel>, private MessageSocket::Owner {
       uv_poll_start(exitPoll_, UV_READABLE, OnProcess);
       uv_unref(reinterpret_cast<uv_handle_t*>(exitPoll_));
     }
-    // Lives until both handles are closed, whatever the garbage collector thinks.
-    Ref();
-    napi_add_async_cleanup_hook(env, OnEnvironmentEnd, this, &cleanup_);
+    Live(env);
   }
 
  private:
@@ -98,9 +89,7 @@ class Channel : public Napi::ObjectWrap<Channel>, private MessageSocket::Owner {
     self->socket_.ReadRest();
     self->socket_.Close();
     uv_close(reinterpret_cast<uv_handle_t*>(handle), OnExitClosed);
-    if (self->ended_) return;
-    Napi::HandleScope scope(self->Env());
-    CallBack(*self->context_, self->Value(), self->onExit_, {});
+    self->Tell(self->onExit_);
   }
 
   static void OnExitClosed(uv_handle_t* closed) {
@@ -112,40 +101,18 @@ class Channel : public Napi::ObjectWrap<Channel>, private MessageSocket::Owner {
   }
 
   void HandleClosed() {
-    if (++closedHandles_ < (ours() ? 2 : 1)) return;
-    if (cleanup_ != nullptr) napi_remove_async_cleanup_hook(cleanup_);
-    if (!ended_) Unref();
+    if (++closedHandles_ == (ours() ? 2 : 1)) HandlesClosed();
   }
 
-  // The environment (a worker thread, a Jest context, the process) ends: the launcher sees the end
-  // of its socket, undoes everything, and we wait for it to be gone.
-  static void OnEnvironmentEnd(napi_async_cleanup_hook_handle handle, void* data) {
-    auto* self = static_cast<Channel*>(data);
-    self->ended_ = true;
-    self->cleanup_ = handle;
-    self->socket_.Close();
-    if (!self->ours()) return;
-    auto* exit = reinterpret_cast<uv_handle_t*>(self->exitPoll_);
+  // The launcher sees the end of its socket, undoes everything, and we wait for it to be gone.
+  void CloseMore() override {
+    if (!ours()) return;
+    auto* exit = reinterpret_cast<uv_handle_t*>(exitPoll_);
     if (exit == nullptr || uv_is_closing(exit)) return;
-    if (self->released_)
+    if (released_)
       uv_close(exit, OnExitClosed);
     else
       uv_ref(exit);
-  }
-
-  void OnMessage(const char* bytes, size_t size, const std::vector<int>& fds) override {
-    if (ended_) {
-      for (int fd : fds) close(fd);
-      return;
-    }
-    Napi::HandleScope scope(Env());
-    Deliver(*context_, Value(), onMessage_, bytes, size, fds);
-  }
-
-  void OnWritable() override {
-    if (ended_) return;
-    Napi::HandleScope scope(Env());
-    CallBack(*context_, Value(), onWritable_, {});
   }
 
   // A launcher that is killed closes its socket a moment before it has ended. Whoever waits for
@@ -157,8 +124,7 @@ class Channel : public Napi::ObjectWrap<Channel>, private MessageSocket::Owner {
     }
     if (!socket_.open()) return;
     socket_.Close();
-    Napi::HandleScope scope(Env());
-    CallBack(*context_, Value(), onExit_, {});
+    Tell(onExit_);
   }
 
   void OnClosed() override { HandleClosed(); }
@@ -211,26 +177,6 @@ class Channel : public Napi::ObjectWrap<Channel>, private MessageSocket::Owner {
     return Napi::Boolean::New(env, true);
   }
 
-  Napi::Value WatchWritable(const Napi::CallbackInfo& info) {
-    socket_.WatchWritable();
-    return info.Env().Undefined();
-  }
-
-  Napi::Value Close(const Napi::CallbackInfo& info) {
-    socket_.Close();
-    return info.Env().Undefined();
-  }
-
-  Napi::Value RefLoop(const Napi::CallbackInfo& info) {
-    socket_.Ref();
-    return info.Env().Undefined();
-  }
-
-  Napi::Value UnrefLoop(const Napi::CallbackInfo& info) {
-    socket_.Unref();
-    return info.Env().Undefined();
-  }
-
   // The launcher outlives this environment, which does not wait for it.
   Napi::Value Release(const Napi::CallbackInfo& info) {
     released_ = true;
@@ -242,13 +188,10 @@ class Channel : public Napi::ObjectWrap<Channel>, private MessageSocket::Owner {
   }
 
   LauncherProcess process_;
-  Napi::FunctionReference onMessage_, onWritable_, onExit_;
-  std::unique_ptr<Napi::AsyncContext> context_;
-  MessageSocket socket_;
+  Napi::FunctionReference onExit_;
   // Not a part of this object, which a constructor that throws frees before libuv lets go of it.
   uv_poll_t* exitPoll_ = nullptr;
-  napi_async_cleanup_hook_handle cleanup_ = nullptr;
-  bool ended_ = false, released_ = false;
+  bool released_ = false;
   int closedHandles_ = 0;
 };
 

@@ -48,6 +48,9 @@ void MessageSocket::OnPoll(uv_poll_t* handle, int status, int events) {
     uv_poll_start(handle, UV_READABLE, OnPoll);
     self->owner_->OnWritable();
   }
+  // libuv stops to look at an error (EPOLLERR), which reading takes away: there may be more to read
+  // than is in one turn.
+  if (status < 0) uv_poll_start(handle, UV_READABLE, OnPoll);
   if (status < 0 || (events & UV_READABLE) != 0) self->ReadAll();
 }
 

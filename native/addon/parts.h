@@ -12,6 +12,8 @@ void InitLauncher(Napi::Env env, Napi::Object exports);
 void InitSocket(Napi::Env env, Napi::Object exports);
 // writer.cc: writes to a terminal that never wait
 void InitWriter(Napi::Env env, Napi::Object exports);
+// seek.cc: where a file has data
+void InitSeek(Napi::Env env, Napi::Object exports);
 // kept.cc: descriptors that are closed at the end of a worker
 void InitKept(Napi::Env env, Napi::Object exports);
 }  // namespace ringfort

@@ -32,8 +32,9 @@ void Settle(Launcher& l, Container& c) {
   StopAt(Stop::afterRunning);
 }
 
-// There was no room for its pidfd: it can be neither signalled nor waited for, so it must not run.
-void LosePidfd(Launcher& l, Container& c) {
+// There was no room for its pidfd, without which it can be neither signalled nor waited for, to
+// look at that, or for its terminal: it must not run.
+void LoseDescriptor(Launcher& l, Container& c) {
   Unwatch(l, &c.sync);
   c.state = State::failed;
   c.failedSection = static_cast<uint32_t>(Section::launcher);
@@ -41,7 +42,8 @@ void LosePidfd(Launcher& l, Container& c) {
   c.failedError = -kEmfile;
   Kill(l, c);
   // Its end comes from the init, or with it.
-  if (const Container* parent = FindContainer(l, c.parent)) AskKill(*parent, c);
+  const Container* parent = c.inside && c.pidfd < 0 ? FindContainer(l, c.parent) : nullptr;
+  if (parent != nullptr) AskKill(*parent, c);
 }
 
 void Conclude(Launcher& l, Container& c, const Ended& ended) {
@@ -79,7 +81,7 @@ void EndPrograms(Launcher& l, uint32_t container) {
   }
 }
 
-// Host pid of the process behind a pidfd (proc_pid_fdinfo(5)), 0 when it is gone.
+// Host pid of the process behind a pidfd (proc_pid_fdinfo(5)), 0 when it is gone, or -errno.
 int PidOf(Launcher& l, int pidfd) {
   char path[32] = "self/fdinfo/", text[256];
   size_t at = Length(path);
@@ -89,7 +91,7 @@ int PidOf(Launcher& l, int pidfd) {
     digits[count++] = static_cast<char>('0' + n % 10);
   while (count > 0) path[at++] = digits[--count];
   int fd = OpenAt2(l.home.proc, path, kOReadOnly, 0);
-  if (fd < 0) return 0;
+  if (fd < 0) return fd;
   long n = Read(fd, text, sizeof text);
   Close(fd);
   constexpr char kField[] = "\nPid:\t";
@@ -121,14 +123,17 @@ void OnSync(Launcher& l, Container& c) {
       continue;
     }
     if (message.controllen < sizeof(CmsgHeader) + sizeof(int)) {
-      if (word == kWordPidfd && c.inside && c.state == State::starting) return LosePidfd(l, c);
+      bool needed = word == kWordPty || (word == kWordPidfd && c.inside);
+      if (needed && c.state == State::starting) return LoseDescriptor(l, c);
       continue;
     }
     if (word == kWordPidfd && c.inside && c.pidfd < 0) {
       c.pidfd = control.fd;
       StopAt(Stop::gotPidfd);
-      c.pid = PidOf(l, c.pidfd);
       if (c.killed) Signal(l, c, kSigkill);
+      int pid = PidOf(l, c.pidfd);
+      if (pid < 0 && c.state == State::starting) return LoseDescriptor(l, c);
+      c.pid = pid;
       continue;
     }
     Tell(l, c, NewReport(Report::pty, c.id), nullptr, control.fd);
@@ -197,6 +202,9 @@ void Kill(Launcher& l, Container& c) {
   // Also without a pidfd: a program may be on its way from the init, or have left others behind.
   if (!c.killed) {
     c.killed = true;
+    // What its init has not begun yet it does not begin (serve.cc).
+    constexpr int kShutWr = 1;
+    if (c.inside && c.sync >= 0) Sys(__NR_shutdown, c.sync, kShutWr);
     if (c.deferred) WatchExit(l, c);
     Signal(l, c, kSigkill);
   }

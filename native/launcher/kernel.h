@@ -135,7 +135,7 @@ constexpr long kFsopenCloexec = 1, kFsmountCloexec = 1;
 constexpr long kFdCloexec = 1, kFGetfd = 1, kFSetfd = 2;
 constexpr uint32_t kEpollin = 1, kEpollout = 4;
 constexpr int16_t kPollin = 1;
-constexpr uint64_t kPrSetPdeathsig = 1, kPrSetDumpable = 4, kPrCapbsetDrop = 24,
+constexpr uint64_t kPrSetPdeathsig = 1, kPrSetDumpable = 4, kPrSetKeepcaps = 8, kPrCapbsetDrop = 24,
                    kPrSetNoNewPrivs = 38, kPrCapAmbient = 47, kPrCapAmbientRaise = 2,
                    kPrSetName = 15;
 

@@ -25,6 +25,19 @@ int Step_setfsuid(Context& c, const Arg* a) {
   return Sys(__NR_setfsuid, -1) == id ? 0 : -kEperm;
 }
 
+int Step_setuidKeepCaps(Context& c, const Arg* a) {
+  constexpr uint32_t kVersion3 = 0x20080522;
+  CapHeader header{kVersion3, 0};
+  CapData data[2];
+  long error = Sys(__NR_capget, P(&header), P(data));
+  if (error == 0) error = Sys(__NR_prctl, kPrSetKeepcaps, 1, 0, 0, 0);
+  if (error == 0) error = Step_setuid(c, a);
+  // Leaving uid 0 has emptied the effective set, and fsuid has followed (setresuid(2)).
+  for (CapData& half : data) half.effective = half.permitted;
+  if (error == 0) error = Sys(__NR_capset, P(&header), P(data));
+  return error == 0 ? Step_setfsuid(c, a + 1) : static_cast<int>(error);
+}
+
 int Step_capBounding(Context& c, const Arg* a) {
   for (long cap = 0; cap < 64; cap++) {
     if ((a[0].number >> cap & 1) != 0) continue;

@@ -147,6 +147,8 @@ long Fork(Context& c, const Start& start, const SectionView& section, int* pidfd
 
 void StartOne(Server& s, const Context& own, Received& request, const Start& start) {
   StopAt(Stop::initAsked);
+  // Given up meanwhile.
+  if (!PeerLives(request.fds[0])) return;
   Context c = own;
   Home home = {};
   home.proc = request.fds[2];

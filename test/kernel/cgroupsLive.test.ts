@@ -294,6 +294,19 @@ suite('updateLimits', [cgroups], () => {
     });
     expect(await updateLimits({ v1: {} }, { pids: { limit: -1 } })).toEqual([]);
   });
+
+  test('what its cgroups have not is said with what would help it, and not how to give limits up', async () => {
+    const without = { hint: expect.not.stringContaining('limits up') };
+    await expect(updateLimits({ v1: {} }, { pids: { limit: 5 } })).rejects.toMatchObject(without);
+    await expect(freeze({ v1: {} })).rejects.toMatchObject({
+      hint: expect.stringContaining('end it first'),
+    });
+    const { unified } = make().plan.paths;
+    const cpuset = detectCgroups().v1.get('cpuset');
+    if (unified === undefined || cpuset === undefined) return;
+    const attempt = updateLimits({ unified, v1: {} }, { cpu: { cpus: '0' } });
+    await expect(attempt).rejects.toMatchObject({ path: cpuset.mount, ...without });
+  });
 });
 
 const memoryV1: Requirement = {

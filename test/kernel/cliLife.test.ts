@@ -130,6 +130,8 @@ suite('ringfort on detached containers', [linux, cgroups, runtimeDir], () => {
     expect((await exec(id, '/etc/passwd')).code).toBe(126);
     expect((await exec('nobody', 'true')).code).toBe(1);
     expect((await exec(id)).code).toBe(125);
+    expect((await exec(id, '--')).code).toBe(125);
+    expect((await exec(id, '--', 'echo', '--')).stdout).toBe('--\n');
     expect(await exec('-t', id, 'tty')).toEqual({ code: 0, stdout: '/dev/pts/0\r\n', stderr: '' });
   });
 

@@ -36,10 +36,11 @@ const outcome = async (call) => {
   }
 };
 const spawned = (box, options) => new Promise((resolve, reject) => {
-  const program = box.spawn('true', [], options);
-  program.stdout?.resume();
+  const program = box.spawn('echo', ['on'], options);
+  let said = '';
+  program.stdout?.on('data', (data) => { said += data; });
   program.on('error', reject);
-  program.on('close', (exitCode) => resolve({ exitCode }));
+  program.on('close', (exitCode) => resolve({ exitCode: said.trim() === 'on' ? exitCode : 'nothing printed' }));
 });
 const pty = { cols: 80, rows: 24 };
 const attempts = {

@@ -1,12 +1,7 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import {
-  type ContainerEvent,
-  type ContainerStats,
-  type CreateOptions,
-  createContainer,
-} from '../../lib/index.js';
+import { type ContainerStats, type CreateOptions, createContainer } from '../../lib/index.js';
 import { until } from '../helpers/launches.js';
 import { expectNoLeaks, type Snapshot, snapshot, warmUp } from '../helpers/leaks.js';
 import { cgroups, manyIds, suite } from '../helpers/needs.js';
@@ -244,107 +239,6 @@ suite('the life of a container', [cgroups], () => {
     ])('%j is refused', async (options, option) => {
       await using box = await createContainer();
       await expect(box.update(options as never)).rejects.toMatchObject({ option });
-    });
-  });
-
-  describe('what it tells', () => {
-    test('stats rise with known work', async () => {
-      await using box = await createContainer({ limits: { memory: '128MiB' } });
-      const burn = box.spawn('python3', ['-c', 'a = bytearray(40 << 20)\nwhile True: pass']);
-      const seen: ContainerStats[] = [];
-      for await (const stats of box.stats({ interval: 100 })) {
-        seen.push(stats);
-        if ((stats.cpu.usageMs ?? 0) > 300 && (stats.memory.currentBytes ?? 0) > 40 << 20) break;
-      }
-      const last = seen.at(-1);
-      expect(last?.pids.current).toBeGreaterThanOrEqual(1);
-      expect(last?.memory.limitBytes).toBe(128 << 20);
-      expect(last?.cpu.usageMs).toBeGreaterThan(seen[0]?.cpu.usageMs ?? 0);
-      await burn[Symbol.asyncDispose]();
-    });
-
-    test('stats end with the container, with an abort, and when nobody wants more', async () => {
-      const box = await createContainer();
-      const stats = box.stats({ interval: 10 });
-      await stats.next();
-      await stats.return();
-      const controller = new AbortController();
-      const aborted = box.stats({ interval: 60_000, signal: controller.signal });
-      await aborted.next();
-      const next = aborted.next();
-      controller.abort();
-      await expect(next).rejects.toMatchObject({ code: 'ABORT_ERR' });
-      let rounds = 0;
-      for await (const _ of box.stats({ interval: 10 })) if (++rounds === 3) box.kill();
-      expect(rounds).toBeLessThan(20);
-      const after = box.stats();
-      expect(await after.next()).toEqual({ done: true, value: undefined });
-      expect(() => box.stats({ interval: -1 })).toThrow(
-        expect.objectContaining({ option: 'interval' }),
-      );
-    });
-
-    test('events in their order', async () => {
-      const box = await createContainer({
-        command: ['sleep', '600'],
-        start: false,
-        limits: { memory: '64MiB', pids: 16 },
-      });
-      const events: ContainerEvent[] = [];
-      const listening = (async () => {
-        for await (const event of box.events()) events.push(event);
-      })();
-      await box.start();
-      await box.exec('true');
-      await box.exec('python3', ['-c', 'a = bytearray(300 << 20)']);
-      await box.exec('sh', ['-c', 'for i in $(seq 40); do sleep 1 & done']);
-      await box.pause();
-      await box.resume();
-      await box.update({ limits: { pids: 20 } });
-      await box.stop({ timeout: 0 });
-      await listening;
-      const types = events.map(({ type }) => type);
-      expect(types[0]).toBe('started');
-      expect(types.at(-1)).toBe('died');
-      expect(types.filter((type) => type === 'exec')).toHaveLength(3);
-      expect(types.filter((type) => type === 'exec-died')).toHaveLength(3);
-      for (const type of ['oom', 'pids-limit', 'paused', 'resumed', 'updated'])
-        expect([type, types.includes(type as ContainerEvent['type'])]).toEqual([type, true]);
-      const [program] = events.filter((event) => event.type === 'exec');
-      expect(program).toMatchObject({ id: box.id, command: ['true'], pid: expect.any(Number) });
-      const ooms = events.filter((event) => event.type === 'oom');
-      expect(ooms.reduce((sum, { count }) => sum + count, 0)).toBeGreaterThanOrEqual(1);
-      await box[Symbol.asyncDispose]();
-    });
-
-    test('events: an abort, a reader that leaves, one that comes too late', async () => {
-      const box = await createContainer();
-      const controller = new AbortController();
-      const next = box.events({ signal: controller.signal }).next();
-      controller.abort();
-      await expect(next).rejects.toMatchObject({ code: 'ABORT_ERR' });
-      for (const iterator of [box.events(), box.events()]) await iterator.return?.();
-      await box[Symbol.asyncDispose]();
-      expect(await box.events().next()).toEqual({ done: true, value: undefined });
-    });
-
-    test('inspect and top', async () => {
-      await using box = await createContainer({ labels: { for: 'a test' } });
-      const process = box.spawn('sleep', ['600']);
-      await until(() => process.pid !== undefined);
-      expect(box.inspect()).toMatchObject({
-        id: box.id,
-        state: 'running',
-        labels: { for: 'a test' },
-        programs: [{ pid: process.pid, command: ['sleep', '600'] }],
-        spec: { ociVersion: '1.2.0' },
-      });
-      expect(JSON.parse(JSON.stringify(box.inspect()))).toMatchObject({ id: box.id });
-      const top = await box.top();
-      expect(top.map(({ pid }) => pid)).toEqual(expect.arrayContaining([box.pid, process.pid]));
-      const program = top.find(({ command }) => command.join(' ') === 'sleep 600');
-      // A user's program that has joined has a process of ours before it.
-      expect([program?.pid, program?.parent]).toContain(process.pid);
     });
   });
 

@@ -1,14 +1,16 @@
 import { execFile } from 'node:child_process';
 import {
   chmodSync,
+  closeSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -19,7 +21,15 @@ import { readState } from '../../lib/detached/state.js';
 import { containerDir, containersDir, listStateDirs } from '../../lib/detached/stateDir.js';
 import { Container, createContainer } from '../../lib/index.js';
 import { request } from '../../lib/launcher/messages.js';
-import { close, connectTo, prlimit, Rlimit, SocketType } from '../../lib/sys/index.js';
+import {
+  close,
+  connectTo,
+  pipe2,
+  prlimit,
+  Rlimit,
+  SocketType,
+  socketpair,
+} from '../../lib/sys/index.js';
 import {
   createElsewhere,
   ended,
@@ -30,8 +40,9 @@ import {
   runtimeDir,
 } from '../helpers/detached.js';
 import type { FullReport } from '../helpers/detachedFull.js';
-import { hasEnded, until } from '../helpers/launches.js';
+import { hasEnded, isReaped, launch, startLauncher, until } from '../helpers/launches.js';
 import { cgroups, command, linux, notRoot, root, suite } from '../helpers/needs.js';
+import { sleepPlan } from '../helpers/plans.js';
 
 const idle = ['sleep', '1000'];
 
@@ -212,6 +223,44 @@ suite('detached containers under faults', [linux, cgroups, runtimeDir], () => {
     await box.remove({ force: true });
   });
 
+  suite('a launcher that is asked to detach', [root], () => {
+    test('and cannot goes on as it was, and can when it is asked again', async () => {
+      const client = await startLauncher();
+      const { pid } = client;
+      const top = mkdtempSync(join(tmpdir(), 'rf-detach-'));
+      const [read, write] = pipe2(0);
+      const [socket, other] = socketpair(SocketType.SOCK_SEQPACKET);
+      const lock = openSync('/dev/null', 'r');
+      const { id, running, outcome } = launch(client, sleepPlan());
+      await running;
+      const body = Buffer.alloc(16);
+      body.writeBigUInt64LE(1n << 20n, 0);
+      body.writeUInt32LE(3, 8);
+      const detach = async (dir: string) => {
+        const fds = [openSync(dir, 'r'), openSync(join(dir, 'exit'), 'w')];
+        const message = { body, fds: [socket, ...fds, lock, read] };
+        const stdout = 2;
+        const { errno } = await client.ask(request.detach, id, stdout, message);
+        for (const fd of fds) closeSync(fd);
+        return errno;
+      };
+      // Without the draft of a state: the last that can fail, when everything is watched already.
+      for (let i = 0; i < 3; i++)
+        expect(await detach(mkdtempSync(join(top, 'a')))).toBe(constants.errno.ENOENT);
+      const dir = mkdtempSync(join(top, 'b'));
+      writeFileSync(join(dir, 'state.json.new'), '{}');
+      expect(await detach(dir)).toBe(0);
+      expect(existsSync(join(dir, 'state.json'))).toBe(true);
+      client.kill(id);
+      expect(await outcome).toMatchObject({ signal: 9 });
+      for (const fd of [read, write, socket, other]) close(fd);
+      closeSync(lock);
+      client.close();
+      await until(() => isReaped(pid));
+      rmSync(top, { recursive: true });
+    });
+  });
+
   test('more clients than there are places are told so, until there is one', async () => {
     const id = await createElsewhere();
     // The creator's place is free again.
@@ -289,6 +338,11 @@ suite('detached containers under faults', [linux, cgroups, runtimeDir], () => {
       mkdirSync(join(unusual, 'ringfort'));
       chmodSync(join(unusual, 'ringfort'), 0o777);
       process.env.XDG_RUNTIME_DIR = unusual;
+      await expect(createContainer(options)).rejects.toMatchObject({ code: 'ERR_STATE_DIR' });
+      const gone = { code: 'ERR_NO_RUNTIME_DIR', hint: expect.stringContaining('XDG_RUNTIME_DIR') };
+      process.env.XDG_RUNTIME_DIR = join(unusual, 'gone');
+      await expect(createContainer(options)).rejects.toMatchObject(gone);
+      process.env.XDG_RUNTIME_DIR = '/';
       await expect(createContainer(options)).rejects.toMatchObject({ code: 'ERR_STATE_DIR' });
       for (const unset of ['', 'relative']) {
         process.env.XDG_RUNTIME_DIR = unset;

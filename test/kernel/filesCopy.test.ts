@@ -2,14 +2,17 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   chmodSync,
+  closeSync,
   existsSync,
   linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
+  readSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -193,6 +196,40 @@ suite('copies of trees', [linux], () => {
     const { size, blocks } = statSync(join(host, 'back'));
     expect([size, blocks < 8192]).toEqual([200 << 20, true]);
     expect((await fs.stat(`${guest}/sparse`)).blocks).toBeLessThan(8192);
+  });
+
+  test('holes cost nothing, and data among them is where it was', async () => {
+    const size = 2 ** 40;
+    const path = `${guest}/huge`;
+    const data = Buffer.alloc(10_000, 'data');
+    {
+      await using file = await fs.open(path, 'w');
+      await file.truncate(size);
+      for (const at of [5 << 20, 2 ** 39]) await file.write(data, 0, data.length, at);
+    }
+    const copied = await out(path, join(host, 'huge'), { maxBytes: size });
+    expect(copied.bytes).toBe(size);
+    const back = statSync(join(host, 'huge'));
+    expect([back.size, back.blocks < 256]).toEqual([size, true]);
+    const fd = openSync(join(host, 'huge'), 'r');
+    const buffer = Buffer.alloc(data.length);
+    for (const at of [5 << 20, 2 ** 39]) {
+      expect(readSync(fd, buffer, 0, buffer.length, at)).toBe(data.length);
+      expect(buffer.equals(data)).toBe(true);
+    }
+    closeSync(fd);
+    await expect(out(path, join(host, 'less'), { maxBytes: size - 1 })).rejects.toEqual(
+      code('EFBIG'),
+    );
+    await into(join(host, 'huge'), `${guest}/again`);
+    expect(await fs.stat(`${guest}/again`)).toMatchObject({ size });
+  });
+
+  test('a file of a kernel interface is as long as what it says', async () => {
+    await out('/proc/self/status', join(host, 'status'));
+    expect(readFileSync(join(host, 'status'), 'utf8')).toMatch(/^Name:\tringfort-files\n[^\0]*$/);
+    await out('/sys/kernel/mm/transparent_hugepage/enabled', join(host, 'thp'));
+    expect(readFileSync(join(host, 'thp'), 'utf8')).toMatch(/^[a-z[\] ]+\n$/);
   });
 
   test('64 MiB keep their hash', async () => {

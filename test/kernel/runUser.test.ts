@@ -1,9 +1,11 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { run } from '../../lib/index.js';
-import { cgroups, root, suite } from '../helpers/needs.js';
+import { cgroups, command, root, suite } from '../helpers/needs.js';
 
 const ids = async (options: object) => {
   const { stdout, stderr } = await run('sh', ['-c', 'id -u; id -g; id -G'], options);
@@ -49,6 +51,37 @@ suite('the user of a program', [cgroups, root], () => {
       name: 'NotFoundError',
       code: 'ERR_USER_NOT_FOUND',
       option: 'user',
+    });
+  });
+
+  suite('in a root that is a directory', [command('python3')], () => {
+    test('is looked up without waiting for a lease that somebody has on its files', async () => {
+      const rootfs = mkdtempSync(join(tmpdir(), 'ringfort-lease-'));
+      mkdirSync(join(rootfs, 'etc'));
+      const passwd = join(rootfs, 'etc/passwd');
+      writeFileSync(passwd, 'ann:x:1000:1001::/:\n');
+      // F_SETLEASE, F_WRLCK: whoever waits for it to be broken finds ann after 45 s (lease-break-time).
+      const script = `import fcntl, signal, sys
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+file = open(sys.argv[1], 'r+')
+fcntl.fcntl(file, 1024, 1)
+print('leased', flush=True)
+sys.stdin.read()`;
+      const holder = spawn('python3', ['-c', script, passwd], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
+      try {
+        await once(holder.stdout, 'data');
+        const options = { rootfs, user: 'ann' };
+        const refused = { code: 'ERR_USER_NOT_FOUND', option: 'user' };
+        await expect(run('/true', [], options)).rejects.toMatchObject(refused);
+        holder.stdin.end();
+        await once(holder, 'close');
+        await expect(run('/true', [], options)).rejects.not.toMatchObject(refused);
+      } finally {
+        holder.kill('SIGKILL');
+        rmSync(rootfs, { recursive: true });
+      }
     });
   });
 

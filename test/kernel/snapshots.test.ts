@@ -14,13 +14,15 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import {
-  type Container,
+  type Change,
+  Container,
   type CreateOptions,
   createContainer,
   loadSnapshot,
   removeSnapshot,
   snapshotRoot,
 } from '../../lib/index.js';
+import { createElsewhere, removeAll, runtimeDir } from '../helpers/detached.js';
 import { inside, LayerBench, python } from '../helpers/layers.js';
 import { expectNoLeaks, type Snapshot, snapshot } from '../helpers/leaks.js';
 import { cgroups, command, linux, manyIds, memoryIdmaps, root, suite } from '../helpers/needs.js';
@@ -159,6 +161,8 @@ assert struct.unpack('<5I', os.getxattr('/data/able', 'security.capability'))[1]
     await forked[Symbol.asyncDispose]();
     await removeSnapshot({ path });
     expect(existsSync(path)).toBe(false);
+    await expect(removeSnapshot({ path })).rejects.toEqual(code('ERR_SNAPSHOT_NOT_FOUND'));
+    await expect(removeSnapshot(undefined as never)).rejects.toEqual(code('ERR_INVALID_OPTION'));
   });
 
   test('rollback puts everything back, and starts it anew under its name', async () => {
@@ -278,6 +282,8 @@ assert struct.unpack('<5I', os.getxattr('/data/able', 'security.capability'))[1]
     }
     const unknown = box.fork({ path: bench.at('fork'), command: ['no-such-program'] });
     await expect(unknown).rejects.toEqual(code('ERR_PROGRAM_NOT_FOUND'));
+    for (const call of ['snapshot', 'fork', 'rollback'] as const)
+      await expect(box[call](undefined as never)).rejects.toEqual(code('ERR_INVALID_OPTION'));
     expect(readdirSync(path)).toEqual([]);
     expect(readdirSync(bench.path).sort()).toEqual(['lower', 'there', 'upper', 'work']);
     expect(box.state).toBe('running');
@@ -304,6 +310,41 @@ assert struct.unpack('<5I', os.getxattr('/data/able', 'security.capability'))[1]
     const kept = removeSnapshot({ path: bench.at('moved') });
     await expect(kept).rejects.toEqual(code('ENOTEMPTY'));
     expect(readdirSync(bench.at('moved'))).toEqual(['mine']);
+  });
+});
+
+suite('snapshots of a detached container', [linux, cgroups, runtimeDir], () => {
+  beforeEach(() => {
+    bench = new LayerBench(lower);
+  });
+  afterEach(async () => {
+    await removeAll();
+    await bench.remove();
+  });
+
+  test('that is found again, and once it has ended; a new one starts from them', async () => {
+    const id = await createElsewhere(bench.options);
+    box = await Container.open(id);
+    await shell('echo new > /data/changed');
+    const taken = await box.snapshot({ path: bench.at('taken') });
+    expect(box.state).toBe('running');
+    const found: Change[] = [];
+    for await (const change of box.diff()) found.push(change);
+    expect(found).toContainEqual({ kind: 'modified', path: '/data/changed', type: 'file' });
+    await shell('echo newer > /data/changed');
+    const rootfs = snapshotRoot(taken);
+    {
+      await using other = await createContainer({ ...bench.options, rootfs });
+      expect(await shell('cat /data/changed', other)).toBe('new\n');
+    }
+    const detached = code('ERR_CONTAINER_DETACHED');
+    await expect(box.fork({ path: bench.at('fork') })).rejects.toEqual(detached);
+    await expect(box.rollback(taken)).rejects.toEqual(detached);
+    box.kill('SIGKILL');
+    await box.wait();
+    const last = await (await Container.open(id)).snapshot({ path: bench.at('last') });
+    await using other = await createContainer({ ...bench.options, rootfs: snapshotRoot(last) });
+    expect(await shell('cat /data/changed', other)).toBe('newer\n');
   });
 });
 

@@ -4,6 +4,7 @@ import {
   type Container,
   ContainerError,
   type ContainerOptions,
+  createContainer,
   explain,
   type RunOptions,
   type RunResult,
@@ -51,6 +52,26 @@ export function piped(box: Container): ChildProcessWithoutNullStreams[] {
     // @ts-expect-error a terminal has no stderr of its own
     box.spawn('cat', [], { pty: { cols: 80, rows: 24 } }),
   ];
+}
+
+/** With exactOptionalPropertyTypes, too, a signal may be one that there is not. */
+export async function perhapsAborted(box: Container, signal?: AbortSignal): Promise<void> {
+  await run('true', [], { signal });
+  await createContainer({ signal });
+  await box.exec('true', [], { signal });
+  box.spawn('true', [], { signal });
+  await box.pause({ signal });
+  await box.resume({ signal });
+  box.stats({ signal });
+  box.events({ signal });
+  box.logs({ signal });
+  await box.copyIn('a', 'b', { signal });
+  await box.fs.readFile('a', { signal });
+  box.fs.watch('a', { signal });
+  const taken = await box.snapshot({ path: 's', signal });
+  await box.fork({ path: 'f', signal });
+  box.diff({ signal });
+  await box.rollback(taken, { signal });
 }
 
 /** Whatever takes a ChildProcess takes a program in a container. */

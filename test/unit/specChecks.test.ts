@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, test } from '@jest/globals';
-import { checkCommand, checkOptions } from '../../lib/spec/checks.js';
+import { checkCommand, checkOptions, checkProgramOptions } from '../../lib/spec/checks.js';
 import { extents, machine, maps, refuses } from '../helpers/refusals.js';
 
 const bind = (i: number) => `/a:/m${i}`;
@@ -245,6 +245,20 @@ describe('ranges', () => {
     [{ maxBufferAction: 'drop' }, 'maxBufferAction', "'truncate'"],
     [{ timeOffsets: { monotonic: 0.5 } }, 'timeOffsets.monotonic', 'an integer'],
   ]);
+});
+
+test('what child_process has and a program here has not is said what to do instead of', () => {
+  for (const kind of ['exec', 'spawn'] as const) {
+    const options = { shell: false, detached: false };
+    expect(() => checkProgramOptions(options, machine, kind)).not.toThrow();
+    for (const [option, instead] of Object.entries({
+      shell: 'container.shell',
+      detached: 'createContainer',
+    }))
+      expect(() => checkProgramOptions({ [option]: true }, machine, kind)).toThrow(
+        expect.objectContaining({ option, message: expect.stringContaining(instead) }),
+      );
+  }
 });
 
 test('an OCI resource that is not carried out is unsupported, not misspelt', () => {

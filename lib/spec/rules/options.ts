@@ -302,24 +302,33 @@ export const createOptions: Rule = object<CreateOptions>({
   signal,
 });
 
+/** Options of child_process that are something else here. */
+const instead = {
+  shell: "use container.shell(script), or run 'sh' with ['-c', script]",
+  detached:
+    'a program lives as long as its container, which outlives this process with createContainer({ detached: true })',
+};
+
 /** Every option of `container.exec`. */
-export const execOptions: Rule = object<ExecOptions>({
-  ...processTable,
-  ...completionTable,
-  limits: limitTable,
-});
+export const execOptions: Rule = object<ExecOptions>(
+  { ...processTable, ...completionTable, limits: limitTable },
+  { instead },
+);
 
 /** Every option of `container.spawn`. */
-export const spawnOptions: Rule = object<Omit<SpawnOptions, 'windowsHide'>>({
-  ...processTable,
-  limits: limitTable,
-  stdio,
-  pty,
-  timeout,
-  signal,
-  killSignal,
-  forceKillAfterDelay,
-});
+export const spawnOptions: Rule = object<Omit<SpawnOptions, 'windowsHide'>>(
+  {
+    ...processTable,
+    limits: limitTable,
+    stdio,
+    pty,
+    timeout,
+    signal,
+    killSignal,
+    forceKillAfterDelay,
+  },
+  { instead },
+);
 
 function orNull(rule: Rule): Rule {
   return (value, at) => {

@@ -70,10 +70,15 @@ export type Table<T> = { readonly [K in keyof Required<T>]: Rule };
  * not given, as it does for Node's own options.
  * @param more.required properties that must be given
  * @param more.unsupported names that exist in the OCI spec but are not carried out
+ * @param more.instead names that people know from elsewhere, and what to do instead; `false` is nothing
  */
 export function object<T extends object>(
   table: Table<T>,
-  more: { required?: readonly (keyof T & string)[]; unsupported?: readonly string[] } = {},
+  more: {
+    required?: readonly (keyof T & string)[];
+    unsupported?: readonly string[];
+    instead?: Readonly<Record<string, string>>;
+  } = {},
 ): Rule {
   const rules: Readonly<Record<string, Rule>> = table;
   return (value, at) => {
@@ -82,6 +87,9 @@ export function object<T extends object>(
     for (const key of Object.keys(value)) {
       if (value[key] === undefined) continue;
       if (more.unsupported?.includes(key)) throw at.key(key).unsupported();
+      const instead = Object.hasOwn(more.instead ?? {}, key) ? more.instead?.[key] : undefined;
+      if (instead !== undefined && value[key] === false) continue;
+      if (instead !== undefined) throw at.key(key).invalid(`nothing: ${instead}`);
       if (!Object.hasOwn(rules, key)) throw unknownKey(key, Object.keys(rules), at);
       rules[key]?.(value[key], at.key(key));
     }
