@@ -32,11 +32,11 @@ export function dockerMeaning(profile: DockerProfile, context: ProfileContext): 
   return {
     defaultAction: profile.defaultAction,
     ...(profile.defaultErrnoRet != null && { defaultErrnoRet: profile.defaultErrnoRet }),
-    architectures: [...(entry?.subArchitectures ?? [])],
+    architectures: [...((entry ? entry.subArchitectures : profile.architectures) ?? [])],
     syscalls: (profile.syscalls ?? [])
       .filter(({ includes, excludes }) => counts(includes ?? {}, excludes ?? {}))
-      .map(({ names, action, errnoRet, args }) => ({
-        names: names ?? [],
+      .map(({ name, names, action, errnoRet, args }) => ({
+        names: names ?? (name ? [name] : []),
         action,
         ...(errnoRet != null && { errnoRet }),
         args: (args ?? []).map(({ value, valueTwo, ...rest }) => ({

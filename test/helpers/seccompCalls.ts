@@ -89,3 +89,13 @@ export function* everyCall(
     for (const nr of numbers)
       for (const args of argumentSets(meaning.rules({ arch, nr }) ?? [])) yield { nr, arch, args };
 }
+
+/** Some of them, for a fuzzer that has many profiles: the calls that rules are about, and neighbours. */
+export function* callsNear(meaning: Meaning): Generator<SeccompData> {
+  for (const arch of [audits.x86_64, audits.i386, audits.aarch64, audits.arm, audits.s390x])
+    for (const nr of numbers.filter((_, i) => i % 97 === 0)) yield { nr, arch, args: [] };
+  for (const { arch, nr } of meaning.ruled())
+    for (const near of [nr - 1, nr, nr + 1].filter((each) => each >= 0))
+      for (const args of argumentSets(meaning.rules({ arch, nr: near }) ?? []).slice(0, 60))
+        yield { nr: near, arch, args };
+}

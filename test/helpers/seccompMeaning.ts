@@ -90,6 +90,12 @@ export class Meaning {
     return this.#rules.get(arch)?.get(nr);
   }
 
+  /** The calls that some rule is about. */
+  *ruled(): Generator<SeccompData> {
+    for (const [arch, rules] of this.#rules)
+      for (const [nr, list] of rules) if (list.length > 0) yield { arch, nr };
+  }
+
   /** The `SECCOMP_RET_*` value that the call should get. */
   verdict(call: SeccompData): number {
     const { profile } = this;
