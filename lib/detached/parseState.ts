@@ -17,18 +17,19 @@ function revive(_key: string, value: unknown): unknown {
 
 const isText = (value: unknown): value is string => typeof value === 'string';
 const isTexts = (value: unknown) => Array.isArray(value) && value.every(isText);
+const isPath = (value: unknown) => isText(value) && value.startsWith('/');
 const isTextTable = (value: unknown) => isObject(value) && Object.values(value).every(isText);
 const isDigits = (value: unknown) => isText(value) && /^\d{1,20}$/.test(value);
 const isCount = (value: unknown) => Number.isSafeInteger(value) && Number(value) > 0;
 
 function isIdentity(value: unknown): boolean {
-  return isObject(value) && isText(value.path) && isDigits(value.inode) && isDigits(value.device);
+  return isObject(value) && isPath(value.path) && isDigits(value.inode) && isDigits(value.device);
 }
 
 function isCgroup(value: unknown): boolean {
   if (!isObject(value) || !isTexts(value.usageFiles) || !isObject(value.paths)) return false;
   const { unified, v1 } = value.paths;
-  return (unified === undefined || isText(unified)) && isTextTable(v1);
+  return (unified === undefined || isPath(unified)) && isTextTable(v1);
 }
 
 function isFacts(value: unknown): boolean {

@@ -29,7 +29,11 @@ async function tryOne(target: Target, seconds: number, seed: number): Promise<st
     process.send?.(`seed ${seed + round}`);
     const result = await fc.check(property, { seed: seed + round, numRuns: roundSize });
     inputs += result.numRuns;
-    if (result.failed) return await fc.asyncDefaultReportMessage(result);
+    if (result.failed) {
+      const { counterexample, errorInstance: error } = result;
+      const words = error instanceof Error ? error.stack : String(error);
+      return `seed ${seed + round}: ${fc.stringify(counterexample).slice(0, 4000)}\n${words}`;
+    }
     target.finish?.();
   }
   console.log(`${target.name}: ${inputs} inputs in ${seconds.toFixed(0)} s, seed ${seed}`);
@@ -74,7 +78,10 @@ async function main(): Promise<void> {
   if (values.apart) {
     const [only] = chosen;
     const problem = only && (await tryOne(only, seconds, seed));
-    if (problem !== undefined) throw new Error(problem);
+    if (problem !== undefined) {
+      console.log(`${only?.name}: ${problem}`);
+      process.exitCode = 1;
+    }
     process.disconnect?.();
     return;
   }

@@ -1,7 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
 import { planCgroup } from '../../lib/cgroups/plan.js';
@@ -17,7 +15,7 @@ import type { Facts } from '../../lib/policy/facts.js';
 import { compilePlan } from '../../lib/policy/order.js';
 import { compileProgram } from '../../lib/policy/program.js';
 import { fixedFacts, userFacts } from '../helpers/facts.js';
-import { fill, v2Child, v2Host, v2Root } from '../helpers/fakeCgroups.js';
+import { cgroupHost } from './scratch.js';
 import { must, orRefusal } from './target.js';
 
 /** Plans that were made of accepted specs, for the reader of native/launcher. */
@@ -26,26 +24,12 @@ const waiting: { bytes: Buffer; spec: RunnableSpec }[] = [];
 /** Built beside the fuzzers of C++ (scripts/fuzz.sh). */
 const checker = fileURLToPath(new URL('../../../build-fuzz/plan_check', import.meta.url));
 
-let tree: string | undefined;
-
-/** A cgroup v2 tree of ordinary files. */
-function cgroupHost() {
-  if (tree === undefined) {
-    tree = mkdtempSync(join(tmpdir(), 'ringfort-fuzz-'));
-    const made = tree;
-    process.once('exit', () => rmSync(made, { recursive: true }));
-    fill(tree, v2Root);
-    fill(join(tree, 'own'), v2Child);
-  }
-  return v2Host(tree, '/own');
-}
-
 /** What `launch` does between a checked spec and a plan; nothing is created. */
-function planOf(given: RunnableSpec, host: Facts, lives: boolean): Plan {
+export function planOf(given: RunnableSpec, host: Facts, lives: boolean): Plan {
   const found = realSources(given);
+  checkSources(found);
   const user = lookUpUser(found);
   const spec = user === undefined ? found : { ...found, process: { ...found.process, user } };
-  checkSources(spec);
   const facts: Facts = { ...host, ...rootFacts(spec) };
   const fds = spec.process.terminal === true ? [] : [0, 1, 2];
   const joined = spec.linux.namespaces.flatMap(({ path }) => path ?? []);
@@ -56,7 +40,7 @@ function planOf(given: RunnableSpec, host: Facts, lives: boolean): Plan {
     fds: [...fds, ...joined.map((_, i) => 10 + i)],
     namespaceSlot: (path) => fds.length + joined.indexOf(path),
     planCgroup: (builder) =>
-      planCgroup(builder, spec, cgroupHost(), {
+      planCgroup(builder, spec, cgroupHost, {
         id: 'box',
         privileged: host.privileged,
         ...nested,

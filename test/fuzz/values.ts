@@ -77,10 +77,14 @@ function isContainer(value: unknown): value is Container {
   return Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype;
 }
 
-function copy<T>(value: T): T {
-  if (!isContainer(value)) return value;
-  if (Array.isArray(value)) return value.map(copy) as T;
-  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, copy(each)])) as T;
+/** Nesting that is looked into; what lies deeper is taken as it is. */
+const maxDepth = 20;
+
+function copy<T>(value: T, depth = 0): T {
+  if (!isContainer(value) || depth > maxDepth) return value;
+  const inner = (each: unknown) => copy(each, depth + 1);
+  if (Array.isArray(value)) return value.length > 1000 ? value : (value.map(inner) as T);
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, inner(each)])) as T;
 }
 
 /** Every place in a value that something else could be at. */
@@ -90,7 +94,7 @@ function places(root: Container): [holder: Container, key: string][] {
     for (const key of Object.keys(holder).slice(0, 200)) {
       found.push([holder, key]);
       const value = (holder as Record<string, unknown>)[key];
-      if (isContainer(value) && depth < 20) walk(value, depth + 1);
+      if (isContainer(value) && depth < maxDepth) walk(value, depth + 1);
     }
   };
   walk(root, 0);
@@ -132,11 +136,12 @@ function apply(root: Container, { kind, at, other, value }: Edit): void {
       else delete holder[key];
       return;
     case 'add':
-      if (Array.isArray(holder)) holder.push(copy(far));
+      if (Array.isArray(holder) && holder.length < 1000) holder.push(copy(far));
       else set(holder, otherKey, copy(far));
       return;
     case 'repeat':
-      if (Array.isArray(old)) old.push(...old.slice(0, 100).map(copy));
+      if (Array.isArray(old) && old.length < 1000)
+        old.push(...old.slice(0, 100).map((each) => copy(each)));
       return;
     case 'stretch':
       if (typeof old === 'string') set(holder, key, `${old}${String(other % 2 ? old : ':')}`);

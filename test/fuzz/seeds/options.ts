@@ -1,4 +1,5 @@
 import { defaultProfile } from '../../../lib/seccomp/default.js';
+import { scratch } from '../scratch.js';
 import { mobySeeds } from './seccomp.js';
 
 /** Options as people write them; together they have every option there is. */
@@ -7,7 +8,7 @@ export const runSeeds: readonly object[] = [
   {
     rootfs: 'host',
     readonly: true,
-    mounts: ['./data:/data:ro', '/usr/share:/opt/share', '/tmp:/mnt:nosuid,dangerous'],
+    mounts: [`${scratch}/data:/data:ro`, '/usr/share:/opt/share', '/tmp:/mnt:nosuid,dangerous'],
     hostname: 'box',
     domainname: 'example.org',
     network: 'none',
@@ -34,7 +35,7 @@ export const runSeeds: readonly object[] = [
     reject: false,
   },
   {
-    rootfs: '/usr',
+    rootfs: `${scratch}/root`,
     readonly: false,
     mounts: [
       {
@@ -49,7 +50,7 @@ export const runSeeds: readonly object[] = [
         source: 'tmpfs',
         options: ['size=16m', 'mode=1777'],
       },
-      { destination: '/both', type: 'bind', source: '/usr', options: ['rbind', 'ro', 'rslave'] },
+      { destination: '/both', type: 'bind', source: '/usr', options: ['rbind', 'ro'] },
       {
         destination: '/merged',
         type: 'overlay',
@@ -68,13 +69,13 @@ export const runSeeds: readonly object[] = [
       cgroup: 'new',
       time: 'new',
     },
-    timeOffsets: { monotonic: 1500, boottime: -2500.5 },
+    timeOffsets: { monotonic: 1500, boottime: -2500 },
     uidMappings: [{ containerID: 0, hostID: 524288, size: 65536 }],
     gidMappings: [{ containerID: 0, hostID: 524288, size: 65536 }],
     uid: 1000,
     gid: 1000,
     groups: [1000, 20],
-    capabilities: ['CAP_NET_BIND_SERVICE', 'chown'],
+    capabilities: ['CAP_NET_BIND_SERVICE', 'CHOWN'],
     noNewPrivileges: true,
     rlimits: { RLIMIT_NOFILE: [256, 512], RLIMIT_CORE: 1 },
     oomScoreAdj: 500,
@@ -86,7 +87,7 @@ export const runSeeds: readonly object[] = [
     stdio: ['ignore', 'pipe', 'inherit'],
   },
   {
-    rootfs: { lower: ['/usr', '/var'], size: '8MiB' },
+    rootfs: { lower: [`${scratch}/root`, `${scratch}/lower`], size: '8MiB' },
     namespaces: { net: 'host', ipc: { pid: 1 }, uts: { path: '/proc/1/ns/uts' } },
     capabilities: { bounding: ['CAP_KILL'], effective: ['CAP_KILL'], permitted: ['CAP_KILL'] },
     seccomp: mobySeeds[0],
@@ -101,22 +102,23 @@ export const runSeeds: readonly object[] = [
       ],
       unified: { 'memory.high': '50000000' },
     },
-    cgroupParent: '/',
+    cgroupParent: '/own',
     pty: { cols: 80, rows: 24 },
     idPool: { hostID: 1 << 20, size: 1 << 20 },
   },
   {
-    rootfs: { lower: ['/usr'], upper: '/tmp/upper', work: '/tmp/work' },
+    rootfs: { lower: [`${scratch}/root`], upper: `${scratch}/upper`, work: `${scratch}/work` },
     limits: 'none',
     seccomp: 'unconfined',
     capabilities: 'image',
     landlock: 'off',
-    apparmorProfile: 'docker-default',
     oci: (spec: unknown) => spec,
   },
   {
     limits: { io: [{ device: '8:0', readBps: '1m', writeIops: 100 }], cpuTime: 100, cpuset: '0-1' },
   },
+  // Refused where the host has neither, as that of the fuzzers.
+  { apparmorProfile: 'docker-default', selinuxLabel: 'system_u:system_r:container_t:s0' },
   { network: 'host', stdio: 'ignore', encoding: 'buffer', user: 'root' },
 ];
 
@@ -133,7 +135,7 @@ export const programSeeds: readonly object[] = [
   {},
   { env: { A: 'b' }, cwd: '/', user: 'nobody:nogroup', limits: { memory: '8MiB', nofile: 64 } },
   { uid: 1, gid: 1, groups: [], umask: 0, timeout: 100, killSignal: 9, stdio: 'pipe' },
-  { pty: { cols: 1, rows: 1 }, stdio: ['pipe', null, 'ignore'], windowsHide: true },
+  { pty: { cols: 1, rows: 1 }, stdio: ['pipe', 'ignore', 'ignore'], windowsHide: true },
 ];
 
 /** What `update` takes. */

@@ -40,4 +40,12 @@ export const mobySeeds: readonly DockerProfile[] = [
       },
     ],
   },
+  {
+    defaultAction: 'SCMP_ACT_ALLOW',
+    syscalls: [
+      { action: 'SCMP_ACT_KILL' },
+      { name: '', action: 'SCMP_ACT_KILL' },
+      { names: [], action: 'SCMP_ACT_KILL' },
+    ],
+  },
 ];

@@ -1,8 +1,10 @@
+import { scratch } from '../scratch.js';
+
 /** OCI specs beside those that the seeds of options are compiled to. */
 export const specSeeds: readonly object[] = [
   {
     ociVersion: '1.0.2',
-    root: { path: '/usr', readonly: true },
+    root: { path: `${scratch}/root`, readonly: true },
     mounts: [
       { destination: '/proc', type: 'proc', source: 'proc' },
       {
@@ -11,6 +13,7 @@ export const specSeeds: readonly object[] = [
         source: 'tmpfs',
         options: ['nosuid', 'mode=755', 'size=64k'],
       },
+      { destination: '/dev/pts', type: 'devpts', source: 'devpts', options: ['newinstance'] },
       { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['ro'] },
       { destination: '/sys/fs/cgroup', type: 'cgroup', source: 'cgroup', options: ['ro'] },
     ],

@@ -1,5 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { parseCounters } from '../../../lib/cgroups/counters.js';
@@ -12,25 +11,14 @@ import { parseSubids } from '../../../lib/host/subids.js';
 import { lookUpUser } from '../../../lib/host/userLookup.js';
 import { annotation } from '../../../lib/spec/annotations.js';
 import { specOf } from '../../../lib/specOf.js';
+import { scratch } from '../scratch.js';
 import { accountPieces, logSeed, mountinfoPieces, passwdPieces, stateSeed } from '../seeds/host.js';
 import { must, orRefusal, target } from '../target.js';
 import { anyValue, mutated, mutatedBytes, textOf } from '../values.js';
 
-let scratch: string | undefined;
-
-function directory(): string {
-  if (scratch === undefined) {
-    scratch = mkdtempSync(join(tmpdir(), 'ringfort-fuzz-'));
-    const made = scratch;
-    process.once('exit', () => rmSync(made, { recursive: true }));
-    mkdirSync(join(scratch, 'etc'));
-  }
-  return scratch;
-}
-
 async function checkLog(bytes: Uint8Array): Promise<void> {
-  writeFileSync(join(directory(), 'log'), bytes);
-  const source = { dir: directory(), maxFiles: 2, ended: () => true };
+  writeFileSync(join(scratch, 'log'), bytes);
+  const source = { dir: scratch, maxFiles: 2, ended: () => true };
   let size = 0;
   for await (const { data, lost = 0, kind } of readLogs(source, { tail: 3 })) {
     size += data.length;
@@ -40,9 +28,11 @@ async function checkLog(bytes: Uint8Array): Promise<void> {
 }
 
 function checkUser([passwd, group, asked]: [string, string, string]): void {
-  writeFileSync(join(directory(), 'etc/passwd'), passwd);
-  writeFileSync(join(directory(), 'etc/group'), group);
-  const made = orRefusal(() => specOf('box', 'true', [], { rootfs: directory(), user: asked }));
+  writeFileSync(join(scratch, 'root/etc/passwd'), passwd);
+  writeFileSync(join(scratch, 'root/etc/group'), group);
+  const made = orRefusal(() =>
+    specOf('box', 'true', [], { rootfs: join(scratch, 'root'), user: asked }),
+  );
   if (made === undefined) return;
   const user = orRefusal(() => lookUpUser(made));
   if (user === undefined) return;
@@ -66,7 +56,7 @@ function checkState(value: unknown): void {
     'labels',
   );
   must(command.every((word) => typeof word === 'string') && bootId.length >= 0, 'texts');
-  must(new Set(facts.fileSources).size >= 0 && createdAt >= 0, 'facts');
+  must(new Set(facts.fileSources).size >= 0 && Number.isFinite(createdAt), 'facts');
   must(typeof streams.pty === 'boolean' && logs.maxFiles > 0, 'streams');
   for (const { inode, device, path } of cgroups)
     must(BigInt(inode) + BigInt(device) >= 0n && path !== '', 'cgroups');

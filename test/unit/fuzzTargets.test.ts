@@ -1,0 +1,36 @@
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { specOf } from '../../lib/specOf.js';
+import { planOf } from '../fuzz/plans.js';
+import { runSeeds } from '../fuzz/seeds/options.js';
+import { targets } from '../fuzz/targets/index.js';
+import { fixedFacts } from '../helpers/facts.js';
+
+/*
+ * `npm run fuzz` tries these for as long as one likes; here what once went wrong is tried again,
+ * and a few inputs that are always the same.
+ */
+
+test.each(targets.map((target) => [target.name, target] as const))('%s', async (_, target) => {
+  for (const input of target.seeds) await target.check(input);
+  const property = fc.asyncProperty(target.inputs, async (input) => {
+    await target.check(input);
+  });
+  const { failed, counterexample, errorInstance } = await fc.check(property, {
+    seed: 4711,
+    numRuns: 40,
+  });
+  expect([failed, counterexample, errorInstance]).toEqual([false, null, null]);
+});
+
+test('what fuzzing starts from gets as far as a plan', () => {
+  const plans = runSeeds.map(
+    (options) => () => planOf(specOf('box', 'sh', [], options), fixedFacts, true),
+  );
+  const ops = new Set<string>();
+  for (const [i, plan] of plans.entries()) {
+    if ('apparmorProfile' in (runSeeds[i] as object)) expect(plan).toThrow('apparmor');
+    else for (const { op } of plan().child) ops.add(op);
+  }
+  expect(ops.size).toBeGreaterThan(30);
+});
