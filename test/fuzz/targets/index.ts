@@ -4,6 +4,7 @@ import { fileTargets } from './files.js';
 import { hostTargets } from './host.js';
 import { launcherTargets } from './launcher.js';
 import { optionTargets } from './options.js';
+import { protocolTargets } from './protocol.js';
 import { seccompTargets } from './seccomp.js';
 import { specTargets } from './spec.js';
 
@@ -14,6 +15,7 @@ export const targets: readonly Target[] = [
   ...seccompTargets,
   ...cliTargets,
   ...launcherTargets,
+  ...protocolTargets,
   ...fileTargets,
   ...hostTargets,
 ];
