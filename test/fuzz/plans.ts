@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
 import { planCgroup } from '../../lib/cgroups/plan.js';
@@ -14,6 +15,7 @@ import type { Plan } from '../../lib/plan/steps.js';
 import type { Facts } from '../../lib/policy/facts.js';
 import { compilePlan } from '../../lib/policy/order.js';
 import { compileProgram } from '../../lib/policy/program.js';
+import { Resolve } from '../../lib/sys/constants.js';
 import { fixedFacts, userFacts } from '../helpers/facts.js';
 import { cgroupHost } from './scratch.js';
 import { must, orRefusal } from './target.js';
@@ -56,8 +58,19 @@ function programPlanOf(spec: RunnableSpec, facts: Facts): Plan {
   return compileProgram({ ...input, planCgroup: () => cgroup, join: false }).plan;
 }
 
+/** Whatever a destination looks like, no link leads to where the kernel's own files are. */
+function checkAttached({ child }: Plan): void {
+  for (const step of child) {
+    if (step.op !== 'attach' || !step.path.startsWith('/')) continue;
+    const strict = (step.resolve & BigInt(Resolve.RESOLVE_NO_SYMLINKS)) !== 0n;
+    const ofKernel = /^\/(proc|sys|dev)(\/|$)/.test(posix.resolve('/', step.path));
+    must(strict || !ofKernel, `links are followed to ${step.path}`);
+  }
+}
+
 function keep(plan: Plan | undefined, spec: RunnableSpec): void {
   if (plan === undefined) return;
+  checkAttached(plan);
   must(describePlan(plan).length > 0, 'a plan in words');
   const bytes = orRefusal(() => encodePlan(plan));
   if (bytes !== undefined) waiting.push({ bytes, spec });

@@ -6,9 +6,13 @@ import { readLogs } from '../../lib/detached/logs.js';
 import { parseState } from '../../lib/detached/parseState.js';
 import { ContainerError, InvalidSpecError } from '../../lib/errors.js';
 import { decodeEntries, Stats } from '../../lib/files/stats.js';
+import type { Spec, SpecMount } from '../../lib/spec/types.js';
 import { programSpecOf, specOf } from '../../lib/specOf.js';
+import { Resolve } from '../../lib/sys/constants.js';
+import { planOf } from '../fuzz/plans.js';
 import { entriesSeed, statSeed } from '../fuzz/seeds/files.js';
 import { logSeed, stateSeed } from '../fuzz/seeds/host.js';
+import { fixedFacts } from '../helpers/facts.js';
 
 /* What fuzzing has found, each as the smallest input that showed it. */
 
@@ -60,6 +64,29 @@ test('a damaged log is read as far as it goes', async () => {
     expect(entries.slice(0, 2)).toEqual(['out\n', 'err\nmore\n']);
   } finally {
     rmSync(dir, { recursive: true });
+  }
+});
+
+/** The container's own steps for a spec that `oci` has added mounts to. */
+function childOf(...added: SpecMount[]) {
+  const oci = (spec: Spec) => ({ ...spec, mounts: [...(spec.mounts ?? []), ...added] });
+  return planOf(specOf('box', 'true', [], { oci }), fixedFacts, true).child;
+}
+
+test('a mount on the very place of an earlier one lies on that', () => {
+  const tmpfs = { destination: '/tmp', type: 'tmpfs', source: 'tmpfs' };
+  const attached = childOf(tmpfs, tmpfs).filter((step) => step.op === 'attach');
+  expect(attached.filter(({ path }) => path === '/tmp')).toHaveLength(3);
+});
+
+test('however a destination is spelled, no link leads to /sys or /dev', () => {
+  for (const destination of ['//sys//firmware', '/./sys/firmware/', '/sys/firmware']) {
+    const attached = childOf({ destination, type: 'tmpfs', source: 'tmpfs' }).filter(
+      (step) => step.op === 'attach',
+    );
+    const strict = BigInt(Resolve.RESOLVE_NO_SYMLINKS | Resolve.RESOLVE_IN_ROOT);
+    const own = attached.find(({ path }) => path === '/sys/firmware');
+    expect([destination, (own?.resolve ?? 0n) & strict]).toEqual([destination, strict]);
   }
 });
 

@@ -1,5 +1,6 @@
 import type { RunnableSpec } from '../../../lib/launch.js';
-import { validateSpec } from '../../../lib/spec/validate.js';
+import type { Spec } from '../../../lib/spec/types.js';
+import { applyOciOption } from '../../../lib/spec/validate.js';
 import { createSpecOf, specOf } from '../../../lib/specOf.js';
 import { checkPlansOf, checkWithReader } from '../plans.js';
 import { createSeeds, runSeeds } from '../seeds/options.js';
@@ -7,6 +8,7 @@ import { specSeeds } from '../seeds/spec.js';
 import { orRefusal, target } from '../target.js';
 import { mutated } from '../values.js';
 
+const plain = specOf('box', 'true', [], {});
 const made = [
   ...runSeeds.map((options) => () => specOf('box', 'sh', ['-c', 'true'], options)),
   ...createSeeds.map((options) => () => createSpecOf('box', options)),
@@ -18,10 +20,7 @@ export const specTargets = [
     inputs: mutated([...made, ...specSeeds]),
     seeds: [...made, ...specSeeds],
     check: (spec) => {
-      const accepted = orRefusal(() => {
-        validateSpec(spec);
-        return spec;
-      });
+      const accepted = orRefusal(() => applyOciOption(plain, () => spec as Spec));
       if (accepted?.process !== undefined) checkPlansOf(accepted as RunnableSpec);
     },
     finish: checkWithReader,
