@@ -9,10 +9,10 @@ import { decodeEntries, Stats } from '../../lib/files/stats.js';
 import type { Spec, SpecMount } from '../../lib/spec/types.js';
 import { programSpecOf, specOf } from '../../lib/specOf.js';
 import { Resolve } from '../../lib/sys/constants.js';
-import { planOf } from '../fuzz/plans.js';
-import { entriesSeed, statSeed } from '../fuzz/seeds/files.js';
-import { logSeed, stateSeed } from '../fuzz/seeds/host.js';
 import { fixedFacts } from '../helpers/facts.js';
+import { planOf } from './plans.js';
+import { entriesSeed, statSeed } from './seeds/files.js';
+import { logSeed, stateSeed } from './seeds/host.js';
 
 /* What fuzzing has found, each as the smallest input that showed it. */
 

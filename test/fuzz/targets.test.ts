@@ -1,10 +1,10 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { specOf } from '../../lib/specOf.js';
-import { planOf } from '../fuzz/plans.js';
-import { runSeeds } from '../fuzz/seeds/options.js';
-import { targets } from '../fuzz/targets/index.js';
 import { fixedFacts } from '../helpers/facts.js';
+import { planOf } from './plans.js';
+import { runSeeds } from './seeds/options.js';
+import { targets } from './targets/index.js';
 
 /*
  * `npm run fuzz` tries these for as long as one likes; here what once went wrong is tried again,
