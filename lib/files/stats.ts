@@ -32,8 +32,8 @@ abstract class Typed {
 /** Size of struct statx, bytes. */
 export const statBytes = 256;
 
-/** What the agent has sent is not what it was asked for. */
-function malformed(what: string): ContainerError {
+/** The error for an answer of the agent's that is not what it was asked for. */
+export function malformed(what: string): ContainerError {
   return new ContainerError('ERR_FILE_AGENT', `the container's file agent has sent no ${what}`, {
     phase: 'process',
   });

@@ -1,5 +1,6 @@
 import type { Target } from '../target.js';
 import { cliTargets } from './cli.js';
+import { fileClientTargets } from './fileClient.js';
 import { fileTargets } from './files.js';
 import { hostTargets } from './host.js';
 import { launcherTargets } from './launcher.js';
@@ -17,5 +18,6 @@ export const targets: readonly Target[] = [
   ...launcherTargets,
   ...protocolTargets,
   ...fileTargets,
+  ...fileClientTargets,
   ...hostTargets,
 ];
