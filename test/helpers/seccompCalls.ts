@@ -56,7 +56,7 @@ function edges({ op, value, valueTwo = 0 }: SeccompArgument): bigint[] {
 const plain: readonly (readonly bigint[])[] = [[], Array<bigint>(6).fill(full)];
 
 /** The most sets of arguments for one call; above that every n-th of all combinations is taken. */
-const mostSets = 600;
+const mostSets = 300;
 
 /** Arguments for a call that these rules are about: all edges of each, combined. */
 function argumentSets(rules: readonly SeccompSyscall[]): readonly (readonly bigint[])[] {
