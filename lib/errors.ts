@@ -55,7 +55,8 @@ export interface ErrorFacts {
  * - a detached container: `ERR_CONTAINER_EXISTS`, `ERR_CONTAINER_NOT_FOUND`, `ERR_CONTAINER_STATE`,
  *   `ERR_CONTAINER_RUNNING`, `ERR_CONTAINER_BUSY`, `ERR_MONITOR_BUSY`, `ERR_DETACH_FAILED`,
  *   `ERR_DISCONNECTED`, `ERR_NOT_DETACHED`, `ERR_NO_STDIN`, `ERR_NO_RUNTIME_DIR`, `ERR_STATE_DIR`
- * - a container that ended under a call: `ERR_CONTAINER_GONE`
+ * - a container that ended under a call: `ERR_CONTAINER_GONE`; one whose file agent answers what it
+ *   cannot: `ERR_FILE_AGENT`
  * - snapshots: `ERR_NO_LAYER`, `ERR_CONTAINER_REPLACED`, `ERR_CONTAINER_DETACHED`,
  *   `ERR_SNAPSHOT_NOT_FOUND`, `ERR_SNAPSHOT_INVALID`
  * - an `input` stream that failed: `ERR_INPUT`
@@ -136,17 +137,25 @@ export function invalid(
 
 /** A value as it appears in a message: JSON-like, at most 80 characters. */
 export function show(value: unknown): string {
-  let text: string | undefined;
-  if (typeof value === 'bigint') text = `${value}n`;
-  else {
-    try {
-      text = JSON.stringify(value);
-    } catch {
-      text = undefined;
-    }
-    text ??= String(value);
-  }
+  const text = typeof value === 'bigint' ? `${value}n` : (toJson(value) ?? toText(value));
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
+
+function toJson(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return undefined;
+  }
+}
+
+function toText(value: unknown): string {
+  try {
+    return String(value);
+  } catch {
+    // Without a prototype, or with one that throws.
+    return `a value of type ${typeof value}`;
+  }
 }
 
 /** Errors of the kernel that mean that this process, or the machine, has no more of something. */

@@ -120,10 +120,10 @@ export function filterOf(spec: Spec, facts: Facts): Pick<PlanInput, 'filter'> {
 /** Decides everything about a launch. Throws before anything is created. */
 function prepare(shared: Supervisor, input: LaunchInput): Prepared {
   const found = realSources(input.spec);
+  checkSources(found);
   const user = lookUpUser(found);
   const spec: RunnableSpec =
     user === undefined ? found : { ...found, process: { ...found.process, user } };
-  checkSources(spec);
   const pool = spec.annotations?.[annotation.idPool];
   const lease = shared.ids.acquire({
     shareHostDirs: sharesHostDirs(spec),

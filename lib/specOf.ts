@@ -96,7 +96,6 @@ export function programSpecOf(
   kind: 'exec' | 'spawn',
 ): RunnableSpec {
   checkProgramOptions(program.options, { hostCpus: cpus().length }, kind);
-  const spec = programSpec(container, program);
   checkCommand(program.file, program.args, program.options.env);
-  return spec;
+  return programSpec(container, program);
 }

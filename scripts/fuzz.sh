@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# npm run fuzz -- --minutes N: builds the fuzzers under ASan and UBSan and runs each for its share
-# of the time (default 1 minute together): libFuzzer where clang is installed, else random inputs.
-# CXX chooses another compiler.
+# npm run fuzz -- --minutes N: builds the fuzzers under ASan and UBSan and runs them for a third of
+# the time (default 1 minute together), then those of test/fuzz for the rest: each for its share.
+# libFuzzer where clang is installed, else random inputs. CXX chooses another compiler.
 # What libFuzzer finds worth keeping is kept in build-fuzz/corpus, a crashing input in build-fuzz.
 # Last line: `fuzzers: N passed, N failed`.
 set -uo pipefail
@@ -21,7 +21,7 @@ done
 npx cmake-js build "${options[@]}" -T fuzzers || exit 1
 
 sources=(test/native/*_fuzz.cc)
-seconds=$(awk -v m="$minutes" -v n="${#sources[@]}" 'BEGIN { printf "%d", m * 60 / n + 0.5 }')
+seconds=$(awk -v m="$minutes" -v n="${#sources[@]}" 'BEGIN { printf "%d", m * 20 / n + 0.5 }')
 passed=0
 failed=0
 for source in "${sources[@]}"; do
@@ -42,5 +42,16 @@ for source in "${sources[@]}"; do
     echo "failed: $name"
   fi
 done
+
+node scripts/build.cjs || exit 1
+report=$(mktemp)
+trap 'rm -f "$report"' EXIT
+node dist/test/fuzz/main.js --seconds "$(awk -v m="$minutes" 'BEGIN { print m * 40 }')" | tee "$report"
+if [[ $(tail -n 1 "$report") =~ ([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
+  passed=$((passed + BASH_REMATCH[1]))
+  failed=$((failed + BASH_REMATCH[2]))
+else
+  failed=$((failed + 1))
+fi
 echo "fuzzers: $passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

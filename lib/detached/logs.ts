@@ -122,7 +122,7 @@ class Picker {
   }
 
   pick({ time, stream, data }: LogRecord): LogEntry | undefined {
-    if (stream === 0) this.#lost += Number(data.readBigUInt64LE());
+    if (stream === 0 && data.length === 8) this.#lost += Number(data.readBigUInt64LE());
     if (time < this.#since || !this.#streams.has(stream)) return undefined;
     const lost = this.#lost > 0 ? { lost: this.#lost } : {};
     this.#lost = 0;

@@ -9,13 +9,8 @@ import { decodeReport, reportType } from '../launcher/messages.js';
 import type { LayerOptions } from '../layers/maintenance.js';
 import type { Facts } from '../policy/facts.js';
 import type { CgroupIdentity } from './leftovers.js';
+import { bigKey, parseState, version } from './parseState.js';
 import { containerDir, isId, stateFile } from './stateDir.js';
-
-/**
- * Format of `state.json`, and of what a monitor and its clients say to each other; another one is
- * refused.
- */
-const version = 1;
 
 /** What the command of a detached container reads and writes. */
 export interface DetachedStreams {
@@ -57,37 +52,12 @@ export interface DetachedState {
   layerOptions?: LayerOptions;
 }
 
-/** A bigint in JSON: of seccomp's arguments. */
-const bigKey = '$bigint';
-
 /** Writes the state under the name that it has until the monitor has taken over. */
 export function writeDraft(path: string, state: Omit<DetachedState, 'version'>): void {
   const text = JSON.stringify({ version, ...state }, (_key, value: unknown) =>
     typeof value === 'bigint' ? { [bigKey]: String(value) } : value,
   );
   writeFileSync(join(path, stateFile.draft), text, { mode: 0o600, flag: 'wx' });
-}
-
-function revive(_key: string, value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || !(bigKey in value)) return value;
-  return BigInt(value[bigKey] as string);
-}
-
-/** Whether it is as we write it, as far as the rest is lost without. */
-function isState(value: unknown, id: string): value is DetachedState {
-  if (typeof value !== 'object' || value === null) return false;
-  const state = value as Partial<DetachedState>;
-  const objects = [state.spec, state.facts, state.cgroup, state.isolation, state.reads];
-  return (
-    state.version === version &&
-    state.id === id &&
-    Number.isInteger(state.number) &&
-    Number.isInteger(state.pid) &&
-    Number.isInteger(state.logs?.maxFiles) &&
-    Array.isArray(state.cgroups) &&
-    state.cgroups.every((each) => typeof each?.device === 'string') &&
-    [...objects, state.labels, state.streams].every((each) => typeof each === 'object')
-  );
 }
 
 /**
@@ -97,11 +67,10 @@ function isState(value: unknown, id: string): value is DetachedState {
  */
 export function readState(id: string): DetachedState {
   const path = isId(id) ? join(containerDir(id), stateFile.state) : id;
-  let cause: unknown;
   try {
     if (!isId(id)) throw Object.assign(new Error('no id'), { code: 'ENOENT' });
-    const state: unknown = JSON.parse(readFileSync(path, 'utf8'), revive);
-    if (isState(state, id)) return state;
+    const state = parseState(readFileSync(path, 'utf8'), id);
+    if (state !== undefined) return state;
   } catch (error) {
     const { code, syscall } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') {
@@ -110,12 +79,10 @@ export function readState(id: string): DetachedState {
     }
     // It could not be opened (EMFILE, EACCES), which says nothing about what it holds.
     if (syscall === 'open') throw error;
-    cause = error;
   }
   throw new StateError('ERR_CONTAINER_STATE', `${path}: not a state of this version of ringfort`, {
     phase: 'launcher',
     path,
-    cause,
     hint: 'Container.remove(id, { force: true }) removes it once its monitor is gone',
   });
 }

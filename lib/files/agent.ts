@@ -292,7 +292,9 @@ export class FileAgent {
     const call = reply?.kind === fileProtocol.kindReply ? this.#sent.get(reply.id) : undefined;
     if (reply !== undefined && call !== undefined) {
       this.#sent.delete(reply.id);
-      const [fd = -1] = call.dropped ? [] : fds.splice(0, 1);
+      // What comes unasked is closed below.
+      const takes = call.op === 'open' && reply.error === 0 && !call.dropped;
+      const [fd = -1] = takes ? fds.splice(0, 1) : [];
       if (call.op === 'openDir') reply.value = this.#handleOf(reply.value);
       if (call.dropped) this.#undo(call, reply);
       else call.settle(reply, fd);

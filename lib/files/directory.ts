@@ -2,12 +2,10 @@ import type { FileAgent } from './agent.js';
 import type { Held } from './held.js';
 import { type About, callError } from './paths.js';
 import { type DirHandle, type FileRequest, fileProtocol } from './protocol.js';
-import { decodeEntries, type RawEntry, Stats } from './stats.js';
+import { decodeEntries, type RawEntry, Stats, statBytes } from './stats.js';
 
 /** Most bytes of one page of a listing. */
 const pageBytes = 32 * 1024;
-/** Size of struct statx. */
-const statBytes = 256;
 const ESTALE = 116;
 
 /** What the calls on a directory are about. */

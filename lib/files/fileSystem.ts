@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { constants, type ReadStream, type WriteStream } from 'node:fs';
 import { codeOf } from '../errors.js';
+import { close } from '../sys/files.js';
 import type { FileAgent } from './agent.js';
 import { Directory } from './directory.js';
 import { FileHandle } from './fileHandle.js';
@@ -27,7 +28,7 @@ import {
 import { type FileOp, type FileRequest, fileProtocol } from './protocol.js';
 import { realPath } from './realPath.js';
 import { isDirectoryError, removeTree } from './remove.js';
-import { Dirent, Stats } from './stats.js';
+import { Dirent, malformed, Stats } from './stats.js';
 import {
   openingReadStream,
   openingWriteStream,
@@ -43,6 +44,16 @@ const { noFollow } = fileProtocol;
 
 function options<T extends object>(given: T | BufferEncoding | null | undefined): T {
   return (typeof given === 'string' ? { encoding: given } : (given ?? {})) as T;
+}
+
+/** Size of a file that has been opened; who gets none does not get the descriptor either. */
+function sizeOf(data: Buffer, fd: number): number {
+  try {
+    return new Stats(data).size;
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
 }
 
 /**
@@ -105,7 +116,7 @@ export class FileSystem {
   ): Promise<FileHandle> {
     const numbers = [openFlags(flags), modeBits(mode, 0o666)];
     const { fd, data } = await this.#on('open', 'open', path, { numbers }, signal);
-    return new FileHandle(this.#agent, fd, path, new Stats(data).size);
+    return new FileHandle(this.#agent, fd, path, sizeOf(data, fd));
   }
 
   readFile(
@@ -352,6 +363,7 @@ export class FileSystem {
   ): Promise<Record<'type' | 'bsize' | 'blocks' | 'bfree' | 'bavail' | 'files' | 'ffree', number>> {
     const { data } = await this.#on('statfs', 'statfs', path);
     const names = ['type', 'bsize', 'blocks', 'bfree', 'bavail', 'files', 'ffree'] as const;
+    if (data.length < 8 * names.length) throw malformed('state of a file system');
     const fields = names.map((name, i) => [name, Number(data.readBigInt64LE(8 * i))]);
     return Object.fromEntries(fields) as Record<(typeof names)[number], number>;
   }

@@ -1,4 +1,5 @@
 import { constants } from 'node:fs';
+import { ContainerError } from '../errors.js';
 
 const { S_IFMT, S_IFREG, S_IFDIR, S_IFLNK, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK } = constants;
 
@@ -26,6 +27,16 @@ abstract class Typed {
   isBlockDevice(): boolean {
     return this.type === S_IFBLK;
   }
+}
+
+/** Size of struct statx, bytes. */
+export const statBytes = 256;
+
+/** The error for an answer of the agent's that is not what it was asked for. */
+export function malformed(what: string): ContainerError {
+  return new ContainerError('ERR_FILE_AGENT', `the container's file agent has sent no ${what}`, {
+    phase: 'process',
+  });
 }
 
 /** A moment of statx(2), ns since the epoch. */
@@ -65,9 +76,13 @@ export class Stats extends Typed {
   /** Tells two files of the container apart, where a number of 53 bits might not. */
   readonly id: string;
 
-  /** @param data struct statx, as the agent sends it */
+  /**
+   * @param data struct statx, as the agent sends it
+   * @throws ContainerError `ERR_FILE_AGENT` for what is none
+   */
   constructor(data: Buffer) {
     super();
+    if (data.length < statBytes) throw malformed('state of a file');
     this.blksize = data.readUInt32LE(4);
     this.nlink = data.readUInt32LE(16);
     this.uid = data.readUInt32LE(20);
@@ -124,12 +139,21 @@ export interface RawEntry {
   next: bigint;
 }
 
-/** Entries of getdents64(2), without `.` and `..`. */
+/** Offset of the name in an entry. */
+const nameAt = 19;
+
+/**
+ * Entries of getdents64(2), without `.` and `..`.
+ * @throws ContainerError `ERR_FILE_AGENT` for what is no list of them
+ */
 export function decodeEntries(data: Buffer): RawEntry[] {
   const entries: RawEntry[] = [];
-  for (let at = 0; at + 19 < data.length; ) {
-    const size = data.readUInt16LE(at + 16);
-    const name = data.subarray(at + 19, data.indexOf(0, at + 19));
+  for (let at = 0; at < data.length; ) {
+    const size = at + nameAt < data.length ? data.readUInt16LE(at + 16) : 0;
+    const end = data.indexOf(0, at + nameAt);
+    if (end <= at + nameAt || end >= at + size || at + size > data.length)
+      throw malformed('list of entries');
+    const name = data.subarray(at + nameAt, end);
     const dots = name.length <= 2 && name.every((byte) => byte === 0x2e);
     // DT_* are the S_IF* shifted.
     if (!dots) {

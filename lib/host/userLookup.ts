@@ -28,8 +28,9 @@ function readOpen(found: number, size: number): string {
 
 /** Reads a file of a root that may be hostile: links stay inside, only regular files, bounded. */
 function readInRoot(root: string, path: string): string | undefined {
-  const dir = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
+  let dir = -1;
   try {
+    dir = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
     // Opened for reading only when it is known to be a file: to open a device can mean to use it.
     const found = openat2(dir, path, {
       flags: OpenFlags.O_PATH,
@@ -45,7 +46,7 @@ function readInRoot(root: string, path: string): string | undefined {
     if (unreadable.includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
     throw error;
   } finally {
-    closeSync(dir);
+    if (dir >= 0) closeSync(dir);
   }
 }
 

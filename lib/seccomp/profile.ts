@@ -119,8 +119,10 @@ export function resolveDockerProfile(
   const { archMap, ...rest } = profile as DockerProfile;
   const kernel = parseKernel(context.kernelVersion);
   const syscalls = rest.syscalls?.filter(
-    ({ includes, excludes }) =>
-      isIncluded(includes ?? {}, context, kernel) && !isExcluded(excludes ?? {}, context, kernel),
+    ({ includes, excludes, ...rule }) =>
+      isAboutCalls(rule) &&
+      isIncluded(includes ?? {}, context, kernel) &&
+      !isExcluded(excludes ?? {}, context, kernel),
   );
   const own = abis[context.arch][0].name;
   const entry = archMap?.find(({ architecture }) => architecture === own);
@@ -130,6 +132,11 @@ export function resolveDockerProfile(
     syscalls: syscalls ?? null,
     architectures: architectures ?? rest.architectures ?? null,
   });
+}
+
+/** A rule that names no call says nothing, and OCI has no such rules. */
+function isAboutCalls({ name, names }: DockerSyscall): boolean {
+  return names ? names.length > 0 : Boolean(name);
 }
 
 const goArchitecture: Readonly<Record<Machine, string>> = { x64: 'amd64', arm64: 'arm64' };

@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { annotation } from './annotations.js';
 import { isMapped } from './idMap.js';
 import { namespaceMode } from './namespaces.js';
@@ -138,10 +139,15 @@ export function validateSpec(spec: unknown): asserts spec is Spec {
 
 /**
  * Gives the `oci` option its say: a copy of the compiled spec goes in, and what comes out is
- * validated. What `oci` itself throws is passed on.
+ * validated. What `oci` itself throws is passed on. Destinations of mounts come out in the one
+ * spelling that policy compares and chooses rules of resolution by: `/dev/x` for `//dev/./x/`.
  */
 export function applyOciOption(spec: Spec, oci: (spec: Spec) => Spec): Spec {
   const changed: unknown = oci(structuredClone(spec));
   validateSpec(changed);
-  return changed;
+  const mounts = changed.mounts?.map((mount) => ({
+    ...mount,
+    destination: posix.resolve('/', mount.destination),
+  }));
+  return { ...changed, ...(mounts && { mounts }) };
 }

@@ -1,5 +1,7 @@
 /**
- * Classic BPF as the kernel runs it over `struct seccomp_data`, written apart from the compiler.
+ * Classic BPF as the kernel checks it and runs it over `struct seccomp_data`, written apart from
+ * the compiler; test/kernel/seccompKernel.test.ts compares it with the kernel itself. It knows only
+ * what our filters are made of, and refuses the rest.
  * @see Documentation/networking/filter.rst, seccomp(2)
  */
 
@@ -29,14 +31,16 @@ function decode(filter: Uint8Array): Instruction[] {
   }));
 }
 
-function encodeData({ nr, arch, args = [] }: SeccompData): DataView {
-  const view = new DataView(new ArrayBuffer(64));
-  view.setUint32(0, nr, true);
-  view.setUint32(4, arch, true);
-  args.forEach((value, i) => {
-    view.setBigUint64(16 + 8 * i, value, true);
-  });
-  return view;
+/** `struct seccomp_data`, by words. */
+function toWords({ nr, arch, args = [] }: SeccompData): Uint32Array {
+  const words = new Uint32Array(16);
+  words[0] = nr;
+  words[1] = arch;
+  for (const [i, value] of args.entries()) {
+    words[4 + 2 * i] = Number(value & 0xffffffffn);
+    words[5 + 2 * i] = Number(value >> 32n);
+  }
+  return words;
 }
 
 const comparisons = new Map<number, (a: number, k: number) => boolean>([
@@ -46,17 +50,48 @@ const comparisons = new Map<number, (a: number, k: number) => boolean>([
   [0x45, (a, k) => (a & k) !== 0],
 ]);
 
-/** A filter ready to be run; decoding it once makes many runs cheap. */
+const opcodes = { load: 0x20, and: 0x54, ja: 0x05, ret: 0x06 };
+
+/** BPF_MAXINSNS. */
+const maxInstructions = 4096;
+
+/**
+ * What the kernel asks of a filter before it takes it: known instructions, loads of aligned words of
+ * `struct seccomp_data`, jumps that stay inside, a return at the end.
+ * @see net/core/filter.c bpf_check_classic(), kernel/seccomp.c seccomp_check_filter()
+ */
+function checkAsKernel(code: readonly Instruction[]): void {
+  const { length } = code;
+  if (length === 0 || length > maxInstructions) throw new Error(`${length} instructions`);
+  const known = [...comparisons.keys(), ...Object.values(opcodes)];
+  for (const [at, { code: opcode, jt, jf, k }] of code.entries()) {
+    const wrong = (what: string) => new Error(`${what} at ${at} of ${length}`);
+    if (!known.includes(opcode)) throw wrong(`opcode 0x${opcode.toString(16)}`);
+    if (opcode === opcodes.load && (k % 4 !== 0 || k >= 64)) throw wrong(`load of ${k}`);
+    const farthest = comparisons.has(opcode) ? Math.max(jt, jf) : opcode === opcodes.ja ? k : 0;
+    if (opcode !== opcodes.ret && at + 1 + farthest >= length) throw wrong('jump or end');
+  }
+  if (code.at(-1)?.code !== opcodes.ret) throw new Error('no return at the end');
+}
+
+/** A filter ready to be run; decoding and checking it once makes many runs cheap. */
 export class Filter {
   readonly #code: readonly Instruction[];
 
+  /** @throws Error where the kernel would refuse the filter */
   constructor(bytes: Uint8Array) {
     this.#code = decode(bytes);
+    checkAsKernel(this.#code);
   }
 
-  /** The `SECCOMP_RET_*` value of the call. @throws Error where the kernel would refuse the filter */
+  /** How many instructions it has. */
+  get length(): number {
+    return this.#code.length;
+  }
+
+  /** The `SECCOMP_RET_*` value of the call. */
   run(data: SeccompData): number {
-    const memory = encodeData(data);
+    const words = toWords(data);
     let a = 0;
     let pc = 0;
     for (;;) {
@@ -64,11 +99,10 @@ export class Filter {
       pc += 1;
       const compare = comparisons.get(code);
       if (compare !== undefined) pc += compare(a, k) ? jt : jf;
-      else if (code === 0x20) a = loadWord(memory, k);
-      else if (code === 0x54) a = (a & k) >>> 0;
-      else if (code === 0x05) pc += k;
-      else if (code === 0x06) return k;
-      else throw new Error(`opcode 0x${code.toString(16)} at ${pc - 1}`);
+      else if (code === opcodes.load) a = words[k / 4] as number;
+      else if (code === opcodes.and) a = (a & k) >>> 0;
+      else if (code === opcodes.ja) pc += k;
+      else return k;
     }
   }
 
@@ -78,8 +112,8 @@ export class Filter {
     for (let pc = this.#code.length - 1; pc >= 0; pc--) {
       const { code, jt, jf, k } = this.#at(pc);
       const next = (offset: number) => longest[pc + 1 + offset] ?? Number.NaN;
-      if (code === 0x06) longest[pc] = 1;
-      else if (code === 0x05) longest[pc] = 1 + next(k);
+      if (code === opcodes.ret) longest[pc] = 1;
+      else if (code === opcodes.ja) longest[pc] = 1 + next(k);
       else if (comparisons.has(code)) longest[pc] = 1 + Math.max(next(jt), next(jf));
       else longest[pc] = 1 + next(0);
     }
@@ -91,9 +125,4 @@ export class Filter {
     if (instruction === undefined) throw new Error(`jump to ${pc} of ${this.#code.length}`);
     return instruction;
   }
-}
-
-function loadWord(memory: DataView, at: number): number {
-  if (at % 4 !== 0 || at > 60) throw new Error(`load at ${at}`);
-  return memory.getUint32(at, true);
 }

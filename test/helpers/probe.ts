@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Requirement } from './needs.js';
 import { command } from './needs.js';
 
-const source = fileURLToPath(new URL('../../../test/probe/probe.c', import.meta.url));
+const sources = fileURLToPath(new URL('../../../test/probe/', import.meta.url));
 
 /** What it takes to build the probe: gcc and a static libc. */
 export const staticCompiler: Requirement = {
@@ -16,7 +17,10 @@ export const staticCompiler: Requirement = {
   },
 };
 
-/** Compiles test/probe/probe.c to this path. */
-export function buildProbe(path: string): void {
-  execFileSync('gcc', ['-static', '-Wall', '-Werror', '-o', path, source], { stdio: 'pipe' });
+/** Compiles a program of test/probe to this path. */
+export function buildProbe(path: string, name = 'probe'): void {
+  const source = join(sources, `${name}.c`);
+  execFileSync('gcc', ['-static', '-Wall', '-Werror', '-O1', '-o', path, source], {
+    stdio: 'pipe',
+  });
 }

@@ -53,6 +53,12 @@ suite('bad input', [cgroups], () => {
 
   describe('contradictory', () => {
     withOptions([
+      [
+        'a user of a root that is not there',
+        { rootfs: '/no/such/root', user: 'ann' },
+        'rootfs',
+        'ERR_SOURCE_NOT_FOUND',
+      ],
       ['user and uid', { user: 'root', uid: 0 }, 'uid'],
       ['input and stdio', { input: 'x', stdio: 'ignore' }, 'stdio'],
       ['no limits, and resources', { limits: 'none', resources: {} }, 'resources'],

@@ -108,6 +108,15 @@ test('an OCI object is a docker profile, too', () => {
   expect(resolveDockerProfile(oci, context)).toEqual(oci);
 });
 
+test('rules about no call are left out, so that the result is an OCI object', () => {
+  const nothing = [{}, { name: '' }, { names: [] }, { names: null }];
+  const syscalls = nothing.map((names) => ({ ...names, action: 'SCMP_ACT_KILL' }));
+  const context = { arch: 'x64', capabilities: [], kernelVersion: '6.1' } as const;
+  const profile = resolveDockerProfile({ defaultAction: 'SCMP_ACT_ALLOW', syscalls }, context);
+  expect(profile.syscalls).toEqual([]);
+  expect(parseSeccomp(profile)).toEqual(profile);
+});
+
 const rule = { names: ['read'], action: 'SCMP_ACT_ALLOW' };
 const withRule = (more: object) => ({ syscalls: [rule, { ...rule, ...more }] });
 const withArgument = (more: object) =>

@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { invalid, UnsupportedError } from '../../errors.js';
 import type { PlanBuilder } from '../../plan/builder.js';
 import { type Slot, slot } from '../../plan/steps.js';
@@ -77,9 +78,9 @@ export function planMounts(
   return planned;
 }
 
-/** A destination as seen from the tmpfs that it lies on. */
+/** A destination as seen from the tmpfs that it lies on; `/` where it is that one's own. */
 function within(spec: Spec, cover: number, destination: string): string {
-  return destination.slice(spec.mounts?.[cover]?.destination.length);
+  return posix.resolve('/', destination.slice(spec.mounts?.[cover]?.destination.length));
 }
 
 interface Context extends PolicyInput {
