@@ -242,6 +242,11 @@ export const stepTable = {
   ],
   serveFiles: [['socket', 'f']],
   setfsuid: [['uid', 'u']],
+  sysctl: [
+    ['proc', 'f'],
+    ['file', 's'],
+    ['data', 'b'],
+  ],
 } as const satisfies Record<string, readonly (readonly [string, Kind])[]>;
 
 /** The name of a step. */

@@ -47,28 +47,26 @@ int SendParcel(int socket, Parcel& parcel, IoVec* parts, uint64_t count) {
   return n < 0 ? static_cast<int>(n) : 0;
 }
 
-}  // namespace
-
+// A report that an init is to write, and no child of ours.
 int MakeReport(Container& record, int* fd) {
-  if (fd == nullptr) {
-    record.report = static_cast<ChildReport*>(Map(sizeof(ChildReport), true));
-  } else {
-    long memfd = Memfd("ringfort-report");
-    if (memfd < 0) return static_cast<int>(memfd);
-    *fd = static_cast<int>(memfd);
-    if (long error = Sys(__NR_ftruncate, memfd, sizeof(ChildReport)))
-      return static_cast<int>(error);
-    record.report = static_cast<ChildReport*>(MapShared(*fd, sizeof(ChildReport)));
-  }
+  long memfd = Memfd("ringfort-report");
+  if (memfd < 0) return static_cast<int>(memfd);
+  *fd = static_cast<int>(memfd);
+  if (long error = Sys(__NR_ftruncate, memfd, sizeof(ChildReport))) return static_cast<int>(error);
+  record.report = static_cast<ChildReport*>(MapShared(*fd, sizeof(ChildReport)));
   if (record.report == nullptr) return -kEnomem;
+  KeepFromChildren(record.report, sizeof(ChildReport));
   record.report->step = ~0u;
   return 0;
 }
 
+}  // namespace
+
 int CloneChild(Launcher& l, const Birth& birth) {
   const PlanHeader& header = birth.plan->header;
   Context& c = *birth.context;
-  if (int error = MakeReport(*birth.record, nullptr)) return error;
+  ChildReport* report = ReportForChild(l, *birth.record);
+  if (report == nullptr) return -kEnomem;
   CloneArgs args = {};
   int pidfd = -1;
   args.flags = header.cloneFlags | kClonePidfd;
@@ -89,12 +87,13 @@ int CloneChild(Launcher& l, const Birth& birth) {
       if (fd >= 0) Close(fd);
     c.side = SIDE_C;
     c.sync = birth.sync;
-    c.report = birth.record->report;
+    c.report = report;
     c.planBytes = birth.bytes;
     c.planSize = birth.size;
     RunChild(c, birth.plan->section[static_cast<uint32_t>(Section::child)]);
   }
   if (exposed) Sys(__NR_prctl, kPrSetDumpable, 0, 0, 0, 0);
+  Unmap(report, sizeof(ChildReport));
   if (pid < 0) return static_cast<int>(pid);
   birth.record->pid = static_cast<int>(pid);
   birth.record->pidfd = pidfd;

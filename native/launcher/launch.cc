@@ -55,6 +55,7 @@ int KeepTeardown(Container& record, const PlanView& plan) {
   if (section.size == 0) return 0;
   record.teardown = static_cast<uint8_t*>(Map(section.size, false));
   if (record.teardown == nullptr) return -kEnomem;
+  KeepFromChildren(record.teardown, section.size);
   __builtin_memcpy(record.teardown, section.at, section.size);
   record.teardownSize = section.size;
   return 0;
