@@ -150,6 +150,8 @@ struct Birth {
 };
 // Clones it: a container, or a program that joins one.
 int CloneChild(Launcher& l, const Birth& birth);
+// Gives a descriptor that lasts as long as a container a number out of the way, if there is room.
+void SetAside(int* fd);
 // Asks the container's init to fork it.
 int AskInit(Launcher& l, const Container& parent, const Birth& birth);
 // Asks the init to kill a program that it has forked.
