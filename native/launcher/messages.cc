@@ -45,6 +45,20 @@ bool ParseMessage(uint8_t* bytes, size_t size, const MsgHeader& message, Receive
   return true;
 }
 
+void Wipe(void* at, size_t size) {
+  constexpr uintptr_t kPage = 4096;
+  constexpr long kDontNeed = 4;
+  auto from = reinterpret_cast<uintptr_t>(at), to = from + size;
+  auto start = reinterpret_cast<uintptr_t>(buffer);
+  uintptr_t first = (from + kPage - 1) & ~(kPage - 1), last = to & ~(kPage - 1);
+  // Memory that is given back reads as zeros; what is mapped from a file would read as before.
+  if (from < start || to > start + sizeof buffer || first >= last ||
+      Sys(__NR_madvise, static_cast<long>(first), static_cast<long>(last - first), kDontNeed) != 0)
+    return Zero(at, size);
+  Zero(at, first - from);
+  Zero(reinterpret_cast<void*>(last), to - last);
+}
+
 int Receive(int socket, Received* out) {
   alignas(8) uint8_t control[sizeof(CmsgHeader) + sizeof(int) * (kMaxFds + 1)];
   IoVec iov{buffer, sizeof buffer};
