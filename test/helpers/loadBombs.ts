@@ -8,7 +8,8 @@ export interface Bomb {
   burns(box: Container, read: () => number): Promise<boolean>;
 }
 
-const limits = { memory: '64MiB', pids: 100 } as const;
+/** More memory than the 64 MiB of /tmp, which is to be full first. */
+const limits = { memory: '128MiB', pids: 100 } as const;
 
 async function stats(box: Container): Promise<ContainerStats> {
   for await (const found of box.stats()) return found;
@@ -36,7 +37,7 @@ export const bombs: Readonly<Record<string, Bomb>> = {
   memory: {
     // Its own cgroup dies of it, again and again.
     script: 'while :; do tail /dev/zero; done 2>/dev/null',
-    burns: async (box) => ((await stats(box)).memory.peakBytes ?? 0) > 60 << 20,
+    burns: async (box) => ((await stats(box)).memory.peakBytes ?? 0) > 120 << 20,
   },
   tmpfs: {
     script: 'while :; do cat /dev/zero >> /tmp/full || sleep 0.05; done 2>/dev/null',
@@ -73,9 +74,9 @@ export class Bombed {
     this.#line = `${box.id} ${kind}`;
   }
 
-  /** @param cpuWeight of its container; default: as everybody's */
-  static async light(kind: string, cpuWeight?: number): Promise<Bombed> {
-    const own = { ...limits, ...(cpuWeight !== undefined && { cpuWeight }) };
+  /** @param cpus that its container may use; default: all */
+  static async light(kind: string, cpus?: number): Promise<Bombed> {
+    const own = { ...limits, ...(cpus !== undefined && { cpus }) };
     const bombed = new Bombed(kind, await createContainer({ limits: own }));
     const script = bombs[kind]?.script ?? '';
     const program = bombed.#box.spawn('sh', ['-c', script, 'sh', bombed.#line]);
@@ -103,9 +104,9 @@ export class Bombed {
     }
   }
 
-  /** Waits, at most 30 s, until it has reached what holds it. */
+  /** Waits, at most 60 s, until it has reached what holds it. */
   async burns(): Promise<boolean> {
-    for (let looks = 0; looks < 150; looks++) {
+    for (let looks = 0; looks < 300; looks++) {
       try {
         if (await bombs[this.kind]?.burns(this.#box, () => this.#read)) return true;
       } catch {
