@@ -181,7 +181,9 @@ export function planNames(
   plan: NamespacePlan,
   ownProc: Slot | undefined,
 ): void {
-  const covered = (spec.mounts ?? []).some(({ destination }) => destination.startsWith('/proc/sys'));
+  const covered = (spec.mounts ?? []).some(({ destination }) =>
+    destination.startsWith('/proc/sys'),
+  );
   const proc = covered || ownProc === undefined ? slot.proc : ownProc;
   if (plan.fresh.has('user') && facts.inotifyLimits === true) {
     for (const [name, value] of Object.entries(inotifyBounds)) {

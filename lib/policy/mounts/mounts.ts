@@ -74,7 +74,8 @@ export function planMounts(
       if (destination === '/dev') planDevices(tree, root);
     }
     if (mount.type === 'devpts' && destination === '/dev/pts') planned.devpts = made;
-    if (mount.type === 'proc' && destination === '/proc' && showsSysctls(words)) planned.proc = made;
+    if (mount.type === 'proc' && destination === '/proc' && showsSysctls(words))
+      planned.proc = made;
   }
   for (const tmpfs of sealed) seal(builder, tmpfs);
   return planned;
