@@ -136,95 +136,100 @@ export async function untilGone({
  * one for the time when nothing is left.
  * @param send hands the plan to the launcher and returns its number
  */
-export function follow(
+export async function follow(
   launcher: LauncherClient,
   about: Follow,
   send: (events: LaunchEvents) => number,
 ): Promise<Running> {
-  const { plan } = about;
+  const started = new Deferred<Running>();
   const ended = new Deferred<Ended>();
   const gone = new Deferred<void>();
-  const trace = debugLaunch(about.name, plan);
-  const { signal } = about;
-  return new Promise((resolve, reject) => {
-    let sent = false;
-    let id = 0;
-    // Not before its descriptors have left: whoever hears of it closes them.
-    const giveUp = () => {
-      if (!sent || id === 0) return;
+  const trace = debugLaunch(about.name, about.plan);
+  const reads = readPaths(about.plan);
+  const { signal, onGone } = about;
+  // What only the start needs, the plan above all, a container that lives must not hold on to.
+  let start: Follow | undefined = about;
+  let sent = false;
+  let id = 0;
+  // Not before its descriptors have left: whoever hears of it closes them.
+  const giveUp = () => {
+    if (!sent || id === 0) return;
+    launcher.kill(id);
+    launcher.hold(id, false);
+    started.reject(signal?.reason as Error);
+  };
+  const settle = () => {
+    start = undefined;
+    signal?.removeEventListener('abort', giveUp);
+  };
+  // A program whose terminal did not reach us is ended, and did not start.
+  let refusal: unknown;
+  const takePty = (fd: number) => {
+    try {
+      if (fd < 0) throw descriptorLost();
+      start?.onPty === undefined ? close(fd) : start.onPty(fd);
+    } catch (error) {
+      refusal = orScarcity(error);
       launcher.kill(id);
-      launcher.hold(id, false);
-      reject(signal?.reason as Error);
-    };
-    const settle = () => signal?.removeEventListener('abort', giveUp);
-    // A program whose terminal did not reach us is ended, and did not start.
-    let refusal: unknown;
-    const takePty = (fd: number) => {
-      try {
-        if (fd < 0) throw descriptorLost();
-        about.onPty === undefined ? close(fd) : about.onPty(fd);
-      } catch (error) {
-        refusal = orScarcity(error);
-        launcher.kill(id);
+    }
+  };
+  id = send({
+    sent() {
+      trace('sent');
+      for (const fd of start?.opened.splice(0) ?? []) closeSync(fd);
+      start?.onSent?.();
+      sent = true;
+      if (signal?.aborted === true) giveUp();
+    },
+    created(report) {
+      trace('created');
+      start?.onCreated?.(controls(launcher, id, report.pid));
+    },
+    running(report, pidfd) {
+      trace('running');
+      if (pidfd >= 0) close(pidfd);
+      if (refusal !== undefined) return;
+      settle();
+      // It was on its way when it was given up.
+      if (signal?.aborted === true) return launcher.kill(id);
+      started.resolve({
+        ...controls(launcher, id, report.pid),
+        ended: ended.promise,
+        gone: gone.promise,
+      });
+    },
+    failed(report) {
+      const error = start === undefined ? undefined : launchError(start.plan, report);
+      trace(`failed: ${error?.message}`);
+      settle();
+      started.reject((refusal ?? error) as Error);
+    },
+    exited(report) {
+      trace('exited');
+      if (refusal !== undefined) {
+        settle();
+        started.reject(refusal as Error);
       }
-    };
-    id = send({
-      sent() {
-        trace('sent');
-        for (const fd of about.opened.splice(0)) closeSync(fd);
-        about.onSent?.();
-        sent = true;
-        if (signal?.aborted === true) giveUp();
-      },
-      created(report) {
-        trace('created');
-        about.onCreated?.(controls(launcher, id, report.pid));
-      },
-      running(report, pidfd) {
-        trace('running');
-        if (pidfd >= 0) close(pidfd);
-        if (refusal !== undefined) return;
-        settle();
-        // It was on its way when it was given up.
-        if (signal?.aborted === true) return launcher.kill(id);
-        resolve({
-          ...controls(launcher, id, report.pid),
-          ended: ended.promise,
-          gone: gone.promise,
-        });
-      },
-      failed(report) {
-        const error = launchError(plan, report);
-        trace(`failed: ${error.message}`);
-        settle();
-        reject(refusal ?? error);
-      },
-      exited(report) {
-        trace('exited');
-        if (refusal !== undefined) {
-          settle();
-          reject(refusal);
-        }
-        ended.resolve(endOf(readPaths(plan), report));
-      },
-      gone(report) {
-        trace(report.left === 0 ? 'gone' : `${report.left} teardown steps are retried`);
-        if (report.left === 0) about.onGone?.();
-        gone.resolve();
-      },
-      pty: takePty,
-      lost(error) {
-        about.onGone?.();
-        settle();
-        reject(error);
-        ended.reject(error);
-        gone.resolve();
-      },
-    });
-    // It may have been sent at once, before it had a number.
-    if (signal?.aborted === true) giveUp();
-    else signal?.addEventListener('abort', giveUp, { once: true });
+      ended.resolve(endOf(reads, report));
+    },
+    gone(report) {
+      trace(report.left === 0 ? 'gone' : `${report.left} teardown steps are retried`);
+      if (report.left === 0) onGone?.();
+      gone.resolve();
+    },
+    pty: takePty,
+    lost(error) {
+      onGone?.();
+      settle();
+      started.reject(error);
+      ended.reject(error);
+      gone.resolve();
+    },
   });
+  // It may have been sent at once, before it had a number.
+  if (signal?.aborted === true) giveUp();
+  else signal?.addEventListener('abort', giveUp, { once: true });
+  return started.promise;
 }
 
 /**

@@ -206,7 +206,9 @@ async function carryOut(input: LaunchInput): Promise<Launched> {
     );
     const { isolation, spec, facts } = prepared;
     const serves = plan.flags === planFlag.serve;
-    const inside = { supervisor: shared, spec, facts, serves, reads: readPaths(plan) };
+    // Programs mount nothing: what there is in the host's root need not be kept for them.
+    const kept: Facts = { ...facts, hostEntries: [] };
+    const inside = { supervisor: shared, spec, facts: kept, serves, reads: readPaths(plan) };
     return { ...running, isolation, cgroup, inside };
   } catch (error) {
     // Nothing runs with these ids: either nothing was started, or it has been reaped.

@@ -20,7 +20,7 @@ function failedStep(plan: Plan, report: Report): Step | undefined {
 function pathOf(step: Step): string | undefined {
   if ('path' in step) return step.path;
   if (step.op === 'exec') return step.argv[0];
-  return step.op === 'procWrite' ? `/proc/${step.file}` : undefined;
+  return step.op === 'procWrite' || step.op === 'sysctl' ? `/proc/${step.file}` : undefined;
 }
 
 type Maker = (message: string, facts: ErrorFacts) => ContainerError;

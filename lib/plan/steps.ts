@@ -246,6 +246,11 @@ export const stepTable = {
     ['uid', 'u'],
     ['fsuid', 'u'],
   ],
+  sysctl: [
+    ['proc', 'f'],
+    ['file', 's'],
+    ['data', 'b'],
+  ],
 } as const satisfies Record<string, readonly (readonly [string, Kind])[]>;
 
 /** The name of a step. */

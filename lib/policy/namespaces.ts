@@ -170,17 +170,25 @@ export function planCgroupNamespace(
  */
 const inotifyBounds = { max_inotify_instances: '64', max_inotify_watches: '4096' } as const;
 
-/** Bounds, hostname, loopback and sysctls of the new namespaces. */
+/**
+ * Bounds, hostname, loopback and sysctls of the new namespaces.
+ * @param ownProc the container's own, where nothing of its mounts is in the way
+ */
 export function planNames(
   builder: PlanBuilder,
   spec: Spec,
   facts: Facts,
   plan: NamespacePlan,
+  ownProc: Slot | undefined,
 ): void {
+  const covered = (spec.mounts ?? []).some(({ destination }) =>
+    destination.startsWith('/proc/sys'),
+  );
+  const proc = covered || ownProc === undefined ? slot.proc : ownProc;
   if (plan.fresh.has('user') && facts.inotifyLimits === true) {
     for (const [name, value] of Object.entries(inotifyBounds)) {
       const file = `sys/user/${name}`;
-      builder.add('child', { op: 'procWrite', file, data: bytes(value), readBack: 1 });
+      builder.add('child', { op: 'sysctl', proc, file, data: bytes(value) });
     }
   }
   if (plan.fresh.has('uts')) {
@@ -192,6 +200,6 @@ export function planNames(
   if (plan.fresh.has('network')) builder.add('child', { op: 'linkUp', name: 'lo' });
   for (const [name, value] of Object.entries(spec.linux.sysctl ?? {})) {
     const file = `sys/${name.replaceAll('.', '/')}`;
-    builder.add('child', { op: 'procWrite', file, data: bytes(value), readBack: 1 });
+    builder.add('child', { op: 'sysctl', proc, file, data: bytes(value) });
   }
 }

@@ -77,9 +77,9 @@ export function compilePlan(input: PlanInput): CompiledPlan {
   planRootIdentity(b, facts, namespaces);
 
   const root = planRoot(b, spec, facts);
-  const { devpts } = planMounts(b, spec, facts, root);
-  // Through the launcher's proc, and before /proc/sys turns read-only.
-  planNames(b, spec, facts, namespaces);
+  const { devpts, proc } = planMounts(b, spec, facts, root);
+  // Before /proc/sys turns read-only.
+  planNames(b, spec, facts, namespaces, proc);
   // The last mounts: they cover what the ones before have brought.
   planMasks(b, spec, facts, root);
   if (root === undefined) b.waived |= wall.pivot;

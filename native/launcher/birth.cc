@@ -47,28 +47,48 @@ int SendParcel(int socket, Parcel& parcel, IoVec* parts, uint64_t count) {
   return n < 0 ? static_cast<int>(n) : 0;
 }
 
-}  // namespace
+// From here on are the numbers of what a container that lives keeps (SetAside), so that a child
+// gives all of it up at once, before it forks in turn.
+constexpr int kLiving = 256;
 
+void CloseLiving(const Context& c, uint32_t slots) {
+  int last = c.sync > c.control ? c.sync : c.control;
+  for (uint32_t i = 0; i < slots; i++)
+    if (c.slots[i] > last) last = c.slots[i];
+  for (uint32_t i = 0; i < kTargetCount && c.target != nullptr; i++)
+    if (c.target[i] > last) last = c.target[i];
+  if (last < kLiving) Sys(nr::close_range, kLiving, ~0u, 0);
+}
+
+// A report that an init is to write, and no child of ours.
 int MakeReport(Container& record, int* fd) {
-  if (fd == nullptr) {
-    record.report = static_cast<ChildReport*>(Map(sizeof(ChildReport), true));
-  } else {
-    long memfd = Memfd("ringfort-report");
-    if (memfd < 0) return static_cast<int>(memfd);
-    *fd = static_cast<int>(memfd);
-    if (long error = Sys(__NR_ftruncate, memfd, sizeof(ChildReport)))
-      return static_cast<int>(error);
-    record.report = static_cast<ChildReport*>(MapShared(*fd, sizeof(ChildReport)));
-  }
+  long memfd = Memfd("ringfort-report");
+  if (memfd < 0) return static_cast<int>(memfd);
+  *fd = static_cast<int>(memfd);
+  if (long error = Sys(__NR_ftruncate, memfd, sizeof(ChildReport))) return static_cast<int>(error);
+  record.report = static_cast<ChildReport*>(MapShared(*fd, sizeof(ChildReport)));
   if (record.report == nullptr) return -kEnomem;
+  KeepFromChildren(record.report, sizeof(ChildReport));
   record.report->step = ~0u;
   return 0;
+}
+
+}  // namespace
+
+void SetAside(int* fd) {
+  constexpr long kDupfdCloexec = 1030;
+  if (*fd < 0) return;
+  long aside = Sys(__NR_fcntl, *fd, kDupfdCloexec, kLiving);
+  if (aside < 0) return;
+  Close(*fd);
+  *fd = static_cast<int>(aside);
 }
 
 int CloneChild(Launcher& l, const Birth& birth) {
   const PlanHeader& header = birth.plan->header;
   Context& c = *birth.context;
-  if (int error = MakeReport(*birth.record, nullptr)) return error;
+  ChildReport* report = ReportForChild(l, *birth.record);
+  if (report == nullptr) return -kEnomem;
   CloneArgs args = {};
   int pidfd = -1;
   args.flags = header.cloneFlags | kClonePidfd;
@@ -89,15 +109,18 @@ int CloneChild(Launcher& l, const Birth& birth) {
       if (fd >= 0) Close(fd);
     c.side = SIDE_C;
     c.sync = birth.sync;
-    c.report = birth.record->report;
+    CloseLiving(c, header.slotCount);
+    c.report = report;
     c.planBytes = birth.bytes;
     c.planSize = birth.size;
     RunChild(c, birth.plan->section[static_cast<uint32_t>(Section::child)]);
   }
   if (exposed) Sys(__NR_prctl, kPrSetDumpable, 0, 0, 0, 0);
+  Unmap(report, sizeof(ChildReport));
   if (pid < 0) return static_cast<int>(pid);
   birth.record->pid = static_cast<int>(pid);
   birth.record->pidfd = pidfd;
+  SetAside(&birth.record->pidfd);
   return 0;
 }
 

@@ -1,6 +1,41 @@
 #include "launcher/container.h"
 
 namespace ringfort {
+namespace {
+
+constexpr uint32_t kPages = 64;
+// Whatever the size of a page, up to 64 KiB; what nobody touches takes no memory.
+constexpr size_t kStride = 1u << 16, kPagesSize = (kPages + 1) * kStride;
+
+ReportPages* MapReportPages() {
+  void* at = Map(kPagesSize, true);
+  if (at != nullptr) KeepFromChildren(at, kPagesSize);
+  return static_cast<ReportPages*>(at);
+}
+
+void DropReport(Launcher& l, Container& c) {
+  if (c.report == nullptr) return;
+  if (c.pages == nullptr) return Unmap(c.report, sizeof(ChildReport));
+  GiveBack(c.report, sizeof(ChildReport));
+  if (--c.pages->live == 0 && c.pages != l.pages) Unmap(c.pages, kPagesSize);
+}
+
+}  // namespace
+
+ChildReport* ReportForChild(Launcher& l, Container& c) {
+  if (l.pages == nullptr || l.pages->used == kPages) {
+    ReportPages* fresh = MapReportPages();
+    if (fresh == nullptr) return nullptr;
+    if (l.pages != nullptr && l.pages->live == 0) Unmap(l.pages, kPagesSize);
+    l.pages = fresh;
+  }
+  c.pages = l.pages;
+  c.pages->live++;
+  uint8_t* page = reinterpret_cast<uint8_t*>(c.pages) + ++c.pages->used * kStride;
+  c.report = reinterpret_cast<ChildReport*>(page);
+  c.report->step = ~0u;
+  return static_cast<ChildReport*>(MapForChildren(page, sizeof(ChildReport)));
+}
 
 Container* FindContainer(Launcher& l, uint32_t number) {
   for (uint32_t i = 0; i < l.capacity; i++)
@@ -31,6 +66,8 @@ Container* NewContainer(Launcher& l) {
   uint32_t capacity = l.capacity == 0 ? 64 : l.capacity * 2;
   auto* table = static_cast<Container*>(Map(capacity * sizeof(Container), false));
   if (table == nullptr) return nullptr;
+  // It is the launcher's alone.
+  KeepFromChildren(table, capacity * sizeof(Container));
   if (l.table != nullptr) {
     __builtin_memcpy(table, l.table, l.capacity * sizeof(Container));
     Unmap(l.table, l.capacity * sizeof(Container));
@@ -47,7 +84,7 @@ void ForgetContainer(Launcher& l, Container& c) {
   Unwatch(l, &c.control);
   for (int fd : c.target)
     if (fd >= 0) Close(fd);
-  if (c.report != nullptr) Unmap(c.report, sizeof(ChildReport));
+  DropReport(l, c);
   if (c.teardown != nullptr) Unmap(c.teardown, c.teardownSize);
   c = Container{};
   l.live--;

@@ -12,6 +12,13 @@ enum class State : uint8_t {
   ended,   // reaped; teardown steps are left over
 };
 
+// Pages that children report in, many in one mapping: a clone copies the list of mappings, and one
+// for each container that lives would make every launch slower. None is used twice: what is left of
+// an earlier child must not write into the report of a later one.
+struct ReportPages {
+  uint32_t used, live;
+};
+
 // A container, or a further program in one.
 struct Container {
   State state;
@@ -29,6 +36,7 @@ struct Container {
   int control;               // socket to an init that starts programs, -1 without one
   int target[kTargetCount];  // its namespaces, kept where they cannot be opened later; else -1
   ChildReport* report;       // one shared page, until the end
+  ReportPages* pages;        // where that is one of them: for a child of ours
   uint8_t* teardown;         // private copy of the plan's last section
   uint32_t teardownSize, teardownSteps;
   uint32_t retries;
@@ -75,6 +83,7 @@ struct Launcher {
   bool homeMade;
   Container* table;  // grows by doubling; indexes stay
   uint32_t capacity;
+  ReportPages* pages;  // for the next launches
   uint32_t live;
   bool stopping;
   int slots[kMaxSlots];  // of the launch in hand, -1 when empty
@@ -95,6 +104,8 @@ Container* FindContainer(Launcher& l, uint32_t number);
 Container* FindFor(Launcher& l, const Client& client, uint32_t id);
 Container* NewContainer(Launcher& l);
 void ForgetContainer(Launcher& l, Container& c);
+// A page for the report of a child to come, mapped once more for the clone to inherit.
+ChildReport* ReportForChild(Launcher& l, Container& c);
 int Watching(Launcher& l, int fd, Watch kind, uint32_t index);
 // Leaves it open.
 void StopWatching(Launcher& l, int fd);
@@ -139,12 +150,12 @@ struct Birth {
 };
 // Clones it: a container, or a program that joins one.
 int CloneChild(Launcher& l, const Birth& birth);
+// Gives a descriptor that lasts as long as a container a number out of the way, if there is room.
+void SetAside(int* fd);
 // Asks the container's init to fork it.
 int AskInit(Launcher& l, const Container& parent, const Birth& birth);
 // Asks the init to kill a program that it has forked.
 void AskKill(const Container& parent, const Container& program);
-// The shared page, and for an init to come its descriptor in *fd.
-int MakeReport(Container& record, int* fd);
 // events.cc
 void OnSync(Launcher& l, Container& c);
 // Begins to look for its end.

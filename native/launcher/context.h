@@ -100,6 +100,8 @@ int OpenOwnNamespaces(Home* home);
 int EnterHostMounts(Context& c);
 // mounts.cc: pivot_root into a mount, and away with the old root.
 int PivotInto(int root);
+// messages.cc: forgets a plan, and gives the memory that messages are received in back.
+void Wipe(void* at, size_t size);
 // init.cc
 [[noreturn]] void RunInit(Context& c, int mainPid, ForkRole role, uint64_t keepCaps);
 // serve.cc: the same, and starts programs; mainPid 0: there is none.

@@ -218,7 +218,7 @@ int Step_serveFiles(Context& c, const Arg* args) {
   if (a.base < 0) return a.base;
   if (long error = Sys(__NR_fchdir, a.self)) return static_cast<int>(error);
   // The plan may hold secrets; `args` lie in it.
-  Zero(c.planBytes, c.planSize);
+  Wipe(c.planBytes, c.planSize);
   if (int error = KeepOnly(a, c.report)) return error;
   Serve(a);
 }

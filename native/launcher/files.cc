@@ -36,6 +36,22 @@ bool SameText(const char* read, size_t size, const Arg& want) {
   return true;
 }
 
+int WriteProc(int proc, const char* path, const Arg& data, bool readBack) {
+  constexpr uint64_t kStrict = kResolveBeneath | kResolveNoMagiclinks | kResolveNoXdev;
+  int fd = OpenAt2(proc, path, kOWriteOnly, kStrict);
+  if (fd < 0) return fd;
+  int error = WriteAll(fd, data);
+  Close(fd);
+  if (error != 0 || !readBack) return error;
+  char back[1024];
+  fd = OpenAt2(proc, path, kOReadOnly, kStrict);
+  if (fd < 0) return fd;
+  long n = Read(fd, back, sizeof back);
+  Close(fd);
+  if (n < 0) return static_cast<int>(n);
+  return SameText(back, static_cast<size_t>(n), data) ? 0 : -kEio;
+}
+
 }  // namespace
 
 int ProcPath(const Context& c, const char* file, char* path, size_t room) {
@@ -131,21 +147,13 @@ int Step_rmdir(Context& c, const Arg* a) {
 }
 
 int Step_procWrite(Context& c, const Arg* a) {
-  constexpr uint64_t kStrict = kResolveBeneath | kResolveNoMagiclinks | kResolveNoXdev;
   char path[512];
   if (int error = ProcPath(c, a[0].text, path, sizeof path)) return error;
-  int fd = OpenAt2(c.home->proc, path, kOWriteOnly, kStrict);
-  if (fd < 0) return fd;
-  int error = WriteAll(fd, a[1]);
-  Close(fd);
-  if (error != 0 || a[2].number == 0) return error;
-  char back[1024];
-  fd = OpenAt2(c.home->proc, path, kOReadOnly, kStrict);
-  if (fd < 0) return fd;
-  long n = Read(fd, back, sizeof back);
-  Close(fd);
-  if (n < 0) return static_cast<int>(n);
-  return SameText(back, static_cast<size_t>(n), a[1]) ? 0 : -kEio;
+  return WriteProc(c.home->proc, path, a[1], a[2].number != 0);
+}
+
+int Step_sysctl(Context& c, const Arg* a) {
+  return WriteProc(SlotFd(c, a[0].number), a[1].text, a[2], true);
 }
 
 int Step_verifyDevice(Context& c, const Arg* a) {

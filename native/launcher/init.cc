@@ -36,7 +36,7 @@ void Reap(Context& c, int mainPid) {
 void RunInit(Context& c, int mainPid, ForkRole role, uint64_t keepCaps) {
   Sys(__NR_prctl, kPrSetName, P(role == FORK_INIT ? "ringfort-init" : "ringfort-join"));
   // The plan may hold secrets (the environment); nothing of it is needed here any more.
-  Zero(c.planBytes, c.planSize);
+  Wipe(c.planBytes, c.planSize);
   StopAt(Stop::init);
   // PR_SET_PDEATHSIG is safe here: the launcher has one thread, and this process keeps its uid.
   Sys(__NR_prctl, kPrSetPdeathsig, kSigkill);

@@ -92,6 +92,7 @@ bool Names(const Journal& j, uint32_t index, const Arg& path) {
 
 void OpenJournal(Journal& j, int fd) {
   j.fd = fd;
+  KeepFromChildren(j.tags, sizeof j.tags);
   char link[] = "/proc/self/fd/0";
   link[sizeof link - 2] = static_cast<char>('0' + fd);
   // Without a path it stays, empty, for the next start.

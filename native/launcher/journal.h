@@ -12,10 +12,11 @@ constexpr uint32_t kJournalEntries = 1u << 16;
 struct Journal {
   // Holds the lock that says that this launcher lives; children give up their copy at once.
   int fd;
-  uint32_t top;   // entries from here on have not been used since the file was last empty
-  uint32_t used;  // entries that stand for a cgroup
-  uint32_t tags[kJournalEntries];  // 0: free, else made from the path
-  char path[4096];                 // of the journal itself, as Node sees it
+  uint32_t top;     // entries from here on have not been used since the file was last empty
+  uint32_t used;    // entries that stand for a cgroup
+  char path[4096];  // of the journal itself, as Node sees it
+  // 0: free, else made from the path. On pages of their own, which no child sees.
+  alignas(1u << 16) uint32_t tags[kJournalEntries];
 };
 
 // Before the launcher leaves the host's root.

@@ -55,6 +55,7 @@ int KeepTeardown(Container& record, const PlanView& plan) {
   if (section.size == 0) return 0;
   record.teardown = static_cast<uint8_t*>(Map(section.size, false));
   if (record.teardown == nullptr) return -kEnomem;
+  KeepFromChildren(record.teardown, section.size);
   __builtin_memcpy(record.teardown, section.at, section.size);
   record.teardownSize = section.size;
   return 0;
@@ -143,6 +144,7 @@ int Bear(Launcher& l, Container& record, Context& c, const Bytes& bytes, const P
   if (control[1] >= 0) Close(control[1]);
   record.sync = sync[0];
   record.control = control[0];
+  SetAside(&record.control);
   return error;
 }
 
@@ -220,8 +222,10 @@ void Begin(Launcher& l, Container& record, const Bytes& bytes, const PlanView& p
     StopAt(Stop::afterClone);
     // The init will not be dumpable: in its own user namespace the launcher has no right to open
     // them then.
-    if (l.home.ownUser && (plan.header.flags & PLAN_SERVE) != 0)
+    if (l.home.ownUser && (plan.header.flags & PLAN_SERVE) != 0) {
       OpenTargets(l, record, record.target);
+      for (int& fd : record.target) SetAside(&fd);
+    }
     error = Attend(l, record, plan);
     if (int watched = WatchAll(l, record); error == 0) error = watched;
     if (error == 0) return;

@@ -45,6 +45,22 @@ bool ParseMessage(uint8_t* bytes, size_t size, const MsgHeader& message, Receive
   return true;
 }
 
+void Wipe(void* at, size_t size) {
+  constexpr uintptr_t kPage = 4096;
+  constexpr long kDontNeed = 4;
+  auto from = reinterpret_cast<uintptr_t>(at), to = from + size;
+  auto start = reinterpret_cast<uintptr_t>(buffer), end = start + sizeof buffer;
+  uintptr_t first = (start + kPage - 1) & ~(kPage - 1), last = end & ~(kPage - 1);
+  // What is mapped from a file would read as before.
+  if (from < start || to > end ||
+      Sys(__NR_madvise, static_cast<long>(first), static_cast<long>(last - first), kDontNeed) != 0)
+    return Zero(at, size);
+  // The pages at its ends are shared with other things.
+  if (from < first) Zero(at, (to < first ? to : first) - from);
+  if (to > last)
+    Zero(reinterpret_cast<void*>(from > last ? from : last), to - (from > last ? from : last));
+}
+
 int Receive(int socket, Received* out) {
   alignas(8) uint8_t control[sizeof(CmsgHeader) + sizeof(int) * (kMaxFds + 1)];
   IoVec iov{buffer, sizeof buffer};

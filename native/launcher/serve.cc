@@ -200,7 +200,7 @@ void OnControl(Server& s, const Context& c) {
   if (!request.fdsLost && request.bodySize >= sizeof start) {
     __builtin_memcpy(&start, request.body, sizeof start);
     if (request.fdCount >= kStartFds + start.slotCount) StartOne(s, c, request, start);
-    Zero(request.body, request.bodySize);
+    Wipe(request.body, request.bodySize);
   }
   CloseFds(&request);
 }
@@ -216,10 +216,12 @@ void KeepOnly(int control) {
 
 void RunServe(Context& c, int mainPid) {
   Sys(__NR_prctl, kPrSetName, P("ringfort-init"));
-  Zero(c.planBytes, c.planSize);
+  Wipe(c.planBytes, c.planSize);
   // PR_SET_PDEATHSIG is safe here: the launcher has one thread, and this process keeps its uid.
   Sys(__NR_prctl, kPrSetPdeathsig, kSigkill);
-  for (uint32_t i = 0; i < kMaxSlots; i++) c.slots[i] = -1;
+  // Only what has to be written: pages that are not are still the launcher's.
+  for (uint32_t i = 0; i < kMaxSlots; i++)
+    if (c.slots[i] >= 0) c.slots[i] = -1;
   KeepOnly(c.control);
   if (!PeerLives(kControl)) Exit(70);
   uint64_t all = ~uint64_t{0};

@@ -70,9 +70,9 @@ inline long Read(int fd, void* data, size_t size) {
 }
 
 inline void* Map(size_t size, bool shared) {
-  constexpr long kReadWrite = 3, kShared = 1, kPrivate = 2, kAnonymous = 0x20;
+  constexpr long kReadWrite = 3, kShared = 1, kPrivate = 2, kAnonymous = 0x20, kNoreserve = 0x4000;
   long at = Sys(__NR_mmap, 0, static_cast<long>(size), kReadWrite,
-                (shared ? kShared : kPrivate) | kAnonymous, -1, 0);
+                (shared ? kShared | kNoreserve : kPrivate) | kAnonymous, -1, 0);
   return at < 0 && at > -4096 ? nullptr : reinterpret_cast<void*>(at);
 }
 
@@ -81,6 +81,27 @@ inline void* MapShared(int fd, size_t size) {
   constexpr long kReadWrite = 3, kShared = 1;
   long at = Sys(__NR_mmap, 0, static_cast<long>(size), kReadWrite, kShared, fd, 0);
   return at < 0 && at > -4096 ? nullptr : reinterpret_cast<void*>(at);
+}
+
+// Leaves it out of every process that is cloned from now on.
+inline void KeepFromChildren(void* at, size_t size) {
+  constexpr long kDontFork = 10;
+  Sys(__NR_madvise, P(at), static_cast<long>(size), kDontFork);
+}
+
+// The page of shared memory is there still, empty and without memory behind it.
+inline void GiveBack(void* at, size_t size) {
+  constexpr long kRemove = 9;
+  Sys(__NR_madvise, P(at), static_cast<long>(size), kRemove);
+}
+
+// The same shared memory a second time (mremap(2), an old size of 0), and that for children.
+inline void* MapForChildren(void* at, size_t size) {
+  constexpr long kMayMove = 1, kDoFork = 11;
+  long copy = Sys(__NR_mremap, P(at), 0, static_cast<long>(size), kMayMove);
+  if (copy < 0 && copy > -4096) return nullptr;
+  Sys(__NR_madvise, copy, static_cast<long>(size), kDoFork);
+  return reinterpret_cast<void*>(copy);
 }
 
 inline void Unmap(void* at, size_t size) { Sys(__NR_munmap, P(at), static_cast<long>(size)); }

@@ -19,7 +19,7 @@ suite('containers and programs that come and go leave nothing', [cgroups], () =>
   afterAll(() => rmSync(temporary, { recursive: true }));
 
   test('150 cycles one after another and 32 at once, then 150 programs in one container', async () => {
-    const node = ['--expose-gc', program, '150', '150', '500'];
+    const node = ['--expose-gc', program, '--count', '150', '--execs', '150', '--warm', '500'];
     const env = { ...process.env, TMPDIR: temporary };
     const { stdout, status } = await new Promise<{ stdout: string; status: unknown }>((resolve) => {
       execFile(process.execPath, node, { env }, (error, out) =>

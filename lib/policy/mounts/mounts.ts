@@ -19,6 +19,8 @@ import { type MountWords, readWords } from './words.js';
 export interface PlannedMounts {
   /** The devpts on /dev/pts, for a terminal. */
   devpts?: Slot;
+  /** A proc on /proc whose sysctls can be written. */
+  proc?: Slot;
 }
 
 const kernelAttributes =
@@ -73,9 +75,16 @@ export function planMounts(
       if (destination === '/dev') planDevices(tree, root);
     }
     if (mount.type === 'devpts' && destination === '/dev/pts') planned.devpts = made;
+    if (mount.type === 'proc' && destination === '/proc' && showsSysctls(words))
+      planned.proc = made;
   }
   for (const tmpfs of sealed) seal(builder, tmpfs);
   return planned;
+}
+
+/** It is neither read-only nor `subset=pid`. */
+function showsSysctls({ set, data }: MountWords): boolean {
+  return (set & MountAttr.MOUNT_ATTR_RDONLY) === 0 && data.length === 0;
 }
 
 /** A destination as seen from the tmpfs that it lies on; `/` where it is that one's own. */
