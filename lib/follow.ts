@@ -46,6 +46,8 @@ export interface Follow {
   /** For debug output. */
   name: string;
   plan: Plan;
+  /** What has been sent after it (`planFlag.release`): a failure is one of its steps from then on. */
+  released?: Plan;
   /** Descriptors of ours that are closed once the plan has left. */
   opened: number[];
   onSent?: (() => void) | undefined;
@@ -193,7 +195,7 @@ export function follow(
         });
       },
       failed(report) {
-        const error = launchError(plan, report);
+        const error = launchError(about.released ?? plan, report);
         trace(`failed: ${error.message}`);
         settle();
         reject(refusal ?? error);

@@ -91,7 +91,7 @@ function journalError(step: string, errno: number): ContainerError {
 
 /** Whether it is one more program in a container. */
 function isInside({ flags }: Plan): boolean {
-  return flags === planFlag.inside || flags === planFlag.join;
+  return ((flags ?? 0) & (planFlag.inside | planFlag.join | planFlag.release)) !== 0;
 }
 
 /** What the launcher says of a container that it knows no more, or whose init is dead. */

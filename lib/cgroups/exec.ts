@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { ContainerError, invalid } from '../errors.js';
-import type { PlanBuilder } from '../plan/builder.js';
+import { PlanBuilder } from '../plan/builder.js';
+import type { Step } from '../plan/steps.js';
 import type { SpecResources } from '../spec/types.js';
 import { checkResources } from './checkResources.js';
 import type { Tree, UnifiedTree } from './layout.js';
@@ -11,6 +12,7 @@ import { asked, controllers, v1Name } from './resources.js';
 import {
   enforcedLimits,
   handOver,
+  limitSteps,
   pathsOf,
   planUnified,
   planV1,
@@ -76,6 +78,32 @@ export function planExecCgroup(
     usageFiles: files,
     enforced: enforcedLimits(resources),
   };
+}
+
+/**
+ * The limits of a program whose cgroup was made without any (`planExecCgroup`), as steps that write
+ * them into it.
+ * @param made that cgroup
+ * @returns undefined where they need what it has not
+ * @throws as `planExecCgroup`
+ */
+export function planLaterLimits(
+  nested: NestedCgroup,
+  made: CgroupPlan,
+  { execId, resources = {}, joins = false }: ExecOptions,
+): { steps: Step[]; enforced: string[] } | undefined {
+  check(execId, resources);
+  const { unified, v1 } = layOutExec(nested, execId, resources, attachable(nested, joins));
+  const dirs = new Set(Object.values(made.paths.v1));
+  if (unified !== undefined && unified.enable.length > 0) return undefined;
+  if (v1.some(({ dir }) => !dirs.has(dir))) return undefined;
+  const builder = new PlanBuilder();
+  if (unified !== undefined) builder.add('prepare', ...limitSteps(unified, resources, true));
+  for (const tree of v1) {
+    builder.add('prepare', ...limitSteps(tree, resources, false));
+    watchOom(builder, tree, resources);
+  }
+  return { steps: builder.prepare, enforced: enforcedLimits(resources) };
 }
 
 function check(execId: string, resources: SpecResources): void {

@@ -140,6 +140,7 @@ const words: Words = {
   serve: () => 'as the init, for programs to come',
   hold: (s, n) => `until ${n(s.slot)} says so`,
   serveFiles: (s, n) => `on ${n(s.socket)}`,
+  park: () => 'until a release brings the rest',
 };
 
 /**
@@ -246,6 +247,7 @@ const syscalls: Readonly<Record<Op, string>> = {
   hold: 'read',
   chown: 'fchownat',
   serveFiles: 'recvmsg',
+  park: 'recvmsg',
 };
 
 /** The main system call of a step: the one that an error's `syscall` names. */
@@ -281,6 +283,7 @@ const phases: Readonly<Partial<Record<Op, Phase>>> = {
   read: 'teardown',
   exec: 'exec',
   serveFiles: 'exec',
+  park: 'exec',
 };
 
 /** Where in a launch a step belongs; what sets up the process itself is `'process'`. */

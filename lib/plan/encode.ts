@@ -10,6 +10,7 @@ export const protocol = {
   maxSteps: 16384,
   maxSlots: 2048,
   maxFds: 64,
+  inlinePlanBytes: 96 << 10,
 } as const;
 
 const opCodes = new Map<Op, number>((Object.keys(stepTable) as Op[]).map((op, code) => [op, code]));
