@@ -52,10 +52,10 @@ enum ForkRole : uint32_t {
 
 // What a plan is for.
 enum PlanFlag : uint32_t {
-  PLAN_SERVE = 1,   // a container whose init takes programs later
-  PLAN_INSIDE = 2,  // a program for a container with such an init, which forks it
-  PLAN_JOIN = 4,    // a program for any container: a child of the launcher joins it
-  PLAN_PARK = 8,    // with one of these two: the program waits at its `park` step for a release
+  PLAN_SERVE = 1,     // a container whose init takes programs later
+  PLAN_INSIDE = 2,    // a program for a container with such an init, which forks it
+  PLAN_JOIN = 4,      // a program for any container: a child of the launcher joins it
+  PLAN_PARK = 8,      // with one of these two: the program waits at its `park` step for a release
   PLAN_RELEASE = 16,  // that release: the limits, streams, directory and arguments of the program
 };
 
@@ -83,9 +83,9 @@ enum class Request : uint32_t {
   unshareUser = 1,  // launcher setup for an ordinary user: enter a user namespace of its own
   makeHome = 2,     // launcher setup: private mounts, then non-dumpable
   launch = 3,
-  signal = 4,  // to the main program
-  kill = 5,    // everything in the container, or in the cgroup of one program
-  exec = 6,    // one more program in a container
+  signal = 4,   // to the main program
+  kill = 5,     // everything in the container, or in the cgroup of one program
+  exec = 6,     // one more program in a container
   release = 7,  // of a parked program: a plan that is its rest, and the program's three descriptors
   // A container that is to outlive Node (launcher/monitor.cc); each is answered by `ready`.
   detach = 16,  // the end of Node is not the end from now on; carries a Detach and descriptors

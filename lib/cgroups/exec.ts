@@ -92,6 +92,7 @@ export function planLaterLimits(
   made: CgroupPlan,
   { execId, resources = {}, joins = false }: ExecOptions,
 ): { steps: Step[]; enforced: string[] } | undefined {
+  if (Object.keys(resources).length === 0) return { steps: [], enforced: [] };
   check(execId, resources);
   const { unified, v1 } = layOutExec(nested, execId, resources, attachable(nested, joins));
   const dirs = new Set(Object.values(made.paths.v1));

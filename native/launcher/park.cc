@@ -1,6 +1,6 @@
 // Programs that are set up in advance. A parked one stands behind all of its walls and waits at its
-// `park` step. Its release brings the rest: a plan (PLAN_RELEASE) whose prepare section sets limits,
-// and whose child section is the last steps up to exec, with the program's three streams.
+// `park` step. Its release brings the rest: a plan (PLAN_RELEASE) whose prepare section sets
+// limits, and whose child section is the last steps up to exec, with the program's three streams.
 #include "launcher/container.h"
 #include "launcher/inside.h"
 
@@ -47,8 +47,7 @@ int Carry(Launcher& l, Container& record, const Received& request) {
   int error = request.fdsLost ? -kEmfile : 0;
   // A large plan would come as a memfd, for which a filter may leave no mmap.
   if (error == 0 && request.bodySize != request.header.size) error = -kEproto;
-  if (error == 0)
-    error = CheckPlan(request.body, request.bodySize, request.fdCount, &plan, &fault);
+  if (error == 0) error = CheckPlan(request.body, request.bodySize, request.fdCount, &plan, &fault);
   record.failedSection = fault.section;
   record.failedStep = fault.step;
   if (error != 0) return error;

@@ -38,7 +38,7 @@ Bytes Mended(const uint8_t* data, size_t size) {
   header.fdCount = std::min({header.fdCount, header.slotCount, kMaxFds});
   header.waived &= WALL_ALL;
   header.cloneFlags = 0;
-  const uint32_t flags[] = {0,         PLAN_SERVE,  PLAN_INSIDE,
+  const uint32_t flags[] = {0,         PLAN_SERVE,   PLAN_INSIDE,
                             PLAN_JOIN, PLAN_RELEASE, PLAN_INSIDE | PLAN_PARK};
   header.flags = flags[header.flags % 6];
   const bool release = header.flags == PLAN_RELEASE;
