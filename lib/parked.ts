@@ -56,7 +56,7 @@ export class ParkedProgram {
       facts,
       fds: [],
       ...filterOf(spec, facts),
-      ...wayIn(container, name, {}),
+      ...wayIn(container, name, {}, true),
       parks: true,
     });
     this.#cgroup = cgroup;

@@ -39,8 +39,16 @@ export interface StartedProgram extends Started {
   readonly cgroup: CgroupPlan;
 }
 
-/** The cgroups of a container's programs, and how they come to be in them. */
-export function wayIn(container: Launched, execId: string, resources: SpecResources) {
+/**
+ * The cgroups of a container's programs, and how they come to be in them.
+ * @param later its limits come later
+ */
+export function wayIn(
+  container: Launched,
+  execId: string,
+  resources: SpecResources,
+  later = false,
+) {
   const { nested } = container.cgroup;
   if (nested === undefined) {
     throw new StateError('ERR_NOT_JOINABLE', 'the container was started for one program');
@@ -52,7 +60,7 @@ export function wayIn(container: Launched, execId: string, resources: SpecResour
     nested,
     join: joins,
     planCgroup: (builder: PlanBuilder) =>
-      planExecCgroup(builder, nested, { execId, resources, joins }),
+      planExecCgroup(builder, nested, { execId, resources, joins, later }),
   };
 }
 

@@ -33,6 +33,8 @@ export interface ExecOptions {
   resources?: SpecResources | undefined;
   /** It is a child of the launcher and attaches itself before it joins the container. */
   joins?: boolean;
+  /** Its limits come later (`planLaterLimits`), one on its CPU perhaps among them. */
+  later?: boolean;
   /** Who clones into it; by default as `planCgroup` was told. */
   rootUid?: number | undefined;
 }
@@ -52,10 +54,11 @@ const taken = [initLeaf, 'tasks', 'notify_on_release', 'release_agent'];
 export function planExecCgroup(
   builder: PlanBuilder,
   nested: NestedCgroup,
-  { execId, resources = {}, joins = false, rootUid = nested.rootUid }: ExecOptions,
+  { execId, resources = {}, joins = false, later = false, rootUid = nested.rootUid }: ExecOptions,
 ): CgroupPlan {
   check(execId, resources);
-  const { unified, v1 } = layOutExec(nested, execId, resources, attachable(nested, joins));
+  const outers = attachable(nested, joins);
+  const { unified, v1 } = layOutExec(nested, execId, resources, outers, later);
   const files: string[] = [];
   if (unified !== undefined) {
     builder.intoCgroup = planUnified(builder, unified, resources);
@@ -122,11 +125,13 @@ function layOutExec(
   name: string,
   resources: SpecResources,
   outers: readonly OuterTree[],
+  later = false,
 ): { unified?: UnifiedTree; v1: Tree[] } {
   const v1 = new Map<OuterTree, Tree>();
   const onUnified: string[] = [];
   for (const outer of outers) {
-    if (counts(outer, nested)) v1.set(outer, treeBelow(outer, name));
+    const perhaps = later && nested.limited && outer.hierarchy.controllers.includes('cpu');
+    if (perhaps || counts(outer, nested)) v1.set(outer, treeBelow(outer, name));
   }
   for (const controller of controllers) {
     const fields = asked(resources, controller);

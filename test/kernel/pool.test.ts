@@ -96,6 +96,8 @@ suite('a pool', [cgroups], () => {
     const options = { env: { ...env, B: undefined, C: 'own' }, cwd: '/usr', umask: 0o077 };
     const script = 'env | sort; pwd; umask; ulimit -n; ulimit -f';
     const out = await sh(pool, script, { ...options, limits: { nofile: 33, fsize: 4096 } });
+    const cpus = await pool.run('true', [], { env, limits: { cpus: 0.5, cpuWeight: 50 } });
+    expect(cpus.exitCode).toBe(0);
     expect(out.replace(/^PWD=.*\n/m, '')).toBe(
       `A=pool\nC=own\nPATH=${env.PATH}\n/usr\n0077\n33\n8\n`,
     );
