@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
@@ -274,6 +274,20 @@ suite('pools and what goes wrong', [cgroups], () => {
       await parked.died;
       close(nothing);
       expect(await box.exec('true', [], { env })).toMatchObject({ exitCode: 0 });
+    });
+
+    test('in place of a plan: refused', async () => {
+      const { launcher } = await supervisor();
+      const nothing = openSync('/dev/null', 'r+');
+      const fds = [nothing, nothing, nothing];
+      const refused = () =>
+        new Promise<number>((resolve, reject) => {
+          const events = { sent() {}, exited() {}, gone() {}, pty() {}, lost: reject };
+          const running = () => reject(new Error('it runs'));
+          launcher.launch(good, fds, { ...events, running, failed: ({ error }) => resolve(error) });
+        });
+      expect(await refused()).toBe(constants.errno.EPROTO);
+      close(nothing);
     });
 
     test('twice, and for one that does not wait: without effect on others', async () => {
