@@ -63,6 +63,52 @@ const channels = { container: channelsOf('container'), exec: channelsOf('exec') 
 
 const launcherStart = channel('ringfort:launcher:start');
 
+/** What is published of a pool: the same object on all of its channels. Do not change it. */
+export interface PoolMessage {
+  ready: number;
+  used: number;
+  creating: number;
+  waiting: number;
+  /** With `acquire`: whether one was ready, and how long it has taken, ms. */
+  hit?: boolean;
+  durationMs?: number;
+  /** With `error`: why a container could not be created. */
+  error?: Error;
+}
+
+/** What is told of a pool: its numbers have changed, one was taken, one could not be made. */
+const poolChannels = {
+  change: channel('ringfort:pool:change'),
+  acquire: channel('ringfort:pool:acquire'),
+  error: channel('ringfort:pool:error'),
+};
+
+/** The life of one pool, told on its channels. */
+export class PoolTrace {
+  readonly #message: PoolMessage = { ready: 0, used: 0, creating: 0, waiting: 0 };
+
+  /** Publishes `change`. */
+  changed({ ready, used, creating, waiting }: PoolMessage): void {
+    const now = this.#message;
+    const same = now.ready === ready && now.used === used && now.creating === creating;
+    if (same && now.waiting === waiting) return;
+    Object.assign(now, { ready, used, creating, waiting });
+    poolChannels.change.publish(now);
+  }
+
+  /** Publishes `acquire`. */
+  acquired({ hit, durationMs }: { hit: boolean; durationMs: number }): void {
+    Object.assign(this.#message, { hit, durationMs });
+    poolChannels.acquire.publish(this.#message);
+  }
+
+  /** Publishes `error`. */
+  failed(error: unknown): void {
+    this.#message.error = error as Error;
+    poolChannels.error.publish(this.#message);
+  }
+}
+
 /** The life of one container or program, told on the channels of its kind. */
 export class Trace {
   readonly #channels: Record<DiagnosticEvent, Channel>;

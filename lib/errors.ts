@@ -55,6 +55,7 @@ export interface ErrorFacts {
  * - a detached container: `ERR_CONTAINER_EXISTS`, `ERR_CONTAINER_NOT_FOUND`, `ERR_CONTAINER_STATE`,
  *   `ERR_CONTAINER_RUNNING`, `ERR_CONTAINER_BUSY`, `ERR_MONITOR_BUSY`, `ERR_DETACH_FAILED`,
  *   `ERR_DISCONNECTED`, `ERR_NOT_DETACHED`, `ERR_NO_STDIN`, `ERR_NO_RUNTIME_DIR`, `ERR_STATE_DIR`
+ * - a pool: `ERR_POOL_CLOSED`, `ERR_POOL_FULL`
  * - a container that ended under a call: `ERR_CONTAINER_GONE`; one whose file agent answers what it
  *   cannot: `ERR_FILE_AGENT`
  * - snapshots: `ERR_NO_LAYER`, `ERR_CONTAINER_REPLACED`, `ERR_CONTAINER_DETACHED`,

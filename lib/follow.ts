@@ -46,6 +46,8 @@ export interface Follow {
   /** For debug output. */
   name: string;
   plan: Plan;
+  /** What has been sent after it (`planFlag.release`): a failure is one of its steps from then on. */
+  released?: Plan;
   /** Descriptors of ours that are closed once the plan has left. */
   opened: number[];
   onSent?: (() => void) | undefined;
@@ -199,7 +201,7 @@ export async function follow(
       });
     },
     failed(report) {
-      const error = start === undefined ? undefined : launchError(start.plan, report);
+      const error = start === undefined ? undefined : launchError(start.released ?? start.plan, report);
       trace(`failed: ${error?.message}`);
       settle();
       started.reject((refusal ?? error) as Error);

@@ -30,6 +30,7 @@ export type {
   DiagnosticNoun,
   DiagnosticResult,
   LauncherMessage,
+  PoolMessage,
 } from './diagnostics.js';
 export {
   ContainerError,
@@ -60,6 +61,14 @@ export { removeSnapshot } from './layers/directories.js';
 export { loadSnapshot, type Snapshot, snapshotRoot } from './layers/snapshot.js';
 export { metrics } from './metrics.js';
 export type * from './options.js';
+export { Lease } from './pool/lease.js';
+export type {
+  PoolContainerOptions,
+  PoolOptions,
+  PoolRunOptions,
+  PoolStats,
+} from './pool/options.js';
+export { Pool } from './pool/pool.js';
 export { probe } from './probe.js';
 export { ExitError, type ExitReason, type RunResult } from './result.js';
 export { run } from './run.js';

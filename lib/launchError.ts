@@ -91,11 +91,15 @@ function journalError(step: string, errno: number): ContainerError {
 
 /** Whether it is one more program in a container. */
 function isInside({ flags }: Plan): boolean {
-  return flags === planFlag.inside || flags === planFlag.join;
+  return ((flags ?? 0) & (planFlag.inside | planFlag.join | planFlag.release)) !== 0;
 }
 
 /** What the launcher says of a container that it knows no more, or whose init is dead. */
 const endedMeanwhile = new Set<string | undefined>(['ESRCH', 'EPIPE', 'ECONNRESET']);
+
+function signalOf({ status }: Report): string {
+  return status > 0 ? ` (${signalName(status & 0x7f)})` : '';
+}
 
 /** The error for a launch that the launcher gave up. */
 export function launchError(plan: Plan, report: Report): ContainerError {
@@ -105,6 +109,10 @@ export function launchError(plan: Plan, report: Report): ContainerError {
     if (isInside(plan) && endedMeanwhile.has(errno)) {
       const facts = { phase: 'launcher', errno: -report.error } as const;
       return new ContainerGoneError('ERR_CONTAINER_GONE', 'the container has ended', facts);
+    }
+    if (errno === undefined && report.status > 0) {
+      const message = `the process died before its first step${signalOf(report)}`;
+      return new ContainerError('ERR_LAUNCH_DIED', message, { phase: 'launcher' });
     }
     const what = isInside(plan) ? 'program' : 'container';
     const busy = isInside(plan) && errno === 'EAGAIN';
@@ -129,8 +137,8 @@ export function launchError(plan: Plan, report: Report): ContainerError {
       ? `${step.op} ${path}`
       : `${sections[report.section]} step ${report.step}: ${words}`;
   if (errno === undefined) {
-    const signal = report.status > 0 ? ` (${signalName(report.status & 0x7f)})` : '';
-    return new ContainerError('ERR_LAUNCH_DIED', `${where}: the process died${signal}`, facts);
+    const message = `${where}: the process died${signalOf(report)}`;
+    return new ContainerError('ERR_LAUNCH_DIED', message, facts);
   }
   facts.errno = -report.error;
   const { maker, hint } = reading(step, errno);

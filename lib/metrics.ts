@@ -1,5 +1,10 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { type DiagnosticMessage, type LauncherMessage, launchBounds } from './diagnostics.js';
+import {
+  type DiagnosticMessage,
+  type LauncherMessage,
+  launchBounds,
+  type PoolMessage,
+} from './diagnostics.js';
 import { type ExitReason, exitReasons } from './result.js';
 
 /** The text format's own three escapes. */
@@ -129,6 +134,54 @@ class Lives {
   }
 }
 
+/** What is counted of pools, all together. */
+class Pools {
+  readonly #acquired = new Counts('ready', ['true', 'false']);
+  readonly #wait = new Seconds();
+  #failed = 0;
+  /** The last numbers of each that has any. */
+  readonly #now = new Set<PoolMessage>();
+
+  on(event: string, message: PoolMessage): void {
+    if (event === 'error') this.#failed++;
+    else if (event === 'acquire') {
+      this.#acquired.add(String(message.hit));
+      this.#wait.add((message.durationMs ?? 0) / 1000);
+    } else if (message.ready + message.used + message.creating + message.waiting > 0)
+      this.#now.add(message);
+    else this.#now.delete(message);
+  }
+
+  #sum(field: 'ready' | 'used' | 'creating' | 'waiting'): number {
+    return [...this.#now].reduce((sum, pool) => sum + pool[field], 0);
+  }
+
+  lines(): string[] {
+    const [size, waiting] = ['ringfort_pool_containers', 'ringfort_pool_waiting'];
+    const [acquired, wait] = ['ringfort_pool_acquired_total', 'ringfort_pool_wait_seconds'];
+    const failed = 'ringfort_pool_failed_total';
+    const states = (['ready', 'used', 'creating'] as const).map((state) =>
+      sample(size, this.#sum(state), { state }),
+    );
+    return [
+      ...family(size, 'gauge', 'Containers of pools.', states),
+      ...family(waiting, 'gauge', 'Callers that wait for one.', [
+        sample(waiting, this.#sum('waiting')),
+      ]),
+      ...family(
+        acquired,
+        'counter',
+        'Containers taken, by whether one was ready.',
+        this.#acquired.samples(acquired),
+      ),
+      ...family(wait, 'histogram', 'Seconds that taking one took.', this.#wait.samples(wait)),
+      ...family(failed, 'counter', 'Containers of pools that could not be made.', [
+        sample(failed, this.#failed),
+      ]),
+    ];
+  }
+}
+
 /**
  * Counts what is published on the `ringfort:…` channels of this thread from now on, whichever copy
  * of the package publishes it.
@@ -136,6 +189,7 @@ class Lives {
 export class Metrics implements Disposable {
   readonly #container = new Lives('container', 'Containers');
   readonly #exec = new Lives('exec', 'Programs in containers');
+  readonly #pools = new Pools();
   #restarts = 0;
   readonly #stop: (() => void)[] = [];
 
@@ -146,6 +200,10 @@ export class Metrics implements Disposable {
           lives.on(event, message as DiagnosticMessage),
         );
     }
+    for (const event of ['change', 'acquire', 'error'])
+      this.#listen(`ringfort:pool:${event}`, (message) =>
+        this.#pools.on(event, message as PoolMessage),
+      );
     this.#listen('ringfort:launcher:start', (message) => {
       if ((message as LauncherMessage).restart) this.#restarts++;
     });
@@ -162,6 +220,7 @@ export class Metrics implements Disposable {
     const lines = [
       ...this.#container.lines(),
       ...this.#exec.lines(),
+      ...this.#pools.lines(),
       ...family(restarts, 'counter', 'Launchers started because the one before had died.', [
         sample(restarts, this.#restarts),
       ]),

@@ -39,8 +39,16 @@ export interface StartedProgram extends Started {
   readonly cgroup: CgroupPlan;
 }
 
-/** The cgroups of a container's programs, and how they come to be in them. */
-function wayIn(container: Launched, execId: string, resources: SpecResources) {
+/**
+ * The cgroups of a container's programs, and how they come to be in them.
+ * @param later its limits come later
+ */
+export function wayIn(
+  container: Launched,
+  execId: string,
+  resources: SpecResources,
+  later = false,
+) {
   const { nested } = container.cgroup;
   if (nested === undefined) {
     throw new StateError('ERR_NOT_JOINABLE', 'the container was started for one program');
@@ -49,9 +57,10 @@ function wayIn(container: Launched, execId: string, resources: SpecResources) {
   const blind = mountsCgroups(container.inside.spec);
   const joins = !container.inside.serves || blind || mustJoin(nested);
   return {
+    nested,
     join: joins,
     planCgroup: (builder: PlanBuilder) =>
-      planExecCgroup(builder, nested, { execId, resources, joins }),
+      planExecCgroup(builder, nested, { execId, resources, joins, later }),
   };
 }
 
@@ -71,24 +80,21 @@ async function launchInside(
   return { ...running, execId, isolation: container.isolation, cgroup };
 }
 
-/** What starting it comes to; nothing is created. */
-export function compileLaunch(
-  container: Launched,
-  input: Pick<ProgramLaunch, 'execId' | 'spec' | 'resources' | 'cpuTime' | 'fds'>,
-): CompiledPlan {
-  const { facts } = container.inside;
-  const user = lookUpUser(input.spec);
-  const { process } = input.spec;
-  const spec = user === undefined ? input.spec : { ...input.spec, process: { ...process, user } };
-  if (namespaceMode(spec.linux.namespaces, 'user') === 'new') checkIds(spec.process.user, facts);
-  const compiled = compileProgram({
-    spec,
-    facts,
-    fds: input.fds,
-    ...filterOf(spec, facts),
-    ...wayIn(container, input.execId, input.resources),
-  });
-  if (input.cpuTime !== undefined && !countsCpuTime(compiled.cgroup)) {
+/**
+ * The spec with its user found in the container.
+ * @throws NotFoundError `ERR_USER_NOT_FOUND`; PermissionError for ids that the container has not
+ */
+export function withUser(container: Launched, asked: RunnableSpec): RunnableSpec {
+  const user = lookUpUser(asked);
+  const spec = user === undefined ? asked : { ...asked, process: { ...asked.process, user } };
+  if (namespaceMode(spec.linux.namespaces, 'user') === 'new')
+    checkIds(spec.process.user, container.inside.facts);
+  return spec;
+}
+
+/** @throws UnsupportedError `ERR_CGROUP_UNAVAILABLE` where nothing counts what is to be limited */
+export function checkCpuTime(cpuTime: number | undefined, cgroup: CgroupPlan): void {
+  if (cpuTime !== undefined && !countsCpuTime(cgroup)) {
     const message = 'limits.cpuTime cannot be enforced: no cgroup of the container counts CPU time';
     throw new UnsupportedError('ERR_CGROUP_UNAVAILABLE', message, {
       phase: 'cgroup',
@@ -96,6 +102,23 @@ export function compileLaunch(
       hint: 'create the container with a cgroup, or leave the limit out',
     });
   }
+}
+
+/** What starting it comes to; nothing is created. */
+export function compileLaunch(
+  container: Launched,
+  input: Pick<ProgramLaunch, 'execId' | 'spec' | 'resources' | 'cpuTime' | 'fds'>,
+): CompiledPlan {
+  const { facts } = container.inside;
+  const spec = withUser(container, input.spec);
+  const compiled = compileProgram({
+    spec,
+    facts,
+    fds: input.fds,
+    ...filterOf(spec, facts),
+    ...wayIn(container, input.execId, input.resources),
+  });
+  checkCpuTime(input.cpuTime, compiled.cgroup);
   return compiled;
 }
 

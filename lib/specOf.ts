@@ -20,6 +20,14 @@ export function newId(): string {
   return randomBytes(6).toString('hex');
 }
 
+let hostCpus: number | undefined;
+
+/** Asked once: the kernel takes longer to say so than all of the checks do. */
+function machine(): { hostCpus: number } {
+  hostCpus ??= cpus().length;
+  return { hostCpus };
+}
+
 /** Where relative paths begin. A directory that has been removed has no name, and nothing in it. */
 function workingDirectory(): string {
   try {
@@ -60,7 +68,7 @@ export function specOf(
   args: readonly string[],
   options: RunOptions,
 ): RunnableSpec {
-  checkOptions(options, { hostCpus: cpus().length });
+  checkOptions(options, machine());
   checkCommand(file, args, options.env);
   return compile({ id, command: { file, args }, options });
 }
@@ -73,7 +81,7 @@ const idle = ['sleep', 'infinity'] as const;
  * @throws InvalidSpecError and its kind, before anything is created
  */
 export function createSpecOf(id: string, options: CreateOptions): RunnableSpec {
-  checkCreateOptions(options, { hostCpus: cpus().length });
+  checkCreateOptions(options, machine());
   const [file = '', ...args] = options.command ?? idle;
   checkCommand(file, args, options.env);
   const { command, id: _id, start: _start, labels: _labels, ...more } = options;
@@ -86,6 +94,15 @@ export function createSpecOf(id: string, options: CreateOptions): RunnableSpec {
 }
 
 /**
+ * Checks one more program in a container.
+ * @throws InvalidSpecError and its kind
+ */
+export function checkProgram(program: Program, kind: 'exec' | 'spawn'): void {
+  checkProgramOptions(program.options, machine(), kind);
+  checkCommand(program.file, program.args, program.options.env);
+}
+
+/**
  * The checked spec of one more program in a container.
  * @param container its spec, as it was launched
  * @throws InvalidSpecError and its kind, before anything is created
@@ -95,7 +112,6 @@ export function programSpecOf(
   program: Program,
   kind: 'exec' | 'spawn',
 ): RunnableSpec {
-  checkProgramOptions(program.options, { hostCpus: cpus().length }, kind);
-  checkCommand(program.file, program.args, program.options.env);
+  checkProgram(program, kind);
   return programSpec(container, program);
 }

@@ -11,6 +11,7 @@ constexpr uint32_t kPlanVersion = 1;
 constexpr uint32_t kMaxPlanBytes = 16u << 20;
 constexpr uint32_t kMaxSteps = 16384;  // in all four sections together
 constexpr uint32_t kMaxSlots = 2048;
+constexpr uint32_t kReleaseFds = 3;               // stdin, stdout, stderr
 constexpr uint32_t kMaxFds = 64;                  // descriptors that one message may carry
 constexpr uint32_t kInlinePlanBytes = 96u << 10;  // larger plans travel in a sealed memfd
 
@@ -51,9 +52,11 @@ enum ForkRole : uint32_t {
 
 // What a plan is for.
 enum PlanFlag : uint32_t {
-  PLAN_SERVE = 1,   // a container whose init takes programs later
-  PLAN_INSIDE = 2,  // a program for a container with such an init, which forks it
-  PLAN_JOIN = 4,    // a program for any container: a child of the launcher joins it
+  PLAN_SERVE = 1,     // a container whose init takes programs later
+  PLAN_INSIDE = 2,    // a program for a container with such an init, which forks it
+  PLAN_JOIN = 4,      // a program for any container: a child of the launcher joins it
+  PLAN_PARK = 8,      // with one of these two: the program waits at its `park` step for a release
+  PLAN_RELEASE = 16,  // that release: the limits, streams, directory and arguments of the program
 };
 
 struct PlanHeader {
@@ -80,9 +83,10 @@ enum class Request : uint32_t {
   unshareUser = 1,  // launcher setup for an ordinary user: enter a user namespace of its own
   makeHome = 2,     // launcher setup: private mounts, then non-dumpable
   launch = 3,
-  signal = 4,  // to the main program
-  kill = 5,    // everything in the container, or in the cgroup of one program
-  exec = 6,    // one more program in a container
+  signal = 4,   // to the main program
+  kill = 5,     // everything in the container, or in the cgroup of one program
+  exec = 6,     // one more program in a container
+  release = 7,  // of a parked program: a plan that is its rest, and the program's three descriptors
   // A container that is to outlive Node (launcher/monitor.cc); each is answered by `ready`.
   detach = 16,  // the end of Node is not the end from now on; carries a Detach and descriptors
   hello = 17,   // a client asks for the container: its pid, ESRCH when it has ended
@@ -105,7 +109,7 @@ enum class Report : uint32_t {
   exited = 4,   // the container has ended; carries what the teardown's read steps found
   gone = 5,     // the teardown is complete
   pty = 6,      // carries the master side of the terminal
-  created = 7,  // the child has come to its `hold` step
+  created = 7,  // the child has come to its `hold` or `park` step
 };
 
 // Streams of the command that come with a detach, after its fixed descriptors, in this order.

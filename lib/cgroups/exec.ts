@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { ContainerError, invalid } from '../errors.js';
-import type { PlanBuilder } from '../plan/builder.js';
+import { PlanBuilder } from '../plan/builder.js';
+import type { Step } from '../plan/steps.js';
 import type { SpecResources } from '../spec/types.js';
 import { checkResources } from './checkResources.js';
 import type { Tree, UnifiedTree } from './layout.js';
@@ -11,6 +12,7 @@ import { asked, controllers, v1Name } from './resources.js';
 import {
   enforcedLimits,
   handOver,
+  limitSteps,
   pathsOf,
   planUnified,
   planV1,
@@ -31,6 +33,8 @@ export interface ExecOptions {
   resources?: SpecResources | undefined;
   /** It is a child of the launcher and attaches itself before it joins the container. */
   joins?: boolean;
+  /** Its limits come later (`planLaterLimits`), one on its CPU perhaps among them. */
+  later?: boolean;
   /** Who clones into it; by default as `planCgroup` was told. */
   rootUid?: number | undefined;
 }
@@ -50,10 +54,11 @@ const taken = [initLeaf, 'tasks', 'notify_on_release', 'release_agent'];
 export function planExecCgroup(
   builder: PlanBuilder,
   nested: NestedCgroup,
-  { execId, resources = {}, joins = false, rootUid = nested.rootUid }: ExecOptions,
+  { execId, resources = {}, joins = false, later = false, rootUid = nested.rootUid }: ExecOptions,
 ): CgroupPlan {
   check(execId, resources);
-  const { unified, v1 } = layOutExec(nested, execId, resources, attachable(nested, joins));
+  const outers = attachable(nested, joins);
+  const { unified, v1 } = layOutExec(nested, execId, resources, outers, later);
   const files: string[] = [];
   if (unified !== undefined) {
     builder.intoCgroup = planUnified(builder, unified, resources);
@@ -78,6 +83,33 @@ export function planExecCgroup(
   };
 }
 
+/**
+ * The limits of a program whose cgroup was made without any (`planExecCgroup`), as steps that write
+ * them into it.
+ * @param made that cgroup
+ * @returns undefined where they need what it has not
+ * @throws as `planExecCgroup`
+ */
+export function planLaterLimits(
+  nested: NestedCgroup,
+  made: CgroupPlan,
+  { execId, resources = {}, joins = false }: ExecOptions,
+): { steps: Step[]; enforced: string[] } | undefined {
+  if (Object.keys(resources).length === 0) return { steps: [], enforced: [] };
+  check(execId, resources);
+  const { unified, v1 } = layOutExec(nested, execId, resources, attachable(nested, joins));
+  const dirs = new Set(Object.values(made.paths.v1));
+  if (unified !== undefined && unified.enable.length > 0) return undefined;
+  if (v1.some(({ dir }) => !dirs.has(dir))) return undefined;
+  const builder = new PlanBuilder();
+  if (unified !== undefined) builder.add('prepare', ...limitSteps(unified, resources, true));
+  for (const tree of v1) {
+    builder.add('prepare', ...limitSteps(tree, resources, false));
+    watchOom(builder, tree, resources);
+  }
+  return { steps: builder.prepare, enforced: enforcedLimits(resources) };
+}
+
 function check(execId: string, resources: SpecResources): void {
   if (!/^[A-Za-z0-9_-]{1,64}$/.test(execId) || taken.includes(execId)) {
     throw invalid('execId', `1 to 64 letters, digits, _ or -, and none of ${taken}`, execId);
@@ -93,11 +125,13 @@ function layOutExec(
   name: string,
   resources: SpecResources,
   outers: readonly OuterTree[],
+  later = false,
 ): { unified?: UnifiedTree; v1: Tree[] } {
   const v1 = new Map<OuterTree, Tree>();
   const onUnified: string[] = [];
   for (const outer of outers) {
-    if (counts(outer, nested)) v1.set(outer, treeBelow(outer, name));
+    const perhaps = later && nested.limited && outer.hierarchy.controllers.includes('cpu');
+    if (perhaps || counts(outer, nested)) v1.set(outer, treeBelow(outer, name));
   }
   for (const controller of controllers) {
     const fields = asked(resources, controller);

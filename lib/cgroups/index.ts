@@ -4,7 +4,7 @@ export {
   detectCgroups,
   directoryOf,
 } from './detect.js';
-export { type ExecOptions, mustJoin, planExecCgroup } from './exec.js';
+export { type ExecOptions, mustJoin, planExecCgroup, planLaterLimits } from './exec.js';
 export { freeze, isFrozen, isFrozenNow, thaw } from './freezer.js';
 export { killProgram } from './kill.js';
 export { moveToLeafCgroup } from './leaf.js';

@@ -61,6 +61,17 @@ export function planUnified(
   return opened;
 }
 
+/** Limits of a cgroup that is there already, in either tree. */
+export function limitSteps(tree: Tree, resources: SpecResources, unified: boolean): Step[] {
+  const facts = parentFacts(tree.hierarchy, tree.parent, false);
+  const files = unified ? Object.entries(resources.unified ?? {}) : [];
+  const settings = [
+    ...treeSettings(tree, resources, facts),
+    ...files.map(([file, data]) => ({ file, data })),
+  ];
+  return settings.map((setting) => write(tree.dir, setting));
+}
+
 /** A leaf without limits of its own. @returns slot of its directory */
 export function planLeaf(builder: PlanBuilder, dir: string): Slot {
   const opened = builder.newSlot();

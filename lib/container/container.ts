@@ -31,6 +31,7 @@ import type { Spec } from '../spec/types.js';
 import { type ContainerEvent, EventHub } from './events.js';
 import type { ContainerExit } from './exit.js';
 import type { ContainerInfo, ContainerState } from './info.js';
+import { setInternals } from './internals.js';
 import { Life, type LifeStart } from './life.js';
 import type { ContainerProcess } from './process.js';
 import { Programs } from './programs.js';
@@ -111,6 +112,7 @@ export class Container implements AsyncDisposable {
     this.#life = life;
     this.#programs = programs;
     this.#agent = agent;
+    setInternals(this, { life, programs });
     const close = () => agent.close();
     life.exit.then(close, close);
   }

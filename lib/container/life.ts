@@ -219,6 +219,8 @@ export class Life {
   /** Ends it, and resolves when nothing of it is left. */
   async end(): Promise<void> {
     this.kill(9);
+    // Also where it was let go of (`unref`): somebody waits now.
+    this.hold(true);
     await this.exit.catch(() => {});
     if (this.#launched !== undefined) await untilGone(this.#launched);
   }

@@ -1,7 +1,8 @@
-import type { Launched } from '../launch.js';
+import type { Launched, RunnableSpec } from '../launch.js';
+import type { ParkedProgram } from '../parked.js';
 import { launchProgram, type StartedProgram } from '../program.js';
 import { resourcesOfProgram } from '../spec/limits.js';
-import type { Program } from '../spec/program.js';
+import { type Program, programSpec } from '../spec/program.js';
 import { programSpecOf } from '../specOf.js';
 import type { Stdio } from '../stdio.js';
 
@@ -10,6 +11,7 @@ export type StartProgram = (
   container: Launched,
   stdio: Stdio,
   signal: AbortSignal,
+  parked: ParkedProgram | undefined,
 ) => Promise<StartedProgram>;
 
 /** One more program: what it is called, and by which call it came. */
@@ -28,8 +30,8 @@ export function prepareProgram(
 ): StartProgram {
   const spec = programSpecOf(container.inside.spec, program, kind);
   const resources = resourcesOfProgram(program.options.limits);
-  return (running, stdio, signal) =>
-    launchProgram(running, {
+  return (running, stdio, signal, parked) => {
+    const input = {
       execId,
       spec,
       resources,
@@ -38,5 +40,12 @@ export function prepareProgram(
       onSent: stdio.sent,
       onPty: stdio.terminal,
       signal,
-    });
+    };
+    return parked?.release(input) ?? launchProgram(running, input);
+  };
+}
+
+/** A program of which nothing is known yet but whose it will be. */
+export function parkedSpec(container: RunnableSpec): RunnableSpec {
+  return programSpec(container, { file: 'parked', args: [], options: {} });
 }

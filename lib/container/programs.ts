@@ -1,6 +1,7 @@
 import { complete, reasonOf } from '../complete.js';
 import { Trace } from '../diagnostics.js';
 import type { ExecOptions } from '../options.js';
+import { ParkedProgram } from '../parked.js';
 import { launchFileAgent, type StartedProgram } from '../program.js';
 import type { RunResult } from '../result.js';
 import { newId } from '../specOf.js';
@@ -10,7 +11,7 @@ import type { EventHub } from './events.js';
 import type { ProgramInfo } from './info.js';
 import type { Life } from './life.js';
 import { ContainerProcess } from './process.js';
-import { prepareProgram } from './program.js';
+import { parkedSpec, prepareProgram } from './program.js';
 import type { PlainSpawnOptions } from './spawnCall.js';
 
 /** Programs that may be on their way to one container at once; the others wait for their turn. */
@@ -20,6 +21,8 @@ const startsAtOnce = 16;
 export class Programs {
   readonly #turns = new Turns(startsAtOnce);
   readonly #running = new Map<string, ProgramInfo>();
+  /** What the next program is to come from. */
+  #parked: ParkedProgram | undefined;
   readonly #containerId: string;
   readonly #life: Life;
   readonly #events: EventHub;
@@ -35,11 +38,34 @@ export class Programs {
     return [...this.#running.values()];
   }
 
-  /** Runs one to its end. */
+  /**
+   * Sets a program up in advance, which the next `exec` or `spawn` becomes if it can.
+   * @returns what is there then
+   */
+  async park(): Promise<ParkedProgram> {
+    const running = this.#life.running();
+    const parked = new ParkedProgram(running, newId(), parkedSpec(running.inside.spec));
+    this.#parked = parked;
+    await parked.ready;
+    return parked;
+  }
+
+  /** The one that waits, for the first who asks. */
+  #takeParked(): ParkedProgram | undefined {
+    const parked = this.#parked;
+    this.#parked = undefined;
+    return parked;
+  }
+
+  /**
+   * Runs one to its end.
+   * @param onEnded told of it before what it has printed has been read
+   */
   async exec(
     file: string,
     args: readonly string[],
     options: ExecOptions,
+    onEnded?: () => void,
   ): Promise<RunResult<string | Buffer>> {
     const execId = newId();
     const running = this.#life.running();
@@ -49,8 +75,12 @@ export class Programs {
         command: [file, ...args],
         trace: () => new Trace({ containerId: this.#containerId, execId, file }),
         cpuTime: options.limits?.cpuTime,
-        start: (stdio, signal) =>
-          this.#start([file, ...args], () => program(this.#life.running(), stdio, signal), signal),
+        start: async (stdio, signal) => {
+          const start = () => program(this.#life.running(), stdio, signal, this.#takeParked());
+          const started = await this.#start([file, ...args], start, signal);
+          if (onEnded !== undefined) started.ended.then(onEnded, onEnded);
+          return started;
+        },
       },
       options,
     );
@@ -69,8 +99,10 @@ export class Programs {
       stdio,
       cpuTime: options.limits?.cpuTime,
       trace: new Trace({ containerId: this.#containerId, execId, file }),
-      start: (signal) =>
-        this.#start([file, ...args], () => program(this.#life.running(), stdio, signal), signal),
+      start: (signal) => {
+        const start = () => program(this.#life.running(), stdio, signal, this.#takeParked());
+        return this.#start([file, ...args], start, signal);
+      },
     });
   }
 

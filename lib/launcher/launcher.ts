@@ -45,7 +45,7 @@ interface Queued {
   arg: number;
   plan?: Uint8Array;
   fds?: readonly number[];
-  events?: LaunchEvents;
+  events?: Pick<LaunchEvents, 'sent' | 'lost'>;
   asked?: Asked;
 }
 
@@ -188,6 +188,18 @@ export class LauncherClient {
     return this.#start({ type: request.exec, arg: container, plan, fds, events });
   }
 
+  /** Gives a parked program the rest of its plan. Its descriptors must stay open until `sent`. */
+  unpark(
+    id: number,
+    plan: Uint8Array,
+    fds: readonly number[],
+    events: Pick<LaunchEvents, 'sent' | 'lost'>,
+  ): void {
+    if (this.gone !== undefined) throw this.gone;
+    this.hold(id, true);
+    this.#post({ type: request.release, id, arg: 0, plan, fds, events });
+  }
+
   #start(message: Omit<Queued, 'id'> & { events: LaunchEvents }): number {
     if (this.gone !== undefined) throw this.gone;
     const id = this.#nextId++;
@@ -287,6 +299,8 @@ export class LauncherClient {
       // waits, the socket itself is broken, and #onExit says so.
       if (asked !== undefined) this.#unask(asked, notSent('a request', cause));
       if (events === undefined) return true;
+      // It would wait for ever.
+      if (type === request.release) this.kill(id);
       this.#forget(id);
       const error = notSent('the plan', cause);
       if (error instanceof ContainerGoneError) this.#unreachable = error;

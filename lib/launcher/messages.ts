@@ -6,6 +6,7 @@ export const request = {
   signal: 4,
   kill: 5,
   exec: 6,
+  release: 7,
   detach: 16,
   hello: 17,
   feed: 18,

@@ -142,6 +142,7 @@ const words: Words = {
   serve: () => 'as the init, for programs to come',
   hold: (s, n) => `until ${n(s.slot)} says so`,
   serveFiles: (s, n) => `on ${n(s.socket)}`,
+  park: () => 'until a release brings the rest',
 };
 
 /**
@@ -250,6 +251,7 @@ const syscalls: Readonly<Record<Op, string>> = {
   hold: 'read',
   chown: 'fchownat',
   serveFiles: 'recvmsg',
+  park: 'recvmsg',
 };
 
 /** The main system call of a step: the one that an error's `syscall` names. */
@@ -285,6 +287,7 @@ const phases: Readonly<Partial<Record<Op, Phase>>> = {
   read: 'teardown',
   exec: 'exec',
   serveFiles: 'exec',
+  park: 'exec',
 };
 
 /** Where in a launch a step belongs; what sets up the process itself is `'process'`. */

@@ -10,18 +10,19 @@ export const protocol = {
   maxSteps: 16384,
   maxSlots: 2048,
   maxFds: 64,
+  inlinePlanBytes: 96 << 10,
 } as const;
 
 const opCodes = new Map<Op, number>((Object.keys(stepTable) as Op[]).map((op, code) => [op, code]));
 
 /** A buffer that grows; every write is little-endian and padded to four bytes. */
 class Writer {
-  #buffer = Buffer.alloc(8192);
+  #buffer = Buffer.allocUnsafe(8192);
   size = 0;
 
   #room(more: number): void {
     if (this.size + more <= this.#buffer.length) return;
-    const larger = Buffer.alloc(Math.max(this.#buffer.length * 2, this.size + more));
+    const larger = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, this.size + more));
     this.#buffer.copy(larger, 0, 0, this.size);
     this.#buffer = larger;
   }

@@ -29,6 +29,10 @@ export const planFlag = {
   inside: 2,
   /** A program for any container: a child of the launcher joins it. */
   join: 4,
+  /** With one of these two: the program waits at its `park` step for a release. */
+  park: 8,
+  /** That release: what a program that stands behind all of its walls still lacks. */
+  release: 16,
 } as const;
 
 /** Roles of a `fork` step (native/protocol.h, ForkRole). */
@@ -251,6 +255,7 @@ export const stepTable = {
     ['file', 's'],
     ['data', 'b'],
   ],
+  park: [],
 } as const satisfies Record<string, readonly (readonly [string, Kind])[]>;
 
 /** The name of a step. */
@@ -291,13 +296,13 @@ export interface Plan {
   slotCount: number;
   /** Bits of `wall` that this plan does without. */
   waived: number;
-  /** One of `planFlag`; default 0, a container of one program. */
+  /** Of `planFlag`; default 0, a container of one program. */
   flags?: number;
   /** Launcher, before the clone. */
   prepare: readonly Step[];
   /** Launcher, while the child waits at its `wait` step. */
   attend: readonly Step[];
-  /** The new process, up to and including `exec` or `serveFiles`. */
+  /** The new process, up to and including `exec`, `serve`, `serveFiles` or `park`. */
   child: readonly Step[];
   /** Launcher, when the container has ended or could not be started. */
   teardown: readonly Step[];

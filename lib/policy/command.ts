@@ -25,13 +25,25 @@ function softLimit({ type, soft, hard }: SpecRlimit, facts: Facts): number {
   return lower ? Math.min(soft, ceiling) : soft;
 }
 
+/** What takes the descriptors that a release brings; so it is set with the release. */
+const descriptors = 'RLIMIT_NOFILE';
+
+/** The limits that a parked program has already, and those that its release sets. */
+export function isParkedLimit({ type }: SpecRlimit): boolean {
+  return type !== descriptors;
+}
+
 /**
  * Resource limits and umask. Nobody here can raise a hard limit, so a lower one of this process
  * stays; a soft limit above it cannot be had.
  * @throws PermissionError `ERR_RLIMIT_TOO_HIGH`
  */
-export function planLimits(builder: PlanBuilder, process: SpecProcess, facts: Facts): void {
-  for (const limit of process.rlimits ?? []) {
+export function planLimits(
+  builder: PlanBuilder,
+  { rlimits = [], user }: Pick<SpecProcess, 'rlimits' | 'user'>,
+  facts: Facts,
+): void {
+  for (const limit of rlimits) {
     const { type, hard } = limit;
     const resource = rlimitNames.indexOf(type);
     if (resource < 0) throw invalid('rlimits', 'a name such as RLIMIT_NOFILE', type);
@@ -51,7 +63,7 @@ export function planLimits(builder: PlanBuilder, process: SpecProcess, facts: Fa
       hard: limitValue(Math.min(hard, ceiling)),
     });
   }
-  builder.add('child', { op: 'umask', mask: process.user.umask ?? 0o022 });
+  builder.add('child', { op: 'umask', mask: user.umask ?? 0o022 });
 }
 
 /** The terminal or the three streams that travel with the plan in slots 0 to 2. */

@@ -18,6 +18,8 @@ export interface ProgramInput extends Pick<PlanInput, 'spec' | 'facts' | 'fds' |
   planCgroup: (builder: PlanBuilder) => CgroupPlan;
   /** A child of the launcher joins the container; else its init forks the program. */
   join: boolean;
+  /** It waits behind its last wall for a release. */
+  parks?: boolean;
 }
 
 /** Which slot has a container's namespace. */
@@ -43,6 +45,7 @@ function targetSlot(type: NamespaceType): Slot {
 export function compileProgram(input: ProgramInput): CompiledPlan {
   const { spec, facts } = input;
   const { b, cgroup } = planInside(input);
+  if (input.parks === true) b.flags |= planFlag.park;
   const ruleset = planLandlockRules(b, spec, facts, true);
   const devpts = spec.process.terminal === true ? planDevpts(b) : undefined;
   planProcess(b, { ...input, devpts, ruleset });

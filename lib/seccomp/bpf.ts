@@ -2,7 +2,8 @@
  * Classic BPF, the part that seccomp's cache of allowed calls can follow.
  * @see Documentation/networking/filter.rst, kernel/seccomp.c seccomp_is_const_allow()
  */
-const code = { load: 0x20, and: 0x54, ja: 0x05, jeq: 0x15, jgt: 0x25, jge: 0x35, ret: 0x06 };
+/** Opcodes of classic BPF that a filter of ours has. */
+export const code = { load: 0x20, and: 0x54, ja: 0x05, jeq: 0x15, jgt: 0x25, jge: 0x35, ret: 0x06 };
 
 /** Offsets in `struct seccomp_data`. */
 export const offset = {

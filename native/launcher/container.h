@@ -25,6 +25,8 @@ struct Container {
   bool oom;
   bool killed;
   bool deferred;    // it may have ended, and that is for after the detach
+  bool parks;       // a program that waits for a release, and
+  bool parked;      // has said that it does
   bool inside;      // a program that the container's init has started, and whose end it tells
   uint32_t number;  // the launcher's own, from 1
   uint32_t client;  // who started it, by serial
@@ -156,6 +158,8 @@ void SetAside(int* fd);
 int AskInit(Launcher& l, const Container& parent, const Birth& birth);
 // Asks the init to kill a program that it has forked.
 void AskKill(const Container& parent, const Container& program);
+// park.cc: requests of type release.
+void Release(Launcher& l, Client& client, Received& request);
 // events.cc
 void OnSync(Launcher& l, Container& c);
 // Begins to look for its end.

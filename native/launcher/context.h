@@ -91,6 +91,11 @@ inline int OpenBelow(const Context& c, uint64_t slot, const char* path, uint64_t
 int RunStep(Context& c, const StepView& step);
 // Runs a section; on failure `failed` is the index of the step.
 int RunSection(Context& c, const SectionView& section, uint32_t* failed);
+// The pointers execve wants, from the section's exec, made before any filter could forbid the
+// memory for them: in c.argv, where there is room for so many, or 0: in memory of their own.
+int FillVectors(Context& c, const SectionView& section, uint64_t room);
+// park.cc: for a section that ends in `park` and will be told its exec later.
+int ReserveVectors(Context& c);
 // files.cc: a path below proc; `self/x` means the child when the launcher uses it.
 int ProcPath(const Context& c, const char* file, char* path, size_t room);
 // namespaces.cc: undoes the joins of a prepare section; fills Home::self, which that needs.

@@ -117,6 +117,7 @@ void OnSync(Launcher& l, Container& c) {
     if (n == -kEagain) return;
     if (n <= 0) return Settle(l, c);
     if (word == kWordHeld) {
+      c.parked = c.parks;
       ReportHeader report = NewReport(Report::created, c.id);
       report.pid = c.pid;
       Tell(l, c, report);

@@ -29,29 +29,24 @@ int RunSection(Context& c, const SectionView& section, uint32_t* failed) {
   return 0;
 }
 
-namespace {
-
-// The pointers execve wants, made before any filter could forbid the memory for them.
-int BuildVectors(Context& c, const SectionView& child) {
+int FillVectors(Context& c, const SectionView& section, uint64_t room) {
   uint32_t offset = 0;
   StepView step;
-  for (uint32_t i = 0; i < child.steps; i++) {
-    if (!DecodeStep(child.at + offset, child.size - offset, &step)) return -kEproto;
+  for (uint32_t i = 0; i < section.steps; i++) {
+    if (!DecodeStep(section.at + offset, section.size - offset, &step)) return -kEproto;
     offset += step.size;
   }
-  if (step.op != Op::exec) return 0;
-  uint64_t argc = step.arg[1].number, envc = step.arg[2].number;
-  auto** vectors = static_cast<const char**>(Map((argc + envc + 2) * sizeof(char*), false));
-  if (vectors == nullptr) return -kEnomem;
-  c.argv = vectors;
-  c.envp = vectors + argc + 1;
+  if (step.op != Op::exec) return step.op == Op::park ? ReserveVectors(c) : 0;
+  uint64_t argc = step.arg[1].number, envc = step.arg[2].number, count = argc + envc + 2;
+  if (room == 0) c.argv = static_cast<const char**>(Map(count * sizeof(char*), false));
+  if (c.argv == nullptr) return -kEnomem;
+  if (room != 0 && count > room) return -kEproto;
+  c.envp = c.argv + argc + 1;
   StringList argv(step.arg[1]), env(step.arg[2]);
   for (uint64_t i = 0; i < argc; i++) c.argv[i] = argv.Next();
   for (uint64_t i = 0; i < envc; i++) c.envp[i] = env.Next();
   return 0;
 }
-
-}  // namespace
 
 // The new process. It uses raw system calls and memory that exists already; no heap, no locks.
 void RunChild(Context& c, const SectionView& child) {
@@ -60,7 +55,7 @@ void RunChild(Context& c, const SectionView& child) {
   Handle(kSigxfsz, kDefault);
   // Its lock says that the launcher lives.
   if (c.home->journal != nullptr) Close(c.home->journal->fd);
-  int error = BuildVectors(c, child);
+  int error = FillVectors(c, child, 0);
   if (error == 0) error = RunSection(c, child, &failed);
   if (c.report != nullptr) c.report->error = error;
   Exit(70);

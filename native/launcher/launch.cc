@@ -246,6 +246,7 @@ void Begin(Launcher& l, Container& record, const Bytes& bytes, const PlanView& p
 // Whether the request and the plan speak of the same thing, and what they are for is there.
 int CheckTarget(const RequestHeader& request, const Container* parent, uint32_t flags) {
   bool exec = request.type == static_cast<uint32_t>(Request::exec);
+  if ((flags & PLAN_RELEASE) != 0) return -kEproto;
   if (exec != ((flags & (PLAN_INSIDE | PLAN_JOIN)) != 0)) return -kEproto;
   if (!exec) return 0;
   if (parent == nullptr || parent->parent != 0 || parent->state != State::running || parent->killed)
@@ -291,6 +292,7 @@ void Launch(Launcher& l, Client& client, Received& request) {
     if (exec) {
       record->parent = inside;
       record->inside = (plan.header.flags & PLAN_INSIDE) != 0;
+      record->parks = (plan.header.flags & PLAN_PARK) != 0;
     }
     record->deferred = !exec && request.header.arg != 0;
     l.live++;

@@ -53,6 +53,7 @@ void OnRequest(Launcher& l, Client& client, Received& request) {
   switch (static_cast<Request>(request.header.type)) {
     case Request::launch:
     case Request::exec: return Launch(l, client, request);
+    case Request::release: Release(l, client, request); break;
     case Request::signal:
       c = FindFor(l, client, request.header.id);
       if (c != nullptr) Signal(l, *c, static_cast<int>(request.header.arg));

@@ -145,14 +145,20 @@ struct OrderCheck {
     // The root that was joined has been pivoted into already.
     if (step.op == Op::setns && step.arg[0].number == kSlotTarget + 1) walls |= WALL_PIVOT;
     if (step.op == Op::exec) executed = step.arg[0].number > 0 && step.arg[1].number > 0;
-    // Three steps never return: nothing comes after them, and a child must end in one.
+    // Four steps never return: nothing comes after them, and a child must end in one.
     if (step.op == Op::serve) executed = (flags & PLAN_SERVE) != 0;
     if (step.op == Op::serveFiles) executed = true;
+    if (step.op == Op::park) executed = true;
+    // Who is to be parked is, and nobody else.
+    if (executed && (step.op == Op::park) != ((flags & PLAN_PARK) != 0)) return false;
     return (step.op != Op::exec && step.op != Op::serve) || executed;
   }
 
   // Only a new container has to wait for what is done from outside.
-  bool Complete() const { return executed && waited == ((flags & (PLAN_INSIDE | PLAN_JOIN)) == 0); }
+  bool Complete() const {
+    constexpr uint32_t kNoWait = PLAN_INSIDE | PLAN_JOIN | PLAN_RELEASE;
+    return executed && waited == ((flags & kNoWait) == 0);
+  }
 };
 
 bool SetnsAllowed(const StepView& step, uint32_t side) {
@@ -164,13 +170,27 @@ bool SetnsAllowed(const StepView& step, uint32_t side) {
   return step.arg[1].number != 0 && (step.arg[1].number & ~kJoinable) == 0;
 }
 
+// What may still be done for a program that stands behind all of its walls.
+bool ReleaseAllowed(Op op, uint32_t side) {
+  if (side == SIDE_P) return op == Op::write || op == Op::watchOom;
+  return op == Op::stdio || op == Op::closeAll || op == Op::chdir || op == Op::rlimit ||
+         op == Op::umask || op == Op::exec;
+}
+
+// The walls that the child of a plan has come from behind.
+uint32_t Given(uint32_t flags) {
+  // Those of its parked program were checked with the plan that ended there; what has come since,
+  // its descriptors, has to be closed once more.
+  if ((flags & PLAN_RELEASE) != 0) return uint32_t{WALL_ALL} & ~uint32_t{WALL_FDS};
+  // An init is behind that wall, and so is what it forks.
+  return (flags & PLAN_INSIDE) != 0 ? uint32_t{WALL_PIVOT} : 0;
+}
+
 int CheckSection(PlanView* view, uint32_t index, Slots* slots, PlanFault* fault) {
   const uint32_t side = 1u << index;
   SectionView& section = view->section[index];
   const uint32_t flags = view->header.flags;
-  // An init is behind that wall, and so is what it forks.
-  const uint32_t given = (flags & PLAN_INSIDE) != 0 ? uint32_t{WALL_PIVOT} : 0;
-  OrderCheck order{view->header.waived | given, flags};
+  OrderCheck order{view->header.waived | Given(flags), flags};
   uint32_t offset = 0;
   for (uint32_t i = 0; i < section.steps; i++) {
     fault->step = i;
@@ -178,6 +198,7 @@ int CheckSection(PlanView* view, uint32_t index, Slots* slots, PlanFault* fault)
     if (!DecodeStep(section.at + offset, section.size - offset, &step)) return -kEproto;
     if ((kSteps[static_cast<uint32_t>(step.op)].sides & side) == 0) return -kEproto;
     if (!SetnsAllowed(step, side)) return -kEproto;
+    if (flags == PLAN_RELEASE && !ReleaseAllowed(step.op, side)) return -kEproto;
     if (!CheckSlots(step, slots, side)) return -kEproto;
     if (side == SIDE_C && !order.Step(step)) return -kEproto;
     offset += step.size;
@@ -194,7 +215,13 @@ bool FlagsAllowed(const PlanHeader& header) {
     case 0:
     case PLAN_SERVE: return true;
     case PLAN_INSIDE:
-    case PLAN_JOIN: return header.cloneFlags == 0 && header.stepCount[1] == 0;
+    case PLAN_JOIN:
+    case PLAN_INSIDE | PLAN_PARK:
+    case PLAN_JOIN | PLAN_PARK: return header.cloneFlags == 0 && header.stepCount[1] == 0;
+    case PLAN_RELEASE:
+      return header.cloneFlags == 0 && header.stepCount[1] == 0 && header.stepCount[3] == 0 &&
+             header.fdCount == kReleaseFds && header.slotCount == kReleaseFds &&
+             header.waived == 0 && header.intoCgroup == kSlotNone;
     default: return false;
   }
 }
@@ -241,7 +268,7 @@ int CheckPlan(const uint8_t* bytes, uint32_t size, uint32_t fds, PlanView* view,
     if (offset > size) return -kEproto;
   }
   if (offset != size || steps > kMaxSteps) return -kEproto;
-  Slots slots(view->header.slotCount, view->header.flags == PLAN_JOIN);
+  Slots slots(view->header.slotCount, (view->header.flags & PLAN_JOIN) != 0);
   for (uint32_t i = 0; i < fds; i++) slots.Fill(i);
   for (uint32_t i = 0; i < 4; i++) {
     fault->section = i;

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { request } from '../../lib/launcher/messages.js';
 import { loadBinding } from '../../lib/native/load.js';
 import { encodePlan } from '../../lib/plan/encode.js';
-import { type Plan, slot, stepTable, wall } from '../../lib/plan/steps.js';
+import { type Plan, planFlag, slot, stepTable, wall } from '../../lib/plan/steps.js';
 import { everyStep, programPlan } from './plans.js';
 
 /** Where the fuzzers' seeds lie: a folder for each target. */
@@ -23,6 +23,29 @@ const bare: Plan = {
   attend: [],
   child: [{ op: 'wait' }, { op: 'exec', candidates: ['/bin/true'], argv: ['true'], env: [] }],
   teardown: [],
+};
+
+/** A program that waits, and what it is told. */
+const parked: Plan = {
+  ...bare,
+  flags: planFlag.inside | planFlag.park,
+  child: [{ op: 'closeAll', keep: slot.none, also: slot.none }, { op: 'park' }],
+};
+const release: Plan = {
+  ...bare,
+  fds: [0, 1, 2],
+  slotCount: 3,
+  waived: 0,
+  flags: planFlag.release,
+  prepare: [{ op: 'write', dir: slot.host, path: 'cgroup/memory.max', data: Uint8Array.of(0x31) }],
+  child: [
+    { op: 'stdio', stdin: 0, stdout: 1, stderr: 2 },
+    { op: 'closeAll', keep: slot.none, also: slot.none },
+    { op: 'chdir', path: '/' },
+    { op: 'rlimit', resource: 7, soft: 1024n, hard: 1024n },
+    { op: 'umask', mask: 0o22 },
+    { op: 'exec', candidates: ['/bin/true'], argv: ['true', ''], env: ['A=1'] },
+  ],
 };
 
 const lists = ['', 'a', 'ab', 'abc', 'abcd', '€ 𝄞', 'x'.repeat(300)];
@@ -59,8 +82,11 @@ export function corpus(): Record<string, Buffer> {
     'reader_fuzz/lists': encodePlan(programPlan(['/usr/bin/env', ...lists], { env: lists })),
     'reader_fuzz/teardown': encodePlan(cgroupTeardown),
     'reader_fuzz/every-step': encodePlan(everyStep(loadBinding().steps, stepTable)),
+    'reader_fuzz/parked': encodePlan(parked),
+    'reader_fuzz/release': encodePlan(release),
     'messages_fuzz/signal': message(0, [], request.signal, Buffer.alloc(0)),
     'messages_fuzz/launch': message(0, [], request.launch, body),
+    'messages_fuzz/release': message(0, [3, 4, 5], request.release, encodePlan(release)),
     'messages_fuzz/descriptors': message(0, [3, 4, 5], request.launch, body),
     'messages_fuzz/most': message(0, Array<number>(64).fill(3), request.launch, body),
     'messages_fuzz/surplus': message(0, Array<number>(65).fill(3), request.launch, body),

@@ -132,7 +132,7 @@ const samples: Readonly<Record<Exclude<Kind, 'f' | 'o'>, unknown>> = {
 };
 
 /** Steps that end a child section; a plan has one of them. */
-const ends = ['exec', 'serve', 'serveFiles'];
+const ends = ['exec', 'serve', 'serveFiles', 'park'];
 
 /**
  * Every row of the table on every side that may run it, in an order that the launcher accepts: exec

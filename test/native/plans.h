@@ -123,7 +123,9 @@ constexpr Signature kSignatures[] = {
 };
 
 // Steps that end a child section; a plan has one of them.
-inline bool Ends(Op op) { return op == Op::exec || op == Op::serve || op == Op::serveFiles; }
+inline bool Ends(Op op) {
+  return op == Op::exec || op == Op::serve || op == Op::serveFiles || op == Op::park;
+}
 
 // Every step on every side that may run it, in the order of the table, which raises walls in time;
 // exec last, and of the ends only that.

@@ -38,12 +38,20 @@ Bytes Mended(const uint8_t* data, size_t size) {
   header.fdCount = std::min({header.fdCount, header.slotCount, kMaxFds});
   header.waived &= WALL_ALL;
   header.cloneFlags = 0;
-  const uint32_t flags[] = {0, PLAN_SERVE, PLAN_INSIDE, PLAN_JOIN};
-  header.flags = flags[header.flags % 4];
+  const uint32_t flags[] = {0,         PLAN_SERVE,   PLAN_INSIDE,
+                            PLAN_JOIN, PLAN_RELEASE, PLAN_INSIDE | PLAN_PARK};
+  header.flags = flags[header.flags % 6];
+  const bool release = header.flags == PLAN_RELEASE;
+  if (release) {
+    header.fdCount = header.slotCount = kReleaseFds;
+    header.waived = 0;
+    header.intoCgroup = kSlotNone;
+  }
   uint32_t at = sizeof header;
   for (int i = 0; i < 4; i++) {
     const uint32_t left = header.size - at;
     header.sectionSize[i] = i == 3 ? left : std::min(header.sectionSize[i], left);
+    if (release && i > 0) header.sectionSize[i] = i == 2 ? left : 0;
     header.stepCount[i] = CountRecords(bytes, at, at + header.sectionSize[i]);
     at += header.sectionSize[i];
   }

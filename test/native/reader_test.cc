@@ -57,7 +57,7 @@ void TestHeader() {
   CHECK(HeaderRefused([](PlanHeader& h) { h.version = 0; }));
   CHECK(HeaderRefused([](PlanHeader& h) { h.size++; }));
   CHECK(HeaderRefused([](PlanHeader& h) { h.size -= 4; }));
-  for (uint32_t flags : {3u, 5u, 6u, 8u, 0x80000000u})
+  for (uint32_t flags : {3u, 5u, 6u, 8u, 9u, 14u, 16u, 18u, 24u, 0x80000000u})
     CHECK(HeaderRefused([flags](PlanHeader& h) { h.flags = flags; }));
   CHECK(HeaderRefused([](PlanHeader& h) { h.fdCount = 0; }));
   CHECK(HeaderRefused([](PlanHeader& h) { h.fdCount = 2; }));
@@ -345,6 +345,88 @@ void TestFlags() {
   CHECK(!Accepted(plan));
 }
 
+// A program that ends at `park` has raised every wall, and its release may do little more.
+void TestPark() {
+  const TestPlan park = Changed([](TestPlan& p) {
+    p.flags = PLAN_INSIDE | PLAN_PARK;
+    p.child.erase(p.child.begin(), p.child.begin() + 2);
+    p.child.back() = Record(Op::park);
+  });
+  CHECK(Accepted(park));
+  TestPlan plan = park;
+  plan.flags = PLAN_INSIDE;
+  CHECK(RefusedAt(plan, CHILD, 5));
+  // Who is to be parked does not execute anything by itself, nor serve.
+  for (const Record& end :
+       {Record(Op::exec).V({"/a"}).V({"a"}).V({}), Record(Op::serveFiles).U(0)}) {
+    plan = park;
+    plan.child.back() = end;
+    CHECK(RefusedAt(plan, CHILD, 5));
+  }
+  for (size_t i = 0; i + 1 < park.child.size(); i++) {
+    plan = park;
+    plan.child.erase(plan.child.begin() + static_cast<long>(i));
+    CHECK(!Accepted(plan));
+  }
+  plan = park;
+  plan.child.push_back(Record(Op::chdir).S("/"));
+  CHECK(RefusedAt(plan, CHILD, 6));
+  CHECK(!Accepted(Changed([](TestPlan& p) { p.child.back() = Record(Op::park); })));
+}
+
+void TestRelease() {
+  TestPlan release;
+  release.flags = PLAN_RELEASE;
+  release.fds = release.slots = kReleaseFds;
+  release.prepare = {Record(Op::write).U(kSlotHost).S("memory.max").B("1"),
+                     Record(Op::watchOom).U(kSlotHost).S("memory")};
+  release.child = {Record(Op::stdio).U(0).U(1).U(2),
+                   Record(Op::closeAll).U(kSlotNone).U(kSlotNone),
+                   Record(Op::chdir).S("/"),
+                   Record(Op::rlimit).U(7).Q(1).Q(1),
+                   Record(Op::umask).U(18),
+                   Record(Op::exec).V({"/bin/true"}).V({"true"}).V({"A=1", ""})};
+  CHECK(Accepted(release));
+  // Without the second closing of descriptors there is no exec.
+  TestPlan plan = release;
+  plan.child.erase(plan.child.begin() + 1);
+  CHECK(RefusedAt(plan, CHILD, 4));
+  plan = release;
+  plan.child.pop_back();
+  CHECK(!Accepted(plan));
+  for (uint32_t count : {0u, 2u, 4u}) {
+    plan = release;
+    plan.fds = plan.slots = count;
+    CHECK(RefusedAt(plan, kLauncher, 0));
+  }
+  plan = release;
+  plan.slots++;
+  CHECK(RefusedAt(plan, kLauncher, 0));
+  plan = release;
+  plan.waived = WALL_SECCOMP;
+  CHECK(RefusedAt(plan, kLauncher, 0));
+  plan = release;
+  plan.cloneFlags = kCloneNewpid;
+  CHECK(RefusedAt(plan, kLauncher, 0));
+  plan = release;
+  plan.intoCgroup = 0;
+  CHECK(RefusedAt(plan, kLauncher, 0));
+  plan = release;
+  plan.teardown = {Record(Op::rmdir).U(kSlotHost).S("a")};
+  CHECK(RefusedAt(plan, kLauncher, 0));
+  // Nothing but what it is for, on either side.
+  plan = release;
+  plan.prepare.push_back(Record(Op::mkdir).U(kSlotHost).S("a").U(0).U(0));
+  CHECK(RefusedAt(plan, PREPARE, 2));
+  for (const Record& step :
+       {Record(Op::setuid).U(0), Record(Op::capset).Q(1).Q(1).Q(1), Record(Op::wait),
+        Record(Op::write).U(0).S("a").B("b"), Record(Op::unshare).U(0), Record(Op::park)}) {
+    plan = release;
+    plan.child.insert(plan.child.begin(), step);
+    CHECK(RefusedAt(plan, CHILD, 0));
+  }
+}
+
 void TestSetns() {
   const auto accepted = [](uint32_t type) {
     return Accepted(Changed([type](TestPlan& p) { p.prepare = {Record(Op::setns).U(0).U(type)}; }));
@@ -422,6 +504,8 @@ int main() {
   TestWalls();
   TestOrder();
   TestFlags();
+  TestPark();
+  TestRelease();
   TestSetns();
   TestLimits();
   TestServeFiles();

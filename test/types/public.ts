@@ -6,6 +6,8 @@ import {
   type ContainerOptions,
   createContainer,
   explain,
+  type Lease,
+  Pool,
   type RunOptions,
   type RunResult,
   run,
@@ -39,6 +41,24 @@ export async function results(): Promise<void> {
   await run('ls -l', 'x');
   // @ts-expect-error no such reason
   if (text.reason === 'killed') throw new Error();
+}
+
+export async function pooled(): Promise<void> {
+  const pool = new Pool({ limits: { pids: 8 } }, { min: 1, max: 2, maxUses: 1 });
+  const text = await pool.run('true', [], { limits: { memory: 1 } });
+  const isText: Same<typeof text, RunResult<string>> = true;
+  const bytes = await pool.run('true', [], { encoding: 'buffer' });
+  const isBytes: Same<typeof bytes.stdout, Buffer> = true;
+  await using lease: Lease = await pool.acquire({ signal: AbortSignal.abort() });
+  const program: ChildProcessWithoutNullStreams = lease.spawn('cat');
+  void [isText, isBytes, program];
+
+  // @ts-expect-error what has been used is not used again
+  new Pool({}, { maxUses: 2 });
+  // @ts-expect-error each has an id of its own
+  new Pool({ id: 'one' });
+  // @ts-expect-error not of one use
+  await pool.run('true', [], { rootfs: 'host' });
 }
 
 /** Where all streams are pipes, none of them is null. */

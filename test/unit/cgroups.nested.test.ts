@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { CgroupHost } from '../../lib/cgroups/detect.js';
-import { type ExecOptions, planExecCgroup } from '../../lib/cgroups/exec.js';
+import { type ExecOptions, planExecCgroup, planLaterLimits } from '../../lib/cgroups/exec.js';
 import type { NestedCgroup } from '../../lib/cgroups/nested.js';
 import { planCgroup } from '../../lib/cgroups/plan.js';
 import { PlanBuilder } from '../../lib/plan/builder.js';
@@ -304,4 +304,57 @@ test('on a hybrid host, limits go to v1 and the leaf is on v2', () => {
     'mkdir pids/ringfort-web/e1',
   ]);
   expect(one.teardown[0]).toBe('writeOnKill unified/ringfort-web/e1/cgroup.kill 1');
+});
+
+describe('limits of a program whose cgroup is there already', () => {
+  const own = { memory: { limit: 1 << 25 }, pids: { limit: 8 } };
+
+  function later(nested: NestedCgroup, resources: ExecOptions['resources'], joins = false) {
+    const made = exec(nested, { later: true, joins }).result;
+    const limits = planLaterLimits(nested, made, { execId: 'e1', resources, joins });
+    return limits && { ...limits, steps: words(limits.steps) };
+  }
+
+  test('on v2', () => {
+    fill(top, v2Root);
+    const { nested } = plan(v2Host(top, '/'), spec(limits));
+    fill(join(top, 'ringfort-web'), v2Child);
+    expect(later(nested, own)).toEqual({
+      steps: [
+        `write ringfort-web/e1/memory.max ${1 << 25}`,
+        'write ringfort-web/e1/memory.swap.max 0',
+        'write ringfort-web/e1/memory.oom.group 1',
+        'write ringfort-web/e1/pids.max 8',
+      ],
+      enforced: ['memory.limit', 'memory.swap', 'pids.limit'],
+    });
+    expect(later(nested, {})).toEqual({ steps: [], enforced: [] });
+  });
+
+  test('none that need a controller which is not there yet', () => {
+    fill(top, v2Root);
+    const { nested } = plan(v2Host(top, '/'), spec(limits));
+    const outer = { ...v2Child, 'cgroup.procs': '' };
+    fill(join(top, 'ringfort-web'), { ...outer, 'cgroup.controllers': 'memory pids cpu\n' });
+    expect(later(nested, { cpu: { quota: 50_000 } })).toBeUndefined();
+  });
+
+  test('on v1, CPU among them; not in a tree that it is not in', () => {
+    const trees = ['memory', 'pids', 'cpu,cpuacct', 'blkio'];
+    const { nested } = plan(v1Host(top, trees), spec(limits), 7);
+    expect(later(nested, { ...own, cpu: { shares: 512 } })?.steps).toEqual([
+      `write memory/ringfort-web/e1/memory.limit_in_bytes ${1 << 25}`,
+      'write memory/ringfort-web/e1/memory.swappiness 0',
+      'watchOom memory/ringfort-web/e1',
+      'write pids/ringfort-web/e1/pids.max 8',
+      'write cpu,cpuacct/ringfort-web/e1/cpu.shares 512',
+    ]);
+    expect(later(nested, { blockIO: { weight: 100 } })).toBeUndefined();
+  });
+
+  test('as exec, none that the container cannot hand on', () => {
+    const { nested } = plan(v1Host(top, ['memory', 'pids']), spec(limits), 7, false);
+    expect(() => later(nested, own)).toThrow(mayNot);
+    expect(later(nested, own, true)?.enforced).toContain('pids.limit');
+  });
 });

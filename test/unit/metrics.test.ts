@@ -18,6 +18,11 @@ test('the text is right before anything has happened', () => {
     'ringfort_execs_failed_total',
     'ringfort_execs_live',
     'ringfort_exec_launch_seconds',
+    'ringfort_pool_containers',
+    'ringfort_pool_waiting',
+    'ringfort_pool_acquired_total',
+    'ringfort_pool_wait_seconds',
+    'ringfort_pool_failed_total',
     'ringfort_launcher_restarts_total',
   ]);
   // A series that appears only with its first event has no rate at that event.

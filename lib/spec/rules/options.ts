@@ -14,6 +14,7 @@ import type {
   RunOptions,
   SpawnOptions,
 } from '../../options.js';
+import type { PoolContainerOptions, PoolOptions } from '../../pool/options.js';
 import { annotationPrefix } from '../annotations.js';
 import { parseMountString } from '../mountString.js';
 import { id, idMappings, maxId } from './ids.js';
@@ -300,6 +301,24 @@ export const createOptions: Rule = object<CreateOptions>({
   start: boolean,
   labels: record(text(maxAnnotation), text(maxAnnotation)),
   signal,
+});
+
+/** What the containers of a pool may be. */
+export const poolContainerOptions: Rule = object<PoolContainerOptions>({
+  ...containerTable,
+  ...processTable,
+  labels: record(text(maxAnnotation), text(maxAnnotation)),
+});
+
+/** Every option of a `Pool` beside those of its containers. */
+export const poolOptions: Rule = object<PoolOptions>({
+  min: integer(0, 100_000),
+  max: integer(1, 100_000),
+  idleTimeout: runOption.timer,
+  maxUses: (value, at) => {
+    if (value !== 1) throw at.invalid('1: a container that has been used is not used again', value);
+  },
+  maxWaiting: integer(0, 1_000_000),
 });
 
 /** Options of child_process that are something else here. */
