@@ -9,11 +9,12 @@ import { pooled } from './goals/pooled.js';
 import { start } from './goals/start.js';
 import { stdio } from './goals/stdio.js';
 import { throughput } from './goals/throughput.js';
+import { trace } from './goals/trace.js';
 import { machineLine } from './machine.js';
 import { report } from './report.js';
 
 const usage = `npm run bench -- [--quick] [--write] [part …]
-  parts: P1 … P10, start, stdio, trace; default: all but trace
+  parts: P1 … P10, start, stdio, trace; default: all
   --quick  few rounds, to see whether it works
   --write  also to bench/RESULTS.md`;
 
@@ -38,7 +39,17 @@ const { values, positionals } = parseArgs({
 });
 
 // What fills the heap comes last.
-const parts = [start, coldRun, pooled, exec, stdio, throughput, ...(await scalePart()), bigHeap];
+const parts = [
+  start,
+  coldRun,
+  pooled,
+  exec,
+  stdio,
+  throughput,
+  ...(await scalePart()),
+  trace,
+  bigHeap,
+];
 const known = new Set(parts.flatMap(({ names }) => names));
 const unknown = positionals.filter((name) => !known.has(name));
 if (values.help || unknown.length > 0) {

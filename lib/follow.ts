@@ -9,6 +9,7 @@ import { decodeStatus, type Report } from './launcher/messages.js';
 import type { Plan } from './plan/steps.js';
 import { signalName } from './result.js';
 import { close } from './sys/files.js';
+import { addTrace, endTrace, mark } from './trace.js';
 
 /** How a container or a program in it ended. */
 export interface Ended {
@@ -170,6 +171,7 @@ export function follow(
     const id = send({
       sent() {
         trace('sent');
+        mark(about.name, 'sent');
         for (const fd of about.opened.splice(0)) closeSync(fd);
         about.onSent?.();
         sent = true;
@@ -181,6 +183,7 @@ export function follow(
       },
       running(report, pidfd) {
         trace('running');
+        mark(about.name, 'running heard');
         if (pidfd >= 0) close(pidfd);
         if (refusal !== undefined) return;
         settle();
@@ -200,16 +203,22 @@ export function follow(
       },
       exited(report) {
         trace('exited');
+        mark(about.name, 'exited heard');
         if (refusal !== undefined) reject(refusal);
         ended.resolve(endOf(readPaths(plan), report));
       },
+      trace(report) {
+        if (report.trace !== undefined) addTrace(about.name, report.trace, plan);
+      },
       gone(report) {
+        if (report.left === 0) endTrace(about.name);
         trace(report.left === 0 ? 'gone' : `${report.left} teardown steps are retried`);
         if (report.left === 0) about.onGone?.();
         gone.resolve();
       },
       pty: takePty,
       lost(error) {
+        endTrace(about.name);
         about.onGone?.();
         settle();
         reject(error);

@@ -19,6 +19,7 @@ import { annotation } from './spec/annotations.js';
 import { namespaceMode } from './spec/namespaces.js';
 import type { Spec, SpecProcess } from './spec/types.js';
 import { type Supervisor, supervisor } from './supervisor.js';
+import { endTrace, mark, tracing } from './trace.js';
 
 /** A spec that says what to run. */
 export type RunnableSpec = Spec & { process: SpecProcess };
@@ -141,6 +142,7 @@ function prepare(shared: Supervisor, input: LaunchInput): Prepared {
       gidMappings: lease.gidMappings,
       denySetgroups: lease.denySetgroups,
     };
+    mark(input.id, 'facts known');
     const paths = [...opened.keys()];
     const held = input.hold === undefined ? [] : [input.hold];
     const { privileged } = facts;
@@ -162,7 +164,9 @@ function prepare(shared: Supervisor, input: LaunchInput): Prepared {
       lateral: lease.lateral,
       limits: cgroup.enforced,
     });
-    const bytes = encodePlan(plan);
+    mark(input.id, 'plan made');
+    const bytes = encodePlan(plan, tracing());
+    mark(input.id, 'plan encoded');
     return { plan, bytes, cgroup, isolation, spec, facts, lease, opened: [...opened.values()] };
   } catch (error) {
     for (const fd of opened.values()) closeSync(fd);
@@ -179,6 +183,7 @@ export async function launch(input: LaunchInput): Promise<Launched> {
   try {
     return await carryOut(input);
   } catch (error) {
+    endTrace(input.id);
     throw orScarcity(error);
   }
 }
@@ -186,6 +191,7 @@ export async function launch(input: LaunchInput): Promise<Launched> {
 async function carryOut(input: LaunchInput): Promise<Launched> {
   const shared = input.supervisor ?? (await supervisor());
   const { launcher } = shared;
+  mark(input.id, 'launcher ready');
   const prepared = prepare(shared, input);
   const { plan, bytes, lease, cgroup, opened } = prepared;
   try {

@@ -15,6 +15,7 @@ import { namespaceMode } from './spec/namespaces.js';
 import type { SpecResources } from './spec/types.js';
 import { close, socketpair } from './sys/files.js';
 import { SocketType } from './sys/processConstants.js';
+import { mark, tracing } from './trace.js';
 
 /** What the launch of one more program in a container needs beside its spec. */
 export interface ProgramLaunch {
@@ -63,7 +64,9 @@ async function launchInside(
 ): Promise<StartedProgram> {
   const { launcher } = container.inside.supervisor;
   const { execId, onSent, onPty, signal } = input;
-  const bytes = encodePlan(plan);
+  mark(execId, 'plan made');
+  const bytes = encodePlan(plan, tracing());
+  mark(execId, 'plan encoded');
   const about = { name: execId, plan, opened: [], onSent, onPty, signal };
   const running = await follow(launcher, about, (events) =>
     launcher.exec(container.id, bytes, plan.fds, events),

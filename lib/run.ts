@@ -5,6 +5,7 @@ import type { RunOptions } from './options.js';
 import type { RunResult } from './result.js';
 import { annotation } from './spec/annotations.js';
 import { newId, specOf } from './specOf.js';
+import { mark } from './trace.js';
 
 /**
  * Runs one program in a container of its own and waits for its end.
@@ -46,9 +47,11 @@ export async function run(
   options: RunOptions = {},
 ): Promise<RunResult<string | Buffer>> {
   const id = newId();
+  mark(id, 'called');
   const spec = specOf(id, file, args, options);
+  mark(id, 'spec made');
   const cpuTime = spec.annotations?.[annotation.cpuTime];
-  return complete(
+  const result = await complete(
     {
       command: [file, ...args],
       trace: () => new Trace({ containerId: id, file }),
@@ -64,4 +67,6 @@ export async function run(
     },
     options,
   );
+  mark(id, 'result');
+  return result;
 }

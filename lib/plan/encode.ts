@@ -1,5 +1,13 @@
 import { ContainerError } from '../errors.js';
-import { type Kind, type Op, type Plan, type Step, sections, stepTable } from './steps.js';
+import {
+  type Kind,
+  type Op,
+  type Plan,
+  planFlag,
+  type Step,
+  sections,
+  stepTable,
+} from './steps.js';
 
 /** Numbers of native/protocol.h; test/contract compares them. */
 export const protocol = {
@@ -101,9 +109,10 @@ function tooLarge(what: string, limit: number, got: number): ContainerError {
 
 /**
  * A plan as the launcher reads it (native/protocol.h, PlanHeader).
+ * @param traced the launcher is to tell when each step was done
  * @throws ContainerError `ERR_PLAN_TOO_LARGE` above the launcher's bounds
  */
-export function encodePlan(plan: Plan): Buffer {
+export function encodePlan(plan: Plan, traced = false): Buffer {
   const steps = sections.reduce((sum, name) => sum + plan[name].length, 0);
   if (steps > protocol.maxSteps) throw tooLarge('steps', protocol.maxSteps, steps);
   if (plan.slotCount > protocol.maxSlots)
@@ -122,7 +131,7 @@ export function encodePlan(plan: Plan): Buffer {
   for (const name of sections) out.u32(plan[name].length);
   const sizesAt = out.size;
   for (const _ of sections) out.u32(0);
-  out.u32(plan.flags ?? 0);
+  out.u32((plan.flags ?? 0) | (traced ? planFlag.trace : 0));
   for (const [index, name] of sections.entries()) {
     const start = out.size;
     for (const each of plan[name]) step(out, each);

@@ -29,6 +29,8 @@ export const planFlag = {
   inside: 2,
   /** A program for any container: a child of the launcher joins it. */
   join: 4,
+  /** Beside any of them: the launcher notes when each step was done. */
+  trace: 8,
 } as const;
 
 /** Roles of a `fork` step (native/protocol.h, ForkRole). */
@@ -282,7 +284,7 @@ export interface Plan {
   slotCount: number;
   /** Bits of `wall` that this plan does without. */
   waived: number;
-  /** One of `planFlag`; default 0, a container of one program. */
+  /** One of `planFlag` but `trace`; default 0, a container of one program. */
   flags?: number;
   /** Launcher, before the clone. */
   prepare: readonly Step[];

@@ -68,7 +68,6 @@ int MakeReport(Container& record, int* fd) {
 int CloneChild(Launcher& l, const Birth& birth) {
   const PlanHeader& header = birth.plan->header;
   Context& c = *birth.context;
-  if (int error = MakeReport(*birth.record, nullptr)) return error;
   CloneArgs args = {};
   int pidfd = -1;
   args.flags = header.cloneFlags | kClonePidfd;
@@ -103,14 +102,13 @@ int CloneChild(Launcher& l, const Birth& birth) {
 
 int AskInit(Launcher& l, const Container& parent, const Birth& birth) {
   const SectionView& section = birth.plan->section[static_cast<uint32_t>(Section::child)];
-  int report = -1, memfd = -1;
-  int error = MakeReport(*birth.record, &report);
+  int memfd = -1, error = 0;
   RequestHeader header{static_cast<uint32_t>(Request::exec), birth.record->number, section.steps,
                        section.size};
   Start start = {};
   start.intoCgroup = birth.plan->header.intoCgroup;
   Parcel parcel;
-  const int first[kStartFds] = {birth.sync, report, l.home.proc};
+  const int first[kStartFds] = {birth.sync, birth.report, l.home.proc};
   for (int fd : first) parcel.Add(fd);
   if (error == 0 && !AddSlots(parcel, start, *birth.context, birth.plan->header.slotCount))
     error = -kEinval;
@@ -126,7 +124,6 @@ int AskInit(Launcher& l, const Container& parent, const Birth& birth) {
     if (error == 0 && !parcel.Add(memfd)) error = -kEinval;
   }
   if (error == 0) error = SendParcel(parent.control, parcel, parts, fits ? 3 : 2);
-  if (report >= 0) Close(report);
   if (memfd >= 0) Close(memfd);
   return error;
 }

@@ -18,6 +18,7 @@ struct Container {
   bool oom;
   bool killed;
   bool deferred;    // it may have ended, and that is for after the detach
+  bool traced;      // the plan asked for it
   bool inside;      // a program that the container's init has started, and whose end it tells
   uint32_t number;  // the launcher's own, from 1
   uint32_t client;  // who started it, by serial
@@ -28,7 +29,9 @@ struct Container {
   int oomEvent;
   int control;               // socket to an init that starts programs, -1 without one
   int target[kTargetCount];  // its namespaces, kept where they cannot be opened later; else -1
-  ChildReport* report;       // one shared page, until the end
+  ChildReport* report;       // memory shared with the child, until the end
+  uint32_t stamps;           // for the trace: steps of the plan,
+  uint32_t teardownFrom;     // and those before its teardown
   uint8_t* teardown;         // private copy of the plan's last section
   uint32_t teardownSize, teardownSteps;
   uint32_t retries;
@@ -100,6 +103,9 @@ int Watching(Launcher& l, int fd, Watch kind, uint32_t index);
 void StopWatching(Launcher& l, int fd);
 void Unwatch(Launcher& l, int* fd);
 int64_t Now();
+uint64_t NowNs();
+// With `traced`: a phase is done.
+void Mark(Container& c, Phase phase);
 
 // clients.cc
 // Answers a client; it is dropped when it reads nothing for too long.
@@ -136,6 +142,7 @@ struct Birth {
   uint32_t size;
   int sync;     // the child's end
   int ours[2];  // not the child's: the end of the launcher is to be the end of these
+  int report;   // of the shared page, for an init
 };
 // Clones it: a container, or a program that joins one.
 int CloneChild(Launcher& l, const Birth& birth);

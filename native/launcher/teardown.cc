@@ -42,6 +42,7 @@ Context TeardownContext(Launcher& l) {
 
 Pass RunTeardown(Launcher& l, Container& record, bool first) {
   Context c = TeardownContext(l);
+  if (record.traced) StampFrom(c, record.report->trace, record.teardownFrom);
   Pass pass;
   uint32_t offset = 0;
   for (uint32_t i = 0; i < record.teardownSteps; i++) {
@@ -52,9 +53,11 @@ Pass RunTeardown(Launcher& l, Container& record, bool first) {
     StopAtStep(SIDE_T, i);
     if (step.op == Op::read) {
       if (first) pass.dataSize = ReadInto(c, step, i, pass.dataSize);
+      if (i < c.stampRoom) c.stamps[i] = Ticks();
       continue;
     }
     int error = RunStep(c, step);
+    if (i < c.stampRoom) c.stamps[i] = Ticks();
     if (step.op != Op::rmdir) continue;
     if (error == 0 || error == -kEnoent) {
       StopAt(Stop::afterRmdir);
@@ -68,8 +71,19 @@ Pass RunTeardown(Launcher& l, Container& record, bool first) {
   return pass;
 }
 
+void TellTrace(Launcher& l, Container& c) {
+  Trace& trace = c.report->trace;
+  trace.lastNs = NowNs();
+  trace.lastTicks = Ticks();
+  uint32_t stamps = c.stamps < kMaxStamps ? c.stamps : kMaxStamps;
+  ReportHeader report = NewReport(Report::trace, c.id);
+  report.dataSize = static_cast<uint32_t>(__builtin_offsetof(Trace, step)) + stamps * 8;
+  Tell(l, c, report, &trace);
+}
+
 void Gone(Launcher& l, Container& c) {
   StopAt(Stop::afterTeardown);
+  if (c.traced) TellTrace(l, c);
   Tell(l, c, NewReport(Report::gone, c.id));
   ForgetContainer(l, c);
 }
@@ -96,6 +110,7 @@ void FinishTeardown(Launcher& l, Container& c, ReportHeader report) {
   report.dataSize = pass.dataSize;
   KeepExit(l, c, report, data);
   Tell(l, c, report, data);
+  Mark(c, PHASE_TOLD);
   After(l, c, pass);
 }
 
