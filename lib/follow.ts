@@ -46,7 +46,9 @@ export interface Running {
 export interface Follow {
   /** For debug output. */
   name: string;
-  plan: Plan;
+  readonly plan: Plan;
+  /** The files that its teardown reads; default: as the plan says. */
+  reads?: ReadPaths;
   /** Descriptors of ours that are closed once the plan has left. */
   opened: number[];
   onSent?: (() => void) | undefined;
@@ -142,10 +144,9 @@ export function follow(
   about: Follow,
   send: (events: LaunchEvents) => number,
 ): Promise<Running> {
-  const { plan } = about;
   const ended = new Deferred<Ended>();
   const gone = new Deferred<void>();
-  const trace = debugLaunch(about.name, plan);
+  const trace = debugLaunch(about.name, about);
   const { signal } = about;
   return new Promise((resolve, reject) => {
     let sent = false;
@@ -196,7 +197,7 @@ export function follow(
         });
       },
       failed(report) {
-        const error = launchError(plan, report);
+        const error = launchError(about.plan, report);
         trace(`failed: ${error.message}`);
         settle();
         reject(refusal ?? error);
@@ -205,10 +206,10 @@ export function follow(
         trace('exited');
         mark(about.name, 'exited heard');
         if (refusal !== undefined) reject(refusal);
-        ended.resolve(endOf(readPaths(plan), report));
+        ended.resolve(endOf(about.reads ?? readPaths(about.plan), report));
       },
       trace(report) {
-        if (report.trace !== undefined) addTrace(about.name, report.trace, plan);
+        if (report.trace !== undefined) addTrace(about.name, report.trace, about.plan);
       },
       gone(report) {
         if (report.left === 0) endTrace(about.name);

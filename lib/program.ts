@@ -4,13 +4,14 @@ import { StateError, UnsupportedError } from './errors.js';
 import { type Follow, follow } from './follow.js';
 import { checkIds } from './host/checkIds.js';
 import { lookUpUser } from './host/userLookup.js';
-import { filterOf, type Launched, type RunnableSpec } from './launch.js';
+import type { Launched, RunnableSpec } from './launch.js';
 import { keep } from './native/kept.js';
 import type { PlanBuilder } from './plan/builder.js';
-import { encodePlan } from './plan/encode.js';
+import { askForTrace, encodePlan } from './plan/encode.js';
 import { mountsCgroups } from './policy/namespaces.js';
 import type { CompiledPlan } from './policy/order.js';
 import { compileFileAgent, compileProgram } from './policy/program.js';
+import { filterOf } from './prepare.js';
 import { namespaceMode } from './spec/namespaces.js';
 import type { SpecResources } from './spec/types.js';
 import { close, socketpair } from './sys/files.js';
@@ -65,7 +66,8 @@ async function launchInside(
   const { launcher } = container.inside.supervisor;
   const { execId, onSent, onPty, signal } = input;
   mark(execId, 'plan made');
-  const bytes = encodePlan(plan, tracing());
+  const bytes = encodePlan(plan);
+  if (tracing()) askForTrace(bytes);
   mark(execId, 'plan encoded');
   const about = { name: execId, plan, opened: [], onSent, onPty, signal };
   const running = await follow(launcher, about, (events) =>

@@ -2,6 +2,7 @@ import { complete } from './complete.js';
 import { Trace } from './diagnostics.js';
 import { launch } from './launch.js';
 import type { RunOptions } from './options.js';
+import { recipeOf } from './recipe.js';
 import type { RunResult } from './result.js';
 import { annotation } from './spec/annotations.js';
 import { newId, specOf } from './specOf.js';
@@ -48,7 +49,8 @@ export async function run(
 ): Promise<RunResult<string | Buffer>> {
   const id = newId();
   mark(id, 'called');
-  const spec = specOf(id, file, args, options);
+  const recipe = recipeOf(file, args, options);
+  const spec = recipe?.spec ?? specOf(id, file, args, options);
   mark(id, 'spec made');
   const cpuTime = spec.annotations?.[annotation.cpuTime];
   const result = await complete(
@@ -60,6 +62,7 @@ export async function run(
         launch({
           id,
           spec,
+          recipe,
           fds: stdio.fds,
           onSent: stdio.sent,
           ...(stdio.terminal && { onPty: stdio.terminal }),

@@ -54,7 +54,7 @@ enum PlanFlag : uint32_t {
   PLAN_SERVE = 1,   // a container whose init takes programs later
   PLAN_INSIDE = 2,  // a program for a container with such an init, which forks it
   PLAN_JOIN = 4,    // a program for any container: a child of the launcher joins it
-  PLAN_TRACE = 8,   // beside any of them: a trace report is wanted at the end
+  PLAN_TRACE = 32,  // beside any of them: a trace report is wanted at the end
 };
 
 struct PlanHeader {

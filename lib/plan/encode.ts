@@ -109,10 +109,9 @@ function tooLarge(what: string, limit: number, got: number): ContainerError {
 
 /**
  * A plan as the launcher reads it (native/protocol.h, PlanHeader).
- * @param traced the launcher is to tell when each step was done
  * @throws ContainerError `ERR_PLAN_TOO_LARGE` above the launcher's bounds
  */
-export function encodePlan(plan: Plan, traced = false): Buffer {
+export function encodePlan(plan: Plan): Buffer {
   const steps = sections.reduce((sum, name) => sum + plan[name].length, 0);
   if (steps > protocol.maxSteps) throw tooLarge('steps', protocol.maxSteps, steps);
   if (plan.slotCount > protocol.maxSlots)
@@ -131,7 +130,7 @@ export function encodePlan(plan: Plan, traced = false): Buffer {
   for (const name of sections) out.u32(plan[name].length);
   const sizesAt = out.size;
   for (const _ of sections) out.u32(0);
-  out.u32((plan.flags ?? 0) | (traced ? planFlag.trace : 0));
+  out.u32(plan.flags ?? 0);
   for (const [index, name] of sections.entries()) {
     const start = out.size;
     for (const each of plan[name]) step(out, each);
@@ -140,4 +139,10 @@ export function encodePlan(plan: Plan, traced = false): Buffer {
   out.set(8, out.size);
   if (out.size > protocol.maxPlanBytes) throw tooLarge('bytes', protocol.maxPlanBytes, out.size);
   return out.result();
+}
+
+/** Has the launcher tell when each step of an encoded plan was done. */
+export function askForTrace(plan: Buffer): void {
+  const flagsAt = protocol.planHeaderSize - 4;
+  plan.writeUInt32LE(plan.readUInt32LE(flagsAt) | planFlag.trace, flagsAt);
 }

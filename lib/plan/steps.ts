@@ -30,7 +30,7 @@ export const planFlag = {
   /** A program for any container: a child of the launcher joins it. */
   join: 4,
   /** Beside any of them: the launcher notes when each step was done. */
-  trace: 8,
+  trace: 32,
 } as const;
 
 /** Roles of a `fork` step (native/protocol.h, ForkRole). */
