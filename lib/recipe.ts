@@ -7,6 +7,7 @@ import { readPaths } from './follow.js';
 import { checkIds } from './host/checkIds.js';
 import { hostEntries } from './host/hostEntries.js';
 import type { IdLease } from './host/idRanges.js';
+import type { Isolation } from './isolation.js';
 import type { RunnableSpec } from './launch.js';
 import type { RunOptions } from './options.js';
 import { askForTrace, encodePlan } from './plan/encode.js';
@@ -141,6 +142,15 @@ function baseOf({ uidMappings, gidMappings, denySetgroups }: IdLease): number | 
   return whole ? uids?.hostID : undefined;
 }
 
+/** A result is the caller's to change. */
+function copyIsolation({ asked, enforced, missing }: Isolation): Isolation {
+  return {
+    asked: [...asked],
+    enforced: [...enforced],
+    missing: missing.map((each) => ({ ...each })),
+  };
+}
+
 /** What `run` has found out about some options, for the next time. */
 export class Recipe {
   readonly #spec: RunnableSpec;
@@ -175,7 +185,7 @@ export class Recipe {
         lease.release();
         return undefined;
       }
-      return { ...this.#fill(made, id, base, fds), spec: this.#spec, lease, opened: [] };
+      return this.#fill(made, id, base, fds, lease);
     } catch (error) {
       lease.release();
       throw error;
@@ -228,12 +238,7 @@ export class Recipe {
     return made;
   }
 
-  #fill(
-    made: Made,
-    id: string,
-    base: number,
-    fds: readonly number[],
-  ): Omit<Prepared, 'spec' | 'lease' | 'opened'> {
+  #fill(made: Made, id: string, base: number, fds: readonly number[], lease: IdLease): Prepared {
     const bytes = Buffer.from(made.bytes);
     const digits = String(base).padStart(baseDigits, '0');
     for (const at of made.ids) bytes.write(id, at, 'latin1');
@@ -264,7 +269,10 @@ export class Recipe {
         },
         usageFiles: usageFiles.map(own),
       },
-      isolation: structuredClone(made.isolation),
+      isolation: copyIsolation(made.isolation),
+      spec: this.#spec,
+      lease,
+      opened: [],
       facts: { ...made.facts, uidMappings: map, gidMappings: map },
     };
   }

@@ -40,7 +40,14 @@ Context TeardownContext(Launcher& l) {
   return c;
 }
 
-Pass RunTeardown(Launcher& l, Container& record, bool first) {
+// Which steps of a teardown.
+enum class Part {
+  account,  // ends what still runs, and reads what it used
+  remove,   // rmdir: nobody has to wait for it
+  again,    // all but the reading
+};
+
+Pass RunTeardown(Launcher& l, Container& record, Part part) {
   Context c = TeardownContext(l);
   if (record.traced) StampFrom(c, record.report->trace, record.teardownFrom);
   Pass pass;
@@ -50,9 +57,10 @@ Pass RunTeardown(Launcher& l, Container& record, bool first) {
     if (!DecodeStep(record.teardown + offset, record.teardownSize - offset, &step)) break;
     offset += step.size;
     if (step.op == Op::writeOnKill) continue;
+    if (part != Part::again && (step.op == Op::rmdir) != (part == Part::remove)) continue;
     StopAtStep(SIDE_T, i);
     if (step.op == Op::read) {
-      if (first) pass.dataSize = ReadInto(c, step, i, pass.dataSize);
+      if (part == Part::account) pass.dataSize = ReadInto(c, step, i, pass.dataSize);
       if (i < c.stampRoom) c.stamps[i] = Ticks();
       continue;
     }
@@ -106,15 +114,19 @@ void After(Launcher& l, Container& c, const Pass& pass) {
 
 void FinishTeardown(Launcher& l, Container& c, ReportHeader report) {
   StopAt(Stop::beforeTeardown);
-  Pass pass = RunTeardown(l, c, true);
-  report.dataSize = pass.dataSize;
+  report.dataSize = RunTeardown(l, c, Part::account).dataSize;
+  // A launch that has failed has left nothing; a result does not wait for that.
+  const bool failed = report.type == static_cast<uint32_t>(Report::failed);
+  Pass pass;
+  if (failed) pass = RunTeardown(l, c, Part::remove);
   KeepExit(l, c, report, data);
   Tell(l, c, report, data);
   Mark(c, PHASE_TOLD);
+  if (!failed) pass = RunTeardown(l, c, Part::remove);
   After(l, c, pass);
 }
 
-void RetryTeardown(Launcher& l, Container& c) { After(l, c, RunTeardown(l, c, false)); }
+void RetryTeardown(Launcher& l, Container& c) { After(l, c, RunTeardown(l, c, Part::again)); }
 
 void KillCgroups(Launcher& l, Container& record) {
   Context c = TeardownContext(l);
