@@ -17,7 +17,7 @@ import { compilePlan, type PlanInput } from './policy/order.js';
 import { compileSeccomp } from './seccomp/compile.js';
 import { annotation } from './spec/annotations.js';
 import { namespaceMode } from './spec/namespaces.js';
-import type { Spec } from './spec/types.js';
+import type { Spec, SpecSeccomp } from './spec/types.js';
 import type { Supervisor } from './supervisor.js';
 import { mark, tracing } from './trace.js';
 
@@ -73,12 +73,22 @@ export function rootUid({ uidMappings }: Pick<Facts, 'uidMappings'>): number | u
   return id === 0 ? undefined : id;
 }
 
+type Filter = Pick<PlanInput, 'filter'>;
+
+/** Every program of a container has the filter of its one spec. */
+const filters = new WeakMap<SpecSeccomp, Filter>();
+
 /** The compiled seccomp filter of a spec; nothing where it has none. */
-export function filterOf(spec: Spec, facts: Facts): Pick<PlanInput, 'filter'> {
+export function filterOf(spec: Spec, facts: Pick<Facts, 'arch'>): Filter {
   const { seccomp } = spec.linux;
   if (seccomp === undefined) return {};
-  const { filter, flags } = compileSeccomp(seccomp, { arch: facts.arch });
-  return { filter: { program: filter, flags } };
+  let filter = filters.get(seccomp);
+  if (filter === undefined) {
+    const { filter: program, flags } = compileSeccomp(seccomp, { arch: facts.arch });
+    filter = { filter: { program, flags } };
+    filters.set(seccomp, filter);
+  }
+  return filter;
 }
 
 /** Takes ids for a spec. @throws as `IdRanges.acquire` */

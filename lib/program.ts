@@ -1,7 +1,7 @@
 import { type CgroupPlan, countsCpuTime, mustJoin, planExecCgroup } from './cgroups/index.js';
 import type { Started } from './complete.js';
 import { StateError, UnsupportedError } from './errors.js';
-import { type Follow, follow } from './follow.js';
+import { type Follow, follow, readPaths } from './follow.js';
 import { checkIds } from './host/checkIds.js';
 import { lookUpUser } from './host/userLookup.js';
 import type { Launched, RunnableSpec } from './launch.js';
@@ -11,7 +11,8 @@ import { askForTrace, encodePlan } from './plan/encode.js';
 import { mountsCgroups } from './policy/namespaces.js';
 import type { CompiledPlan } from './policy/order.js';
 import { compileFileAgent, compileProgram } from './policy/program.js';
-import { filterOf } from './prepare.js';
+import { filterOf, type Prepared } from './prepare.js';
+import type { ProgramRecipe } from './programRecipe.js';
 import { namespaceMode } from './spec/namespaces.js';
 import type { SpecResources } from './spec/types.js';
 import { close, socketpair } from './sys/files.js';
@@ -32,6 +33,8 @@ export interface ProgramLaunch {
   fds: readonly number[];
   onSent?: Follow['onSent'];
   onPty?: Follow['onPty'];
+  /** What is known of it already. */
+  recipe?: ProgramRecipe | undefined;
   signal?: Follow['signal'];
 }
 
@@ -57,23 +60,41 @@ function wayIn(container: Launched, execId: string, resources: SpecResources) {
   };
 }
 
+/** A plan that is ready to be sent. */
+export interface Encoded extends Pick<Prepared, 'bytes' | 'fds' | 'reads' | 'plan'> {
+  cgroup: CgroupPlan;
+}
+
+function encode({ plan, cgroup }: CompiledPlan): Encoded {
+  const bytes = encodePlan(plan);
+  if (tracing()) askForTrace(bytes);
+  return { plan, cgroup, bytes, fds: plan.fds, reads: readPaths(plan) };
+}
+
 /** Hands a plan to the launcher of the container that it is for. */
 async function launchInside(
   container: Launched,
-  { plan, cgroup }: CompiledPlan,
+  made: Encoded,
   input: Pick<ProgramLaunch, 'execId' | 'onSent' | 'onPty' | 'signal'>,
 ): Promise<StartedProgram> {
   const { launcher } = container.inside.supervisor;
   const { execId, onSent, onPty, signal } = input;
-  mark(execId, 'plan made');
-  const bytes = encodePlan(plan);
-  if (tracing()) askForTrace(bytes);
   mark(execId, 'plan encoded');
-  const about = { name: execId, plan, opened: [], onSent, onPty, signal };
+  const about = {
+    name: execId,
+    get plan() {
+      return made.plan;
+    },
+    reads: made.reads,
+    opened: [],
+    onSent,
+    onPty,
+    signal,
+  };
   const running = await follow(launcher, about, (events) =>
-    launcher.exec(container.id, bytes, plan.fds, events),
+    launcher.exec(container.id, made.bytes, made.fds, events),
   );
-  return { ...running, execId, isolation: container.isolation, cgroup };
+  return { ...running, execId, isolation: container.isolation, cgroup: made.cgroup };
 }
 
 /** What starting it comes to; nothing is created. */
@@ -113,7 +134,14 @@ export async function launchProgram(
   container: Launched,
   input: ProgramLaunch,
 ): Promise<StartedProgram> {
-  return launchInside(container, compileLaunch(container, input), input);
+  const { recipe } = input;
+  const made = recipe?.prepare(container, input) ?? encode(compileLaunch(container, input));
+  try {
+    return await launchInside(container, made, input);
+  } catch (error) {
+    recipe?.forget();
+    throw error;
+  }
 }
 
 /**
@@ -134,7 +162,7 @@ export async function launchFileAgent(
   keep(guests);
   try {
     const compiled = compileFileAgent({ spec, facts, fds: [guests], capabilities, ...way });
-    return { fd, agent: await launchInside(container, compiled, { execId }) };
+    return { fd, agent: await launchInside(container, encode(compiled), { execId }) };
   } catch (error) {
     close(fd);
     throw error;

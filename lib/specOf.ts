@@ -102,7 +102,7 @@ export function programSpecOf(
   program: Program,
   kind: 'exec' | 'spawn',
 ): RunnableSpec {
-  checkProgramOptions(program.options, { hostCpus: cpus().length }, kind);
+  checkProgramOptions(program.options, machine, kind);
   const spec = programSpec(container, program);
   checkCommand(program.file, program.args, program.options.env);
   return spec;

@@ -1,5 +1,6 @@
 import type { Launched } from '../launch.js';
 import { launchProgram, type StartedProgram } from '../program.js';
+import { programRecipeOf } from '../programRecipe.js';
 import { resourcesOfProgram } from '../spec/limits.js';
 import type { Program } from '../spec/program.js';
 import { programSpecOf } from '../specOf.js';
@@ -26,7 +27,8 @@ export function prepareProgram(
   container: Launched,
   { execId, kind, ...program }: ProgramCall,
 ): StartProgram {
-  const spec = programSpecOf(container.inside.spec, program, kind);
+  const recipe = programRecipeOf(container, program, kind);
+  const spec = recipe?.spec ?? programSpecOf(container.inside.spec, program, kind);
   const resources = resourcesOfProgram(program.options.limits);
   return (running, stdio, signal) =>
     launchProgram(running, {
@@ -38,5 +40,6 @@ export function prepareProgram(
       onSent: stdio.sent,
       onPty: stdio.terminal,
       signal,
+      recipe,
     });
 }
