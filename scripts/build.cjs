@@ -1,5 +1,6 @@
 // Compiles lib, test, examples and bench to dist/. Incremental, and without leftovers: a test whose
-// source has gone must not go on running.
+// source has gone must not go on running. Then puts what the package exports into a few files of
+// dist/lib/bundle: to load two hundred modules takes Node a tenth of a second.
 const { spawnSync } = require('node:child_process');
 const { existsSync, readdirSync, rmSync } = require('node:fs');
 const { join } = require('node:path');
@@ -19,4 +20,29 @@ function removeStale() {
 removeStale();
 const tsc = join(require.resolve('typescript/package.json'), '..', 'bin', 'tsc');
 const { status } = spawnSync(process.execPath, [tsc, '-p', root], { stdio: 'inherit' });
+
+function bundle() {
+  const lib = join(dist, 'lib');
+  require('esbuild').buildSync({
+    entryPoints: {
+      index: join(lib, 'index.js'),
+      sys: join(lib, 'sys', 'index.js'),
+      otel: join(lib, 'otel', 'index.js'),
+      cli: join(lib, 'cli', 'main.js'),
+    },
+    outdir: join(lib, 'bundle'),
+    bundle: true,
+    // What two of them share exists once: one launcher, one class of each error.
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20.19',
+    packages: 'external',
+    sourcemap: 'linked',
+    sourcesContent: false,
+    logLevel: 'warning',
+  });
+}
+
+if (status === 0) bundle();
 process.exitCode = status ?? 1;

@@ -6,7 +6,7 @@ import { finished } from '../plain.js';
 import { interleave, timed } from '../rounds.js';
 import { summarize } from '../statistics.js';
 
-const index = new URL('../../lib/index.js', import.meta.url).href;
+const index = new URL('../../lib/bundle/index.js', import.meta.url).href;
 
 /** ms of a whole Node process that runs this line. */
 function node(line: string): Promise<number> {
