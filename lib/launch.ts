@@ -9,7 +9,7 @@ import { prepare } from './prepare.js';
 import type { Recipe } from './recipe.js';
 import type { Spec, SpecProcess } from './spec/types.js';
 import { type Supervisor, supervisor } from './supervisor.js';
-import { endTrace, mark } from './trace.js';
+import { beginTrace, endTrace, mark } from './trace.js';
 
 /** A spec that says what to run. */
 export type RunnableSpec = Spec & { process: SpecProcess };
@@ -71,6 +71,7 @@ export async function launch(input: LaunchInput): Promise<Launched> {
 async function carryOut(input: LaunchInput): Promise<Launched> {
   const shared = input.supervisor ?? (await supervisor());
   const { launcher } = shared;
+  beginTrace(input.id);
   mark(input.id, 'launcher ready');
   const prepared = input.recipe?.prepare(shared, input.id, input.fds) ?? prepare(shared, input);
   const { bytes, lease, cgroup, opened, reads } = prepared;

@@ -6,7 +6,7 @@ import { recipeOf } from './recipe.js';
 import type { RunResult } from './result.js';
 import { annotation } from './spec/annotations.js';
 import { newId, specOf } from './specOf.js';
-import { mark } from './trace.js';
+import { beginTrace, mark } from './trace.js';
 
 /**
  * Runs one program in a container of its own and waits for its end.
@@ -48,7 +48,7 @@ export async function run(
   options: RunOptions = {},
 ): Promise<RunResult<string | Buffer>> {
   const id = newId();
-  mark(id, 'called');
+  beginTrace(id);
   const recipe = recipeOf(file, args, options);
   const spec = recipe?.spec ?? specOf(id, file, args, options);
   mark(id, 'spec made');

@@ -35,7 +35,10 @@ export interface LaunchTrace {
 type Listener = (trace: LaunchTrace) => void;
 
 const log = debuglog('ringfort');
+/** Launches under way, and of them those whose end is known. */
 const open = new Map<string, Moment[]>();
+const ending = new Set<string>();
+const maxOpen = 1000;
 let listener: Listener | undefined;
 
 /** Has launches traced, for bench; `undefined` ends it. With `NODE_DEBUG=ringfort` they are anyway. */
@@ -48,12 +51,19 @@ export function tracing(): boolean {
   return listener !== undefined || log.enabled;
 }
 
+/** A launch begins. Those that were under way before somebody wanted to hear of any are left out. */
+export function beginTrace(name: string): void {
+  if (!tracing() || open.has(name)) return;
+  open.set(name, []);
+  // What was refused before it could begin is never ended.
+  const [oldest] = open.keys();
+  if (open.size > maxOpen && oldest !== undefined) open.delete(oldest);
+  mark(name, 'called');
+}
+
 /** This process has come so far with a launch. */
 export function mark(name: string, what: string): void {
-  if (!tracing()) return;
-  const moments = open.get(name) ?? [];
-  open.set(name, moments);
-  moments.push({ at: process.hrtime.bigint(), by: 'node', what });
+  open.get(name)?.push({ at: process.hrtime.bigint(), by: 'node', what });
 }
 
 /** What the launcher has noted (native/protocol.h, Trace); moments that were not reached are left out. */
@@ -84,14 +94,18 @@ export function addTrace(name: string, data: Buffer, plan: Plan): void {
 /** Nothing more is to come but what is done in this turn of the event loop. */
 export function endTrace(name: string): void {
   const moments = open.get(name);
-  if (moments === undefined) return;
+  if (moments === undefined || ending.has(name)) return;
+  ending.add(name);
   // Once what awaits the end has been told of it.
-  setTimeout(() => {
+  const timer = setTimeout(() => {
     open.delete(name);
+    ending.delete(name);
     moments.sort((a, b) => Number(a.at - b.at));
     listener?.({ name, moments });
     if (log.enabled) log('%s trace\n%s', name, formatTrace(moments));
-  }, 20).unref();
+  }, 20);
+  // Who wants to read it waits for it.
+  if (!log.enabled) timer.unref();
 }
 
 /** µs since the beginning, µs since the moment before, who, what. */

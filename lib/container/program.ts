@@ -5,6 +5,7 @@ import { resourcesOfProgram } from '../spec/limits.js';
 import type { Program } from '../spec/program.js';
 import { programSpecOf } from '../specOf.js';
 import type { Stdio } from '../stdio.js';
+import { beginTrace } from '../trace.js';
 
 /** Starts a program that has been checked. */
 export type StartProgram = (
@@ -27,6 +28,7 @@ export function prepareProgram(
   container: Launched,
   { execId, kind, ...program }: ProgramCall,
 ): StartProgram {
+  beginTrace(execId);
   const recipe = programRecipeOf(container, program, kind);
   const spec = recipe?.spec ?? programSpecOf(container.inside.spec, program, kind);
   const resources = resourcesOfProgram(program.options.limits);

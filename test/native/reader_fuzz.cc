@@ -39,7 +39,7 @@ Bytes Mended(const uint8_t* data, size_t size) {
   header.waived &= WALL_ALL;
   header.cloneFlags = 0;
   const uint32_t flags[] = {0, PLAN_SERVE, PLAN_INSIDE, PLAN_JOIN};
-  header.flags = flags[header.flags % 4];
+  header.flags = flags[header.flags % 4] | (header.flags & PLAN_TRACE);
   uint32_t at = sizeof header;
   for (int i = 0; i < 4; i++) {
     const uint32_t left = header.size - at;
