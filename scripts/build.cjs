@@ -3,16 +3,18 @@
 // dist/lib/bundle: to load two hundred modules takes Node a tenth of a second.
 const { spawnSync } = require('node:child_process');
 const { existsSync, readdirSync, rmSync } = require('node:fs');
-const { join } = require('node:path');
+const { basename, join } = require('node:path');
 
 const root = join(__dirname, '..');
 const dist = join(root, 'dist');
+const bundles = join(dist, 'lib', 'bundle');
 
 function removeStale() {
   if (!existsSync(dist)) return;
   for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
     const file = join(entry.parentPath, entry.name);
     const source = file.replace(/(\.d\.ts|\.js|\.js\.map)$/, '.ts').replace(dist, root);
+    if (entry.parentPath === bundles) continue;
     if (entry.isFile() && source.endsWith('.ts') && !existsSync(source)) rmSync(file);
   }
 }
@@ -23,14 +25,15 @@ const { status } = spawnSync(process.execPath, [tsc, '-p', root], { stdio: 'inhe
 
 function bundle() {
   const lib = join(dist, 'lib');
-  require('esbuild').buildSync({
+  const { metafile } = require('esbuild').buildSync({
     entryPoints: {
       index: join(lib, 'index.js'),
       sys: join(lib, 'sys', 'index.js'),
       otel: join(lib, 'otel', 'index.js'),
       cli: join(lib, 'cli', 'main.js'),
     },
-    outdir: join(lib, 'bundle'),
+    outdir: bundles,
+    metafile: true,
     bundle: true,
     // What two of them share exists once: one launcher, one class of each error.
     splitting: true,
@@ -42,6 +45,8 @@ function bundle() {
     sourcesContent: false,
     logLevel: 'warning',
   });
+  const made = new Set(Object.keys(metafile.outputs).map((file) => basename(file)));
+  for (const name of readdirSync(bundles)) if (!made.has(name)) rmSync(join(bundles, name));
 }
 
 if (status === 0) bundle();
