@@ -8,7 +8,7 @@ import type { Facts } from './policy/facts.js';
 import { prepare } from './prepare.js';
 import type { Recipe } from './recipe.js';
 import type { Spec, SpecProcess } from './spec/types.js';
-import { type Supervisor, supervisor } from './supervisor.js';
+import { readySupervisor, type Supervisor, supervisor } from './supervisor.js';
 import { beginTrace, endTrace, mark } from './trace.js';
 
 /** A spec that says what to run. */
@@ -69,7 +69,7 @@ export async function launch(input: LaunchInput): Promise<Launched> {
 }
 
 async function carryOut(input: LaunchInput): Promise<Launched> {
-  const shared = input.supervisor ?? (await supervisor());
+  const shared = input.supervisor ?? readySupervisor() ?? (await supervisor());
   const { launcher } = shared;
   beginTrace(input.id);
   mark(input.id, 'launcher ready');
