@@ -5,6 +5,8 @@ import { type Ratio, ratioOf } from './statistics.js';
 export interface Effort {
   /** Factor for the number of rounds; 1 is what RESULTS.md is made with. */
   scale: number;
+  /** The goals and parts that were named; none: all. */
+  wanted: readonly string[];
 }
 
 /** One line of the table of goals. */
@@ -32,6 +34,8 @@ export interface Section {
   /** Rows that this host cannot measure, and why. */
   absent?: string[];
   notes?: string[];
+  /** In place of all this: a text of its own. */
+  text?: string;
 }
 
 /** A part of the benchmark. */

@@ -42,11 +42,13 @@ export class Limit {
    */
   static async start({ pooled = false } = {}): Promise<Limit | string> {
     if (process.getuid?.() !== 0) return 'limit (needs root)';
+    let limit: Limit | undefined;
     try {
-      const limit = new Limit(compile(), await writeLimitFacts('/usr/bin/true'), pooled);
+      limit = new Limit(compile(), await writeLimitFacts('/usr/bin/true'), pooled);
       await limit.one();
       return limit;
     } catch (error) {
+      limit?.close();
       return `limit (${(error as Error).message.split('\n')[0]})`;
     }
   }

@@ -6,6 +6,7 @@ import { bigHeap } from './goals/bigHeap.js';
 import { coldRun } from './goals/coldRun.js';
 import { exec } from './goals/exec.js';
 import { pooled } from './goals/pooled.js';
+import { scaleParts } from './goals/scaleParts.js';
 import { start } from './goals/start.js';
 import { stdio } from './goals/stdio.js';
 import { throughput } from './goals/throughput.js';
@@ -14,20 +15,9 @@ import { machineLine } from './machine.js';
 import { report } from './report.js';
 
 const usage = `npm run bench -- [--quick] [--write] [part …]
-  parts: P1 … P10, start, stdio, trace; default: all
+  parts: P1 … P10, start, stdio, scale, trace; default: all
   --quick  few rounds, to see whether it works
   --write  also to bench/RESULTS.md`;
-
-/** The part of bench/scale, where there is one. */
-async function scalePart(): Promise<Part[]> {
-  const module = './scale.js';
-  try {
-    return [((await import(module)) as { scale: Part }).scale];
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND') return [];
-    throw error;
-  }
-}
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -64,7 +54,7 @@ const machine = machineLine();
 const sections: Section[] = [];
 for (const part of wanted) {
   console.error(`… ${part.names.join(' ')}`);
-  sections.push(...(await part.measure({ scale: values.quick ? 0.1 : 1 })));
+  sections.push(...(await part.measure({ scale: values.quick ? 0.1 : 1, wanted: positionals })));
 }
 const text = report(machine, sections);
 console.log(text);

@@ -32,7 +32,8 @@ function verdict({ found, most, least }: Check): string {
 
 /** The goals, each with what was found; in brackets the quartiles of the single rounds. */
 export function goalTable(checks: readonly Check[]): string {
-  const sorted = [...checks].sort((a, b) => Number(a.goal.slice(1)) - Number(b.goal.slice(1)));
+  const place = ({ goal }: Check) => Number(goal.slice(1)) || 0;
+  const sorted = [...checks].sort((a, b) => place(a) - place(b));
   const lines = sorted.map((check) => [
     check.goal,
     check.what,
@@ -44,7 +45,9 @@ export function goalTable(checks: readonly Check[]): string {
 }
 
 /** One measurement, row by row. */
-export function sectionTable({ title, unit, rows, absent = [], notes = [] }: Section): string {
+export function sectionTable(section: Section): string {
+  if (section.text !== undefined) return section.text;
+  const { title, unit, rows, absent = [], notes = [] } = section;
   const lines = [...rows].map(([name, values]) => {
     const { n, min, p50, p90 } = summarize(values);
     return [name, String(n), digits(min), digits(p50), digits(p90)];

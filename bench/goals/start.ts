@@ -54,7 +54,7 @@ async function measure({ scale }: Effort): Promise<Section[]> {
       rows,
       checks: [
         {
-          goal: 'P0',
+          goal: 'import',
           what: "import 'ringfort' on top of Node's own start",
           found: { value: p50("node, import 'ringfort'") - p50('node'), unit: 'ms' },
           most: 10,
