@@ -29,15 +29,15 @@ const { values, positionals } = parseArgs({
 });
 
 // What fills the heap comes last.
-const parts = [
+const parts: readonly Part[] = [
   start,
   coldRun,
   pooled,
   exec,
   stdio,
   throughput,
-  ...(await scalePart()),
   trace,
+  scaleParts,
   bigHeap,
 ];
 const known = new Set(parts.flatMap(({ names }) => names));
