@@ -156,28 +156,30 @@ function throwIfAsked(result: RunResult<string | Buffer>, options: CompletionOpt
  * @throws as `run`
  */
 export async function complete(
-  { command, start, cpuTime, trace: begin }: Start,
+  { command, start: launch, cpuTime, trace: begin }: Start,
   options: CompletionOptions,
 ): Promise<RunResult<string | Buffer>> {
   const started = performance.now();
   throwIfAborted(options.signal);
   const limit = parseSize('maxBuffer', options.maxBuffer ?? defaultMaxBuffer);
   const stdio = openStreams(options, options.input !== undefined);
+  const trace = begin();
+  const starting = new StartLimit(options, started);
+  // The plan leaves before anything is done that can be done meanwhile.
+  const start = launch(stdio, starting.signal);
   const overflow = new Stopper();
   const onLimit = () => overflow.now();
   const outputs = [capture(stdio.stdout, limit, onLimit), capture(stdio.stderr, limit, onLimit)];
   const badInput = new Stopper();
   let inputError: unknown;
   // At once: a stream that fails while nobody listens would end this process.
-  const trace = begin();
   feed(stdio, options.input, (cause) => {
     inputError = cause;
     badInput.now();
   });
-  const starting = new StartLimit(options, started);
   let launched: Started;
   try {
-    launched = await start(stdio, starting.signal);
+    launched = await start;
   } catch (error) {
     stdio.destroy();
     trace.failed(error);

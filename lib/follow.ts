@@ -9,6 +9,7 @@ import { decodeStatus, type Report } from './launcher/messages.js';
 import type { Plan } from './plan/steps.js';
 import { signalName } from './result.js';
 import { close } from './sys/files.js';
+import { addTrace, endTrace, mark, tracing } from './trace.js';
 
 /** How a container or a program in it ended. */
 export interface Ended {
@@ -45,7 +46,9 @@ export interface Running {
 export interface Follow {
   /** For debug output. */
   name: string;
-  plan: Plan;
+  readonly plan: Plan;
+  /** The files that its teardown reads; default: as the plan says. */
+  reads?: ReadPaths;
   /** What has been sent after it (`planFlag.release`): a failure is one of its steps from then on. */
   released?: Plan;
   /** Descriptors of ours that are closed once the plan has left. */
@@ -146,9 +149,10 @@ export async function follow(
   const started = new Deferred<Running>();
   const ended = new Deferred<Ended>();
   const gone = new Deferred<void>();
-  const trace = debugLaunch(about.name, about.plan);
-  const reads = readPaths(about.plan);
-  const { signal, onGone } = about;
+  const trace = debugLaunch(about.name, about);
+  const reads = about.reads ?? readPaths(about.plan);
+  const { name, signal, onGone } = about;
+  const traced = tracing() ? about : undefined;
   // What only the start needs, the plan above all, a container that lives must not hold on to.
   let start: Follow | undefined = about;
   let sent = false;
@@ -178,6 +182,7 @@ export async function follow(
   id = send({
     sent() {
       trace('sent');
+      mark(name, 'sent');
       for (const fd of start?.opened.splice(0) ?? []) closeSync(fd);
       start?.onSent?.();
       sent = true;
@@ -189,6 +194,7 @@ export async function follow(
     },
     running(report, pidfd) {
       trace('running');
+      mark(name, 'running heard');
       if (pidfd >= 0) close(pidfd);
       if (refusal !== undefined) return;
       settle();
@@ -201,26 +207,34 @@ export async function follow(
       });
     },
     failed(report) {
-      const error = start === undefined ? undefined : launchError(start.released ?? start.plan, report);
+      const error =
+        start === undefined ? undefined : launchError(start.released ?? start.plan, report);
       trace(`failed: ${error?.message}`);
       settle();
       started.reject((refusal ?? error) as Error);
     },
     exited(report) {
       trace('exited');
+      mark(name, 'exited heard');
       if (refusal !== undefined) {
         settle();
         started.reject(refusal as Error);
       }
       ended.resolve(endOf(reads, report));
     },
+    trace(report) {
+      if (report.trace !== undefined && traced !== undefined)
+        addTrace(name, report.trace, traced.plan);
+    },
     gone(report) {
+      if (report.left === 0) endTrace(name);
       trace(report.left === 0 ? 'gone' : `${report.left} teardown steps are retried`);
       if (report.left === 0) onGone?.();
       gone.resolve();
     },
     pty: takePty,
     lost(error) {
+      endTrace(name);
       onGone?.();
       settle();
       started.reject(error);

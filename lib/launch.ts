@@ -1,25 +1,15 @@
 import { closeSync } from 'node:fs';
-import { type CgroupPlan, currentCgroups, planCgroup } from './cgroups/index.js';
+import type { CgroupPlan } from './cgroups/index.js';
 import { orScarcity } from './errors.js';
-import { type Follow, follow, type ReadPaths, type Running, readPaths } from './follow.js';
-import { checkIds } from './host/checkIds.js';
-import { checkSources } from './host/checkSources.js';
-import type { IdLease } from './host/idRanges.js';
-import { openNamespaces } from './host/openNamespaces.js';
-import { realSources } from './host/realSources.js';
-import { rootFacts } from './host/rootFacts.js';
-import { lookUpUser } from './host/userLookup.js';
-import { describeIsolation, type Isolation } from './isolation.js';
-import { encodePlan } from './plan/encode.js';
-import { type Plan, planFlag } from './plan/steps.js';
+import { type Follow, follow, type ReadPaths, type Running } from './follow.js';
+import type { Isolation } from './isolation.js';
+import type { Plan } from './plan/steps.js';
 import type { Facts } from './policy/facts.js';
-import { compilePlan, type PlanInput } from './policy/order.js';
-import { guardUid } from './policy/users.js';
-import { compileSeccomp } from './seccomp/compile.js';
-import { annotation } from './spec/annotations.js';
-import { namespaceMode } from './spec/namespaces.js';
+import { prepare } from './prepare.js';
+import type { Recipe } from './recipe.js';
 import type { Spec, SpecProcess } from './spec/types.js';
-import { type Supervisor, supervisor } from './supervisor.js';
+import { readySupervisor, type Supervisor, supervisor } from './supervisor.js';
+import { beginTrace, endTrace, mark } from './trace.js';
 
 /** A spec that says what to run. */
 export type RunnableSpec = Spec & { process: SpecProcess };
@@ -59,118 +49,10 @@ export interface LaunchInput {
   onSent?: () => void;
   /** The master side of the program's terminal. */
   onPty?: (fd: number) => void;
+  /** What is known of these options already, for a container that does not live on. */
+  recipe?: Recipe | undefined;
   /** Its own, for a container that is to be detached. Default: this environment's. */
   supervisor?: Supervisor;
-}
-
-/** A compiled launch: everything decided, nothing created but the id lease. */
-interface Prepared {
-  plan: Plan;
-  bytes: Uint8Array;
-  cgroup: CgroupPlan;
-  isolation: Isolation;
-  spec: RunnableSpec;
-  facts: Facts;
-  lease: IdLease;
-  /** Namespace descriptors that were opened for it. */
-  opened: number[];
-}
-
-/** Whether the container is shown directories of the host whose owners should look right. */
-function sharesHostDirs(spec: Spec): boolean {
-  const host = spec.annotations?.[annotation.rootfs] === 'host';
-  return (
-    !host ||
-    (spec.mounts ?? []).some(
-      ({ type, options = [] }) =>
-        type === 'bind' ||
-        type === 'overlay' ||
-        options.includes('bind') ||
-        options.includes('rbind'),
-    )
-  );
-}
-
-/** Who is pid 1. */
-function initOf(spec: Spec, lives: boolean): PlanInput['init'] {
-  switch (spec.annotations?.[annotation.init]) {
-    case 'false':
-      return 'none';
-    case 'only':
-      return 'only';
-    default:
-      return lives ? 'serve' : 'run';
-  }
-}
-
-/** Id of the container's root in the launcher's ids, where it is not the launcher's own. */
-export function rootUid({ uidMappings }: Facts): number | undefined {
-  const id = uidMappings.find(({ containerID }) => containerID === 0)?.hostID;
-  return id === 0 ? undefined : id;
-}
-
-/** The compiled seccomp filter of a spec; nothing where it has none. */
-export function filterOf(spec: Spec, facts: Facts): Pick<PlanInput, 'filter'> {
-  const { seccomp } = spec.linux;
-  if (seccomp === undefined) return {};
-  const { filter, flags } = compileSeccomp(seccomp, { arch: facts.arch });
-  return { filter: { program: filter, flags } };
-}
-
-/** Decides everything about a launch. Throws before anything is created. */
-function prepare(shared: Supervisor, input: LaunchInput): Prepared {
-  const found = realSources(input.spec);
-  checkSources(found);
-  const user = lookUpUser(found);
-  const spec: RunnableSpec =
-    user === undefined ? found : { ...found, process: { ...found.process, user } };
-  const pool = spec.annotations?.[annotation.idPool];
-  const lease = shared.ids.acquire({
-    shareHostDirs: sharesHostDirs(spec),
-    uidMappings: spec.linux.uidMappings,
-    gidMappings: spec.linux.gidMappings,
-    pool: pool === undefined ? undefined : JSON.parse(pool),
-  });
-  let opened = new Map<string, number>();
-  try {
-    opened = openNamespaces(spec);
-    if (namespaceMode(spec.linux.namespaces, 'user') === 'new') checkIds(spec.process.user, lease);
-    const facts: Facts = {
-      ...shared.facts,
-      ...rootFacts(spec),
-      uidMappings: lease.uidMappings,
-      gidMappings: lease.gidMappings,
-      denySetgroups: lease.denySetgroups,
-    };
-    const paths = [...opened.keys()];
-    const held = input.hold === undefined ? [] : [input.hold];
-    const { privileged } = facts;
-    const guarded = guardUid(spec, facts) !== 0;
-    const nested = input.lives === true ? { nested: { rootUid: rootUid(facts), guarded } } : {};
-    const { plan, cgroup } = compilePlan({
-      spec,
-      facts,
-      fds: [...input.fds, ...opened.values(), ...held],
-      namespaceSlot: (path) => input.fds.length + paths.indexOf(path),
-      planCgroup: (builder) =>
-        planCgroup(builder, spec, currentCgroups(), { id: input.id, privileged, ...nested }),
-      ...filterOf(spec, facts),
-      init: initOf(spec, input.lives === true),
-      ...(held.length > 0 && { hold: input.fds.length + opened.size }),
-    });
-    const isolation = describeIsolation({
-      spec,
-      facts: shared.facts,
-      lateral: lease.lateral,
-      limits: cgroup.enforced,
-    });
-    const bytes = encodePlan(plan);
-    return { plan, bytes, cgroup, isolation, spec, facts, lease, opened: [...opened.values()] };
-  } catch (error) {
-    for (const fd of opened.values()) closeSync(fd);
-    lease.release();
-    throw error;
-  }
 }
 
 /**
@@ -181,36 +63,42 @@ export async function launch(input: LaunchInput): Promise<Launched> {
   try {
     return await carryOut(input);
   } catch (error) {
+    endTrace(input.id);
     throw orScarcity(error);
   }
 }
 
 async function carryOut(input: LaunchInput): Promise<Launched> {
-  const shared = input.supervisor ?? (await supervisor());
+  const shared = input.supervisor ?? readySupervisor() ?? (await supervisor());
   const { launcher } = shared;
-  const prepared = prepare(shared, input);
-  const { plan, bytes, lease, cgroup, opened } = prepared;
+  beginTrace(input.id);
+  mark(input.id, 'launcher ready');
+  const prepared = input.recipe?.prepare(shared, input.id, input.fds) ?? prepare(shared, input);
+  const { bytes, lease, cgroup, opened, reads } = prepared;
   try {
     const running = await follow(
       launcher,
       {
         name: input.id,
-        plan,
+        get plan() {
+          return prepared.plan;
+        },
+        reads,
         opened,
         onSent: input.onSent,
         onPty: input.onPty,
         onCreated: input.onCreated,
         onGone: lease.release,
       },
-      (events) => launcher.launch(bytes, plan.fds, events, input.supervisor !== undefined),
+      (events) => launcher.launch(bytes, prepared.fds, events, input.supervisor !== undefined),
     );
-    const { isolation, spec, facts } = prepared;
-    const serves = plan.flags === planFlag.serve;
+    const { isolation, spec, facts, serves } = prepared;
     // Programs mount nothing: what there is in the host's root need not be kept for them.
     const kept: Facts = { ...facts, hostEntries: [] };
-    const inside = { supervisor: shared, spec, facts: kept, serves, reads: readPaths(plan) };
+    const inside = { supervisor: shared, spec, facts: kept, serves, reads };
     return { ...running, isolation, cgroup, inside };
   } catch (error) {
+    input.recipe?.forget();
     // Nothing runs with these ids: either nothing was started, or it has been reaped.
     lease.release();
     throw error;

@@ -1,10 +1,11 @@
 import { type CgroupPlan, planLaterLimits } from './cgroups/index.js';
 import { type Follow, follow, type Running } from './follow.js';
-import { filterOf, type Launched, type RunnableSpec } from './launch.js';
+import type { Launched, RunnableSpec } from './launch.js';
 import { encodePlan, protocol } from './plan/encode.js';
 import type { Plan } from './plan/steps.js';
 import { compileProgram } from './policy/program.js';
 import { compileRelease, fitsParked } from './policy/release.js';
+import { filterOf } from './prepare.js';
 import {
   checkCpuTime,
   type ProgramLaunch,

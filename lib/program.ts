@@ -1,20 +1,23 @@
 import { type CgroupPlan, countsCpuTime, mustJoin, planExecCgroup } from './cgroups/index.js';
 import type { Started } from './complete.js';
 import { StateError, UnsupportedError } from './errors.js';
-import { type Follow, follow } from './follow.js';
+import { type Follow, follow, readPaths } from './follow.js';
 import { checkIds } from './host/checkIds.js';
 import { lookUpUser } from './host/userLookup.js';
-import { filterOf, type Launched, type RunnableSpec } from './launch.js';
+import type { Launched, RunnableSpec } from './launch.js';
 import { keep } from './native/kept.js';
 import type { PlanBuilder } from './plan/builder.js';
-import { encodePlan } from './plan/encode.js';
+import { askForTrace, encodePlan } from './plan/encode.js';
 import { mountsCgroups } from './policy/namespaces.js';
 import type { CompiledPlan } from './policy/order.js';
 import { compileFileAgent, compileProgram } from './policy/program.js';
+import { filterOf, type Prepared } from './prepare.js';
+import type { ProgramRecipe } from './programRecipe.js';
 import { namespaceMode } from './spec/namespaces.js';
 import type { SpecResources } from './spec/types.js';
 import { close, socketpair } from './sys/files.js';
 import { SocketType } from './sys/processConstants.js';
+import { mark, tracing } from './trace.js';
 
 /** What the launch of one more program in a container needs beside its spec. */
 export interface ProgramLaunch {
@@ -30,6 +33,8 @@ export interface ProgramLaunch {
   fds: readonly number[];
   onSent?: Follow['onSent'];
   onPty?: Follow['onPty'];
+  /** What is known of it already. */
+  recipe?: ProgramRecipe | undefined;
   signal?: Follow['signal'];
 }
 
@@ -64,20 +69,41 @@ export function wayIn(
   };
 }
 
+/** A plan that is ready to be sent. */
+export interface Encoded extends Pick<Prepared, 'bytes' | 'fds' | 'reads' | 'plan'> {
+  cgroup: CgroupPlan;
+}
+
+function encode({ plan, cgroup }: CompiledPlan): Encoded {
+  const bytes = encodePlan(plan);
+  if (tracing()) askForTrace(bytes);
+  return { plan, cgroup, bytes, fds: plan.fds, reads: readPaths(plan) };
+}
+
 /** Hands a plan to the launcher of the container that it is for. */
 async function launchInside(
   container: Launched,
-  { plan, cgroup }: CompiledPlan,
+  made: Encoded,
   input: Pick<ProgramLaunch, 'execId' | 'onSent' | 'onPty' | 'signal'>,
 ): Promise<StartedProgram> {
   const { launcher } = container.inside.supervisor;
   const { execId, onSent, onPty, signal } = input;
-  const bytes = encodePlan(plan);
-  const about = { name: execId, plan, opened: [], onSent, onPty, signal };
+  mark(execId, 'plan encoded');
+  const about = {
+    name: execId,
+    get plan() {
+      return made.plan;
+    },
+    reads: made.reads,
+    opened: [],
+    onSent,
+    onPty,
+    signal,
+  };
   const running = await follow(launcher, about, (events) =>
-    launcher.exec(container.id, bytes, plan.fds, events),
+    launcher.exec(container.id, made.bytes, made.fds, events),
   );
-  return { ...running, execId, isolation: container.isolation, cgroup };
+  return { ...running, execId, isolation: container.isolation, cgroup: made.cgroup };
 }
 
 /**
@@ -131,7 +157,14 @@ export async function launchProgram(
   container: Launched,
   input: ProgramLaunch,
 ): Promise<StartedProgram> {
-  return launchInside(container, compileLaunch(container, input), input);
+  const { recipe } = input;
+  const made = recipe?.prepare(container, input) ?? encode(compileLaunch(container, input));
+  try {
+    return await launchInside(container, made, input);
+  } catch (error) {
+    recipe?.forget();
+    throw error;
+  }
 }
 
 /**
@@ -152,7 +185,7 @@ export async function launchFileAgent(
   keep(guests);
   try {
     const compiled = compileFileAgent({ spec, facts, fds: [guests], capabilities, ...way });
-    return { fd, agent: await launchInside(container, compiled, { execId }) };
+    return { fd, agent: await launchInside(container, encode(compiled), { execId }) };
   } catch (error) {
     close(fd);
     throw error;

@@ -2,9 +2,11 @@ import { complete } from './complete.js';
 import { Trace } from './diagnostics.js';
 import { launch } from './launch.js';
 import type { RunOptions } from './options.js';
+import { recipeOf } from './recipe.js';
 import type { RunResult } from './result.js';
 import { annotation } from './spec/annotations.js';
 import { newId, specOf } from './specOf.js';
+import { beginTrace, mark } from './trace.js';
 
 /**
  * Runs one program in a container of its own and waits for its end.
@@ -46,9 +48,12 @@ export async function run(
   options: RunOptions = {},
 ): Promise<RunResult<string | Buffer>> {
   const id = newId();
-  const spec = specOf(id, file, args, options);
+  beginTrace(id);
+  const recipe = recipeOf(file, args, options);
+  const spec = recipe?.spec ?? specOf(id, file, args, options);
+  mark(id, 'spec made');
   const cpuTime = spec.annotations?.[annotation.cpuTime];
-  return complete(
+  const result = await complete(
     {
       command: [file, ...args],
       trace: () => new Trace({ containerId: id, file }),
@@ -57,6 +62,7 @@ export async function run(
         launch({
           id,
           spec,
+          recipe,
           fds: stdio.fds,
           onSent: stdio.sent,
           ...(stdio.terminal && { onPty: stdio.terminal }),
@@ -64,4 +70,6 @@ export async function run(
     },
     options,
   );
+  mark(id, 'result');
+  return result;
 }

@@ -20,14 +20,6 @@ export function newId(): string {
   return randomBytes(6).toString('hex');
 }
 
-let hostCpus: number | undefined;
-
-/** Asked once: the kernel takes longer to say so than all of the checks do. */
-function machine(): { hostCpus: number } {
-  hostCpus ??= cpus().length;
-  return { hostCpus };
-}
-
 /** Where relative paths begin. A directory that has been removed has no name, and nothing in it. */
 function workingDirectory(): string {
   try {
@@ -36,6 +28,13 @@ function workingDirectory(): string {
     return '/proc/self/cwd';
   }
 }
+
+/** The number of CPUs takes a tenth of a millisecond to find out, and few options are about it. */
+const machine = {
+  get hostCpus(): number {
+    return cpus().length;
+  },
+};
 
 /** What `specOf` and its kin compile. */
 interface Compiled {
@@ -68,7 +67,7 @@ export function specOf(
   args: readonly string[],
   options: RunOptions,
 ): RunnableSpec {
-  checkOptions(options, machine());
+  checkOptions(options, machine);
   checkCommand(file, args, options.env);
   return compile({ id, command: { file, args }, options });
 }
@@ -81,7 +80,7 @@ const idle = ['sleep', 'infinity'] as const;
  * @throws InvalidSpecError and its kind, before anything is created
  */
 export function createSpecOf(id: string, options: CreateOptions): RunnableSpec {
-  checkCreateOptions(options, machine());
+  checkCreateOptions(options, machine);
   const [file = '', ...args] = options.command ?? idle;
   checkCommand(file, args, options.env);
   const { command, id: _id, start: _start, labels: _labels, ...more } = options;
@@ -98,7 +97,7 @@ export function createSpecOf(id: string, options: CreateOptions): RunnableSpec {
  * @throws InvalidSpecError and its kind
  */
 export function checkProgram(program: Program, kind: 'exec' | 'spawn'): void {
-  checkProgramOptions(program.options, machine(), kind);
+  checkProgramOptions(program.options, machine, kind);
   checkCommand(program.file, program.args, program.options.env);
 }
 

@@ -31,7 +31,35 @@ interface End {
    * the side that opened it: in a worker, Node keeps account of its own.
    */
   close?: ((fd: number) => void) | undefined;
-  stream?: Pipe;
+  ours?: OurEnd;
+}
+
+/**
+ * Our end of a pipe: a stream from when it is first asked for, so that a plan can leave before. In a
+ * worker at once: when that is terminated, Node closes streams, and no descriptors.
+ */
+class OurEnd {
+  #stream: Pipe | undefined;
+  #closed = false;
+
+  constructor(
+    readonly fd: number,
+    readonly writable: boolean,
+  ) {
+    if (!isMainThread) this.open();
+  }
+
+  open(): Pipe {
+    const { fd, writable } = this;
+    this.#stream ??= new Pipe({ fd, readable: !writable, writable });
+    return this.#stream;
+  }
+
+  destroy(): void {
+    if (this.#stream !== undefined) this.#stream.destroy();
+    else if (!this.#closed) close(this.fd);
+    this.#closed = true;
+  }
 }
 
 /** Streams that a program has been given as its own. */
@@ -54,9 +82,9 @@ export function isHandedOn(stream: object): boolean {
 export interface Stdio {
   /** Guest ends of stdin, stdout and stderr, for the plan; none with a terminal. */
   fds: number[];
-  stdin?: Writable;
-  stdout?: Readable;
-  stderr?: Readable;
+  readonly stdin?: Writable | undefined;
+  readonly stdout?: Readable | undefined;
+  readonly stderr?: Readable | undefined;
   /** With a terminal: takes its master side as soon as the guest has made it. */
   terminal?: (fd: number) => void;
   /** With a terminal of ours: its size. False when it is not there (yet, or any more). */
@@ -83,14 +111,14 @@ function ownedByNode(fd: number, flags: 'r' | 'w'): number {
 function openPipe(index: number): End {
   const [read, write] = pipe2(0);
   const [guest, ours] = index === 0 ? [read, write] : [write, read];
-  const stream = new Pipe({ fd: ours, readable: index !== 0, writable: index === 0 });
+  const end = new OurEnd(ours, index === 0);
   try {
     const kept = isMainThread ? guest : ownedByNode(guest, index === 0 ? 'r' : 'w');
     // A pipe is its maker's, whom nobody inside is: without this, /dev/stdout could not be opened.
     fchmodSync(kept, 0o666);
-    return { guest: kept, close: isMainThread ? close : closeSync, stream };
+    return { guest: kept, close: isMainThread ? close : closeSync, ours: end };
   } catch (error) {
-    stream.destroy();
+    end.destroy();
     throw error;
   }
 }
@@ -140,7 +168,7 @@ export function openStdio(choices: readonly [StdioChoice, StdioChoice, StdioChoi
   };
   const destroy = () => {
     closeGuests();
-    for (const { stream } of ends) stream?.destroy();
+    for (const { ours } of ends) ours?.destroy();
   };
   try {
     for (const [index, choice] of choices.entries()) ends.push(openEnd(choice, index));
@@ -151,11 +179,17 @@ export function openStdio(choices: readonly [StdioChoice, StdioChoice, StdioChoi
   const [stdin, stdout, stderr] = ends as [End, End, End];
   return {
     fds: [stdin.guest, stdout.guest, stderr.guest],
-    ...(stdin.stream === undefined ? {} : { stdin: stdin.stream }),
-    ...(stdout.stream === undefined ? {} : { stdout: stdout.stream }),
-    ...(stderr.stream === undefined ? {} : { stderr: stderr.stream }),
+    get stdin() {
+      return stdin.ours?.open();
+    },
+    get stdout() {
+      return stdout.ours?.open();
+    },
+    get stderr() {
+      return stderr.ours?.open();
+    },
     flow() {
-      for (const { stream } of [stdout, stderr]) stream?.flow();
+      for (const { ours } of [stdout, stderr]) ours?.open().flow();
     },
     sent: closeGuests,
     destroy,

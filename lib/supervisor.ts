@@ -19,6 +19,8 @@ export interface Supervisor {
 }
 
 let current: Promise<Supervisor> | undefined;
+/** The last one that was there. */
+let ready: Supervisor | undefined;
 
 function setupError(failed: string, errno: number): ContainerError {
   const facts = { phase: 'launcher', errno: -errno, syscall: 'unshare' } as const;
@@ -93,7 +95,7 @@ export async function supervisor(): Promise<Supervisor> {
   current ??= startSupervisor();
   const pending = current;
   try {
-    const ready = await pending;
+    ready = await pending;
     if (ready.launcher.gone === undefined) return ready;
   } catch (error) {
     // The next call may find the cause mended.
@@ -102,4 +104,9 @@ export async function supervisor(): Promise<Supervisor> {
   }
   if (current === pending) current = startSupervisor(undefined, true);
   return supervisor();
+}
+
+/** The same without waiting, where it is there already. */
+export function readySupervisor(): Supervisor | undefined {
+  return ready?.launcher.gone === undefined ? ready : undefined;
 }

@@ -57,6 +57,7 @@ enum PlanFlag : uint32_t {
   PLAN_JOIN = 4,      // a program for any container: a child of the launcher joins it
   PLAN_PARK = 8,      // with one of these two: the program waits at its `park` step for a release
   PLAN_RELEASE = 16,  // that release: the limits, streams, directory and arguments of the program
+  PLAN_TRACE = 32,    // beside any of them: a trace report is wanted at the end
 };
 
 struct PlanHeader {
@@ -110,6 +111,7 @@ enum class Report : uint32_t {
   gone = 5,     // the teardown is complete
   pty = 6,      // carries the master side of the terminal
   created = 7,  // the child has come to its `hold` or `park` step
+  trace = 8,    // PLAN_TRACE, just before `gone`: carries when what was done (Trace)
 };
 
 // Streams of the command that come with a detach, after its fixed descriptors, in this order.
@@ -184,6 +186,28 @@ struct Found {
 static_assert(sizeof(Found) == 12, "the reader takes these 12 bytes");
 
 constexpr uint32_t kMaxReportData = 64u << 10;
+
+// What was done by then: the phases of a launch, in this order.
+enum Phase : uint32_t {
+  PHASE_TAKEN = 0,  // the request has been received
+  PHASE_CHECKED,    // and its plan
+  PHASE_CLONED,     // the child exists, or its init has been asked
+  PHASE_ATTENDED,   // the child may go on
+  PHASE_EXECUTED,   // its end of the sync socket was closed by execve
+  PHASE_ENDED,      // it has ended and been reaped
+  PHASE_TOLD,       // the `exited` report has left
+  PHASE_COUNT,
+};
+
+// The data of a trace report. Ticks of the CPU's counter, because a child behind a seccomp filter
+// may not ask for the time; two moments of both clocks relate them. 0: not reached.
+constexpr uint32_t kMaxStamps = 1024;  // steps of all sections beyond that have none
+struct Trace {
+  uint64_t firstTicks, firstNs, lastTicks, lastNs;  // ns of CLOCK_MONOTONIC
+  uint64_t phase[PHASE_COUNT];
+  uint64_t step[kMaxStamps];  // of all sections, in their order: when it was done
+};
+static_assert(sizeof(Trace) == 8 * (4 + PHASE_COUNT + kMaxStamps), "the reader takes these bytes");
 
 // The journal (native/launcher/journal.cc writes it, lib/host/journal.ts reads it) is an array of
 // these: a cgroup that is to be made, or has been. A place is used again once its cgroup is gone,

@@ -1,10 +1,12 @@
 import type { Launched, RunnableSpec } from '../launch.js';
 import type { ParkedProgram } from '../parked.js';
 import { launchProgram, type StartedProgram } from '../program.js';
+import { programRecipeOf } from '../programRecipe.js';
 import { resourcesOfProgram } from '../spec/limits.js';
 import { type Program, programSpec } from '../spec/program.js';
 import { programSpecOf } from '../specOf.js';
 import type { Stdio } from '../stdio.js';
+import { beginTrace } from '../trace.js';
 
 /** Starts a program that has been checked. */
 export type StartProgram = (
@@ -28,7 +30,9 @@ export function prepareProgram(
   container: Launched,
   { execId, kind, ...program }: ProgramCall,
 ): StartProgram {
-  const spec = programSpecOf(container.inside.spec, program, kind);
+  beginTrace(execId);
+  const recipe = programRecipeOf(container, program, kind);
+  const spec = recipe?.spec ?? programSpecOf(container.inside.spec, program, kind);
   const resources = resourcesOfProgram(program.options.limits);
   return (running, stdio, signal, parked) => {
     const input = {
@@ -40,6 +44,7 @@ export function prepareProgram(
       onSent: stdio.sent,
       onPty: stdio.terminal,
       signal,
+      recipe,
     };
     return parked?.release(input) ?? launchProgram(running, input);
   };

@@ -14,6 +14,8 @@ export interface LaunchEvents {
   running(report: Report, pidfd: number): void;
   /** The launch did not happen; everything has been undone. */
   failed(report: Report): void;
+  /** When each step was done, for a plan that asked for it; just before `gone`. */
+  trace?(report: Report): void;
   /** The container has ended. */
   exited(report: Report): void;
   /** Nothing is left; with `left` > 0 (perhaps more than once): something resists and is retried. */
@@ -363,6 +365,8 @@ export class LauncherClient {
         return events.exited(report);
       case reportType.pty:
         return events.pty(fds[0] ?? -1);
+      case reportType.trace:
+        return events.trace?.(report);
       case reportType.gone:
         if (report.left === 0) this.#forget(report.id);
         return events.gone(report);

@@ -24,6 +24,7 @@ export const reportType = {
   gone: 5,
   pty: 6,
   created: 7,
+  trace: 8,
 } as const;
 
 /** Section number of a failure that belongs to no section of the plan. */
@@ -60,6 +61,8 @@ export interface Report {
   /** Teardown steps that have not succeeded yet. */
   left: number;
   found: Found[];
+  /** The data of a trace report (lib/trace.ts). */
+  trace?: Buffer;
 }
 
 const headerSize = 64;
@@ -84,8 +87,10 @@ export function decodeReport(message: Buffer): Report | undefined {
   if (message.length < headerSize) return undefined;
   const size = message.readUInt32LE(56);
   if (message.length !== headerSize + size) return undefined;
+  const type = message.readUInt32LE(0);
+  const data = message.subarray(headerSize);
   return {
-    type: message.readUInt32LE(0),
+    type,
     id: message.readUInt32LE(4),
     section: message.readUInt32LE(8),
     step: message.readUInt32LE(12),
@@ -97,7 +102,7 @@ export function decodeReport(message: Buffer): Report | undefined {
     systemUs: Number(message.readBigUInt64LE(40)),
     maxRssBytes: Number(message.readBigUInt64LE(48)),
     left: message.readUInt32LE(60),
-    found: decodeFound(message.subarray(headerSize)),
+    ...(type === reportType.trace ? { found: [], trace: data } : { found: decodeFound(data) }),
   };
 }
 

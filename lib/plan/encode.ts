@@ -1,5 +1,13 @@
 import { ContainerError } from '../errors.js';
-import { type Kind, type Op, type Plan, type Step, sections, stepTable } from './steps.js';
+import {
+  type Kind,
+  type Op,
+  type Plan,
+  planFlag,
+  type Step,
+  sections,
+  stepTable,
+} from './steps.js';
 
 /** Numbers of native/protocol.h; test/contract compares them. */
 export const protocol = {
@@ -132,4 +140,10 @@ export function encodePlan(plan: Plan): Buffer {
   out.set(8, out.size);
   if (out.size > protocol.maxPlanBytes) throw tooLarge('bytes', protocol.maxPlanBytes, out.size);
   return out.result();
+}
+
+/** Has the launcher tell when each step of an encoded plan was done. */
+export function askForTrace(plan: Buffer): void {
+  const flagsAt = protocol.planHeaderSize - 4;
+  plan.writeUInt32LE(plan.readUInt32LE(flagsAt) | planFlag.trace, flagsAt);
 }

@@ -33,6 +33,8 @@ export const planFlag = {
   park: 8,
   /** That release: what a program that stands behind all of its walls still lacks. */
   release: 16,
+  /** Beside any of them: the launcher notes when each step was done. */
+  trace: 32,
 } as const;
 
 /** Roles of a `fork` step (native/protocol.h, ForkRole). */
@@ -296,7 +298,7 @@ export interface Plan {
   slotCount: number;
   /** Bits of `wall` that this plan does without. */
   waived: number;
-  /** Of `planFlag`; default 0, a container of one program. */
+  /** Of `planFlag`, without `trace`; default 0, a container of one program. */
   flags?: number;
   /** Launcher, before the clone. */
   prepare: readonly Step[];

@@ -137,8 +137,9 @@ const rlimitsAreNamedOnce: Check = ({ limits, rlimits }) => {
   }
 };
 
-const cpusExist: Check = ({ limits }, { hostCpus }) => {
+const cpusExist: Check = ({ limits }, machine) => {
   if (limits === undefined || limits === 'none' || limits.cpus === undefined) return;
+  const { hostCpus } = machine;
   if (limits.cpus > hostCpus) {
     throw invalid('limits.cpus', `at most ${hostCpus}, the CPUs of this machine`, limits.cpus);
   }

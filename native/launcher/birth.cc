@@ -61,7 +61,7 @@ void CloseLiving(const Context& c, uint32_t slots) {
 }
 
 // A report that an init is to write, and no child of ours.
-int MakeReport(Container& record, int* fd) {
+int MakeSent(Container& record, int* fd) {
   long memfd = Memfd("ringfort-report");
   if (memfd < 0) return static_cast<int>(memfd);
   *fd = static_cast<int>(memfd);
@@ -75,6 +75,17 @@ int MakeReport(Container& record, int* fd) {
 
 }  // namespace
 
+int MakeReport(Launcher& l, Container& record, SharedReport* shared) {
+  if (record.inside) return MakeSent(record, &shared->fd);
+  shared->at = ReportForChild(l, record);
+  return shared->at == nullptr ? -kEnomem : 0;
+}
+
+void Forget(const SharedReport& shared) {
+  if (shared.fd >= 0) Close(shared.fd);
+  if (shared.at != nullptr) Unmap(shared.at, sizeof(ChildReport));
+}
+
 void SetAside(int* fd) {
   constexpr long kDupfdCloexec = 1030;
   if (*fd < 0) return;
@@ -87,8 +98,6 @@ void SetAside(int* fd) {
 int CloneChild(Launcher& l, const Birth& birth) {
   const PlanHeader& header = birth.plan->header;
   Context& c = *birth.context;
-  ChildReport* report = ReportForChild(l, *birth.record);
-  if (report == nullptr) return -kEnomem;
   CloneArgs args = {};
   int pidfd = -1;
   args.flags = header.cloneFlags | kClonePidfd;
@@ -110,13 +119,12 @@ int CloneChild(Launcher& l, const Birth& birth) {
     c.side = SIDE_C;
     c.sync = birth.sync;
     CloseLiving(c, header.slotCount);
-    c.report = report;
+    c.report = birth.report.at;
     c.planBytes = birth.bytes;
     c.planSize = birth.size;
     RunChild(c, birth.plan->section[static_cast<uint32_t>(Section::child)]);
   }
   if (exposed) Sys(__NR_prctl, kPrSetDumpable, 0, 0, 0, 0);
-  Unmap(report, sizeof(ChildReport));
   if (pid < 0) return static_cast<int>(pid);
   birth.record->pid = static_cast<int>(pid);
   birth.record->pidfd = pidfd;
@@ -126,14 +134,13 @@ int CloneChild(Launcher& l, const Birth& birth) {
 
 int AskInit(Launcher& l, const Container& parent, const Birth& birth) {
   const SectionView& section = birth.plan->section[static_cast<uint32_t>(Section::child)];
-  int report = -1, memfd = -1;
-  int error = MakeReport(*birth.record, &report);
+  int memfd = -1, error = 0;
   RequestHeader header{static_cast<uint32_t>(Request::exec), birth.record->number, section.steps,
                        section.size};
   Start start = {};
   start.intoCgroup = birth.plan->header.intoCgroup;
   Parcel parcel;
-  const int first[kStartFds] = {birth.sync, report, l.home.proc};
+  const int first[kStartFds] = {birth.sync, birth.report.fd, l.home.proc};
   for (int fd : first) parcel.Add(fd);
   if (error == 0 && !AddSlots(parcel, start, *birth.context, birth.plan->header.slotCount))
     error = -kEinval;
@@ -149,7 +156,6 @@ int AskInit(Launcher& l, const Container& parent, const Birth& birth) {
     if (error == 0 && !parcel.Add(memfd)) error = -kEinval;
   }
   if (error == 0) error = SendParcel(parent.control, parcel, parts, fits ? 3 : 2);
-  if (report >= 0) Close(report);
   if (memfd >= 0) Close(memfd);
   return error;
 }

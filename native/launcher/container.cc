@@ -110,11 +110,17 @@ void Unwatch(Launcher& l, int* fd) {
   *fd = -1;
 }
 
-int64_t Now() {
+uint64_t NowNs() {
   constexpr long kMonotonic = 1;
   TimeSpec now;
   Sys(__NR_clock_gettime, kMonotonic, P(&now));
-  return now.sec * 1000 + now.nsec / 1000000;
+  return static_cast<uint64_t>(now.sec * 1000000000 + now.nsec);
+}
+
+int64_t Now() { return static_cast<int64_t>(NowNs() / 1000000); }
+
+void Mark(Container& c, Phase phase) {
+  if (c.traced) c.report->trace.phase[phase] = Ticks();
 }
 
 }  // namespace ringfort

@@ -27,6 +27,7 @@ struct Container {
   bool deferred;    // it may have ended, and that is for after the detach
   bool parks;       // a program that waits for a release, and
   bool parked;      // has said that it does
+  bool traced;      // the plan asked for it
   bool inside;      // a program that the container's init has started, and whose end it tells
   uint32_t number;  // the launcher's own, from 1
   uint32_t client;  // who started it, by serial
@@ -37,8 +38,10 @@ struct Container {
   int oomEvent;
   int control;               // socket to an init that starts programs, -1 without one
   int target[kTargetCount];  // its namespaces, kept where they cannot be opened later; else -1
-  ChildReport* report;       // one shared page, until the end
+  ChildReport* report;       // memory shared with the child, until the end
   ReportPages* pages;        // where that is one of them: for a child of ours
+  uint32_t stamps;           // for the trace: steps of the plan,
+  uint32_t teardownFrom;     // and those before its teardown
   uint8_t* teardown;         // private copy of the plan's last section
   uint32_t teardownSize, teardownSteps;
   uint32_t retries;
@@ -113,6 +116,9 @@ int Watching(Launcher& l, int fd, Watch kind, uint32_t index);
 void StopWatching(Launcher& l, int fd);
 void Unwatch(Launcher& l, int* fd);
 int64_t Now();
+uint64_t NowNs();
+// With `traced`: a phase is done.
+void Mark(Container& c, Phase phase);
 
 // clients.cc
 // Answers a client; it is dropped when it reads nothing for too long.
@@ -140,7 +146,18 @@ int PumpLog(Log& log, uint32_t source);
 
 // launch.cc: requests of type launch and exec.
 void Launch(Launcher& l, Client& client, Received& request);
+
 // birth.cc: how the process of a plan comes to be.
+// The memory that a process is to report in, as it gets it: mapped once more, for a clone of ours
+// to inherit, or its descriptor, for an init.
+struct SharedReport {
+  ChildReport* at = nullptr;
+  int fd = -1;
+};
+// Makes that of a container or program.
+int MakeReport(Launcher& l, Container& record, SharedReport* shared);
+void Forget(const SharedReport& shared);
+
 struct Birth {
   const PlanView* plan;
   Container* record;
@@ -149,6 +166,7 @@ struct Birth {
   uint32_t size;
   int sync;     // the child's end
   int ours[2];  // not the child's: the end of the launcher is to be the end of these
+  SharedReport report;
 };
 // Clones it: a container, or a program that joins one.
 int CloneChild(Launcher& l, const Birth& birth);

@@ -12,7 +12,21 @@ struct ChildReport {
   volatile uint32_t executing;  // execve has been called
   volatile uint32_t mainEnded;  // init: the main program has ended, with
   volatile int32_t mainStatus;  // this wait status
+  volatile uint32_t traced;     // the next two are written
+  volatile uint32_t traceFrom;  // place in Trace::step of the child's first step
+  Trace trace;
 };
+
+// The CPU's own clock: no system call, so no filter can forbid it.
+inline uint64_t Ticks() {
+#if defined(__x86_64__)
+  return __builtin_ia32_rdtsc();
+#else
+  uint64_t ticks;
+  __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+  return ticks;
+#endif
+}
 
 // Namespaces that a prepare section may join, and come back from.
 constexpr int kJoinables = 6;
@@ -46,7 +60,9 @@ struct Context {
   bool inHostMounts;    // prepare: setns to the host's mount namespace has happened
   bool journalFailed;   // prepare: the step that failed could not be noted
   ChildReport* report;  // child
-  void* planBytes;      // child: forgotten by init
+  uint64_t* stamps;     // of this section's steps, nullptr: not traced
+  uint32_t stampRoom;
+  void* planBytes;  // child: forgotten by init
   uint32_t planSize;
   const char** argv;  // child: built before the first step
   const char** envp;
@@ -96,6 +112,8 @@ int RunSection(Context& c, const SectionView& section, uint32_t* failed);
 int FillVectors(Context& c, const SectionView& section, uint64_t room);
 // park.cc: for a section that ends in `park` and will be told its exec later.
 int ReserveVectors(Context& c);
+// Has the steps of a section stamped, beginning with this place in the trace.
+void StampFrom(Context& c, Trace& trace, uint32_t from);
 // files.cc: a path below proc; `self/x` means the child when the launcher uses it.
 int ProcPath(const Context& c, const char* file, char* path, size_t room);
 // namespaces.cc: undoes the joins of a prepare section; fills Home::self, which that needs.

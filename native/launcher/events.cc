@@ -26,6 +26,7 @@ void Settle(Launcher& l, Container& c) {
     return;
   }
   c.state = State::running;
+  Mark(c, PHASE_EXECUTED);
   ReportHeader report = NewReport(Report::running, c.id);
   report.pid = c.pid;
   Tell(l, c, report, nullptr, c.pidfd);
@@ -53,6 +54,7 @@ void Conclude(Launcher& l, Container& c, const Ended& ended) {
   if (c.state == State::ended || c.state == State::unused) return;
   bool failed = c.state == State::failed;
   c.state = State::ended;
+  Mark(c, PHASE_ENDED);
   ReportHeader report = NewReport(failed ? Report::failed : Report::exited, c.id);
   report.section = c.failedSection;
   report.step = c.failedStep;

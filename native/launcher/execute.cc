@@ -15,6 +15,11 @@ int RunStep(Context& c, const StepView& step) {
   return -kEproto;
 }
 
+void StampFrom(Context& c, Trace& trace, uint32_t from) {
+  c.stampRoom = from < kMaxStamps ? kMaxStamps - from : 0;
+  c.stamps = trace.step + (from < kMaxStamps ? from : 0);
+}
+
 int RunSection(Context& c, const SectionView& section, uint32_t* failed) {
   uint32_t offset = 0;
   for (uint32_t i = 0; i < section.steps; i++) {
@@ -24,6 +29,7 @@ int RunSection(Context& c, const SectionView& section, uint32_t* failed) {
     StepView step;
     if (!DecodeStep(section.at + offset, section.size - offset, &step)) return -kEproto;
     if (int error = RunStep(c, step)) return error;
+    if (i < c.stampRoom) c.stamps[i] = Ticks();
     offset += step.size;
   }
   return 0;
@@ -55,6 +61,10 @@ void RunChild(Context& c, const SectionView& child) {
   Handle(kSigxfsz, kDefault);
   // Its lock says that the launcher lives.
   if (c.home->journal != nullptr) Close(c.home->journal->fd);
+  // What an init forks has the init's own otherwise.
+  c.stampRoom = 0;
+  if (c.report != nullptr && c.report->traced != 0)
+    StampFrom(c, c.report->trace, c.report->traceFrom);
   int error = FillVectors(c, child, 0);
   if (error == 0) error = RunSection(c, child, &failed);
   if (c.report != nullptr) c.report->error = error;

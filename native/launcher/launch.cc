@@ -102,7 +102,10 @@ int Attend(Launcher& l, Container& record, const PlanView& plan) {
   c.pid = record.pid;
   c.oomEvent = -1;
   record.failedSection = static_cast<uint32_t>(Section::attend);
+  Mark(record, PHASE_CLONED);
+  if (record.traced) StampFrom(c, record.report->trace, plan.header.stepCount[0]);
   int error = RunSection(c, plan.section[1], &record.failedStep);
+  Mark(record, PHASE_ATTENDED);
   StopAt(Stop::beforeGo);
   // A child that is dead already does not hear it; the end of its socket says why. One that joins a
   // container does not wait.
@@ -128,7 +131,8 @@ int Socketpair(int* pair) {
 }
 
 // The process of the plan, up to its first instruction.
-int Bear(Launcher& l, Container& record, Context& c, const Bytes& bytes, const PlanView& plan) {
+int Bear(Launcher& l, Container& record, Context& c, const Bytes& bytes, const PlanView& plan,
+         const SharedReport& report) {
   record.failedSection = static_cast<uint32_t>(Section::launcher);
   int sync[2] = {-1, -1}, control[2] = {-1, -1};
   int error = Socketpair(sync);
@@ -136,7 +140,7 @@ int Bear(Launcher& l, Container& record, Context& c, const Bytes& bytes, const P
   c.control = control[1];
   if (error == 0) {
     StopAt(Stop::beforeClone);
-    Birth birth{&plan, &record, &c, bytes.at, bytes.size, sync[1], {sync[0], control[0]}};
+    Birth birth{&plan, &record, &c, bytes.at, bytes.size, sync[1], {sync[0], control[0]}, report};
     const Container* parent = FindContainer(l, record.parent);
     error = record.inside ? AskInit(l, *parent, birth) : CloneChild(l, birth);
   }
@@ -168,6 +172,25 @@ void OpenTargets(Launcher& l, const Container& parent, int* target) {
   }
 }
 
+// Of the request in hand.
+uint64_t taken, checked;
+
+void BeginTrace(Container& record, Context& c, const PlanView& plan) {
+  ChildReport& report = *record.report;
+  const uint32_t* steps = plan.header.stepCount;
+  record.traced = true;
+  record.teardownFrom = steps[0] + steps[1] + steps[2];
+  record.stamps = record.teardownFrom + steps[3];
+  report.traceFrom = steps[0] + steps[1];
+  report.traced = 1;
+  Trace& trace = report.trace;
+  trace.firstNs = NowNs();
+  trace.firstTicks = Ticks();
+  trace.phase[PHASE_TAKEN] = taken;
+  trace.phase[PHASE_CHECKED] = checked;
+  StampFrom(c, trace, 0);
+}
+
 int Start(Launcher& l, Container& record, const Bytes& bytes, const PlanView& plan) {
   Context c = {};
   c.home = &l.home;
@@ -188,8 +211,12 @@ int Start(Launcher& l, Container& record, const Bytes& bytes, const PlanView& pl
     constexpr int kMounts = 1;
     if (target[kMounts] < 0) error = -kEsrch;
   }
+  SharedReport report;
+  if (error == 0) error = MakeReport(l, record, &report);
+  if (error == 0 && plan.traced) BeginTrace(record, c, plan);
   if (error == 0) error = Prepare(l, record, c, plan);
-  if (error == 0) error = Bear(l, record, c, bytes, plan);
+  if (error == 0) error = Bear(l, record, c, bytes, plan, report);
+  Forget(report);
   ReturnFromJoins(c);
   for (int fd : target)
     if (fd >= 0) Close(fd);
@@ -257,6 +284,7 @@ int CheckTarget(const RequestHeader& request, const Container* parent, uint32_t 
 }  // namespace
 
 void Launch(Launcher& l, Client& client, Received& request) {
+  taken = Ticks();
   const uint32_t id = request.header.id;
   const bool exec = request.header.type == static_cast<uint32_t>(Request::exec);
   Bytes bytes = {};
@@ -268,6 +296,7 @@ void Launch(Launcher& l, Client& client, Received& request) {
   if (error == 0) error = TakePlan(request, &bytes);
   if (error == 0 && FindFor(l, client, id) != nullptr) error = -kEexist;
   if (error == 0) error = CheckPlan(bytes.at, bytes.size, request.fdCount, &plan, &fault);
+  checked = Ticks();
   const Container* parent = exec ? FindFor(l, client, request.header.arg) : nullptr;
   if (error == 0) {
     // Nothing is wrong with the plan.

@@ -99,6 +99,8 @@ int Step_park(Context& c, const Arg* a) {
   for (uint32_t i = 0; i < kReleaseFds; i++) c.slots[i] = request.fds[i];
   SectionView rest{request.body, request.bodySize, request.header.arg};
   uint32_t failed;
+  // Its steps are none of the plan that is traced.
+  c.stampRoom = 0;
   if (int error = FillVectors(c, rest, kPointers)) return error;
   return RunSection(c, rest, &failed);
 }

@@ -226,10 +226,13 @@ bool FlagsAllowed(const PlanHeader& header) {
   }
 }
 
-int CheckHeader(const uint8_t* bytes, uint32_t size, uint32_t fds, PlanHeader* header) {
+int CheckHeader(const uint8_t* bytes, uint32_t size, uint32_t fds, PlanView* view) {
+  PlanHeader* header = &view->header;
   if (size < sizeof(PlanHeader) || size > kMaxPlanBytes) return -kEproto;
   __builtin_memcpy(header, bytes, sizeof *header);
   if (header->magic != kPlanMagic || header->version != kPlanVersion) return -kEproto;
+  view->traced = (header->flags & PLAN_TRACE) != 0;
+  header->flags &= ~uint32_t{PLAN_TRACE};
   if (header->size != size || !FlagsAllowed(*header)) return -kEproto;
   if (header->fdCount != fds || header->fdCount > header->slotCount) return -kEproto;
   if (header->slotCount > kMaxSlots || (header->waived & ~uint32_t{WALL_ALL}) != 0) return -kEproto;
@@ -259,7 +262,7 @@ bool DecodeStep(const uint8_t* at, uint32_t left, StepView* step) {
 
 int CheckPlan(const uint8_t* bytes, uint32_t size, uint32_t fds, PlanView* view, PlanFault* fault) {
   *fault = PlanFault{static_cast<uint32_t>(Section::launcher), 0};
-  if (int error = CheckHeader(bytes, size, fds, &view->header)) return error;
+  if (int error = CheckHeader(bytes, size, fds, view)) return error;
   uint64_t offset = sizeof(PlanHeader), steps = 0;
   for (int i = 0; i < 4; i++) {
     view->section[i] = {bytes + offset, view->header.sectionSize[i], view->header.stepCount[i]};

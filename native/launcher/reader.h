@@ -26,8 +26,9 @@ struct SectionView {
 };
 
 struct PlanView {
-  PlanHeader header;
+  PlanHeader header;  // its flags without PLAN_TRACE
   SectionView section[4];
+  bool traced;
 };
 
 // Where a plan is wrong.

@@ -40,8 +40,16 @@ Context TeardownContext(Launcher& l) {
   return c;
 }
 
-Pass RunTeardown(Launcher& l, Container& record, bool first) {
+// Which steps of a teardown.
+enum class Part {
+  account,  // ends what still runs, and reads what it used
+  remove,   // rmdir: nobody has to wait for it
+  again,    // all but the reading
+};
+
+Pass RunTeardown(Launcher& l, Container& record, Part part) {
   Context c = TeardownContext(l);
+  if (record.traced) StampFrom(c, record.report->trace, record.teardownFrom);
   Pass pass;
   uint32_t offset = 0;
   for (uint32_t i = 0; i < record.teardownSteps; i++) {
@@ -49,12 +57,15 @@ Pass RunTeardown(Launcher& l, Container& record, bool first) {
     if (!DecodeStep(record.teardown + offset, record.teardownSize - offset, &step)) break;
     offset += step.size;
     if (step.op == Op::writeOnKill) continue;
+    if (part != Part::again && (step.op == Op::rmdir) != (part == Part::remove)) continue;
     StopAtStep(SIDE_T, i);
     if (step.op == Op::read) {
-      if (first) pass.dataSize = ReadInto(c, step, i, pass.dataSize);
+      if (part == Part::account) pass.dataSize = ReadInto(c, step, i, pass.dataSize);
+      if (i < c.stampRoom) c.stamps[i] = Ticks();
       continue;
     }
     int error = RunStep(c, step);
+    if (i < c.stampRoom) c.stamps[i] = Ticks();
     if (step.op != Op::rmdir) continue;
     if (error == 0 || error == -kEnoent) {
       StopAt(Stop::afterRmdir);
@@ -68,8 +79,19 @@ Pass RunTeardown(Launcher& l, Container& record, bool first) {
   return pass;
 }
 
+void TellTrace(Launcher& l, Container& c) {
+  Trace& trace = c.report->trace;
+  trace.lastNs = NowNs();
+  trace.lastTicks = Ticks();
+  uint32_t stamps = c.stamps < kMaxStamps ? c.stamps : kMaxStamps;
+  ReportHeader report = NewReport(Report::trace, c.id);
+  report.dataSize = static_cast<uint32_t>(__builtin_offsetof(Trace, step)) + stamps * 8;
+  Tell(l, c, report, &trace);
+}
+
 void Gone(Launcher& l, Container& c) {
   StopAt(Stop::afterTeardown);
+  if (c.traced) TellTrace(l, c);
   Tell(l, c, NewReport(Report::gone, c.id));
   ForgetContainer(l, c);
 }
@@ -92,14 +114,19 @@ void After(Launcher& l, Container& c, const Pass& pass) {
 
 void FinishTeardown(Launcher& l, Container& c, ReportHeader report) {
   StopAt(Stop::beforeTeardown);
-  Pass pass = RunTeardown(l, c, true);
-  report.dataSize = pass.dataSize;
+  report.dataSize = RunTeardown(l, c, Part::account).dataSize;
+  // A launch that has failed has left nothing; a result does not wait for that.
+  const bool failed = report.type == static_cast<uint32_t>(Report::failed);
+  Pass pass;
+  if (failed) pass = RunTeardown(l, c, Part::remove);
   KeepExit(l, c, report, data);
   Tell(l, c, report, data);
+  Mark(c, PHASE_TOLD);
+  if (!failed) pass = RunTeardown(l, c, Part::remove);
   After(l, c, pass);
 }
 
-void RetryTeardown(Launcher& l, Container& c) { After(l, c, RunTeardown(l, c, false)); }
+void RetryTeardown(Launcher& l, Container& c) { After(l, c, RunTeardown(l, c, Part::again)); }
 
 void KillCgroups(Launcher& l, Container& record) {
   Context c = TeardownContext(l);

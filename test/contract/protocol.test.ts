@@ -10,7 +10,8 @@ import {
 } from '../../lib/launcher/messages.js';
 import { loadBinding } from '../../lib/native/load.js';
 import { protocol } from '../../lib/plan/encode.js';
-import { slot, wall } from '../../lib/plan/steps.js';
+import { planFlag, slot, wall } from '../../lib/plan/steps.js';
+import { traceLayout } from '../../lib/trace.js';
 
 const native = loadBinding().protocol;
 
@@ -62,6 +63,8 @@ test('every number that lib/ repeats is the launcher’s', () => {
     sectionLauncher: launcherSection,
     sectionJournal: journalSection,
     ...prefixed('journal', journalLayout),
+    ...traceLayout,
+    ...prefixed('plan', planFlag),
   });
 });
 

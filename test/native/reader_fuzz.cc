@@ -40,8 +40,8 @@ Bytes Mended(const uint8_t* data, size_t size) {
   header.cloneFlags = 0;
   const uint32_t flags[] = {0,         PLAN_SERVE,   PLAN_INSIDE,
                             PLAN_JOIN, PLAN_RELEASE, PLAN_INSIDE | PLAN_PARK};
-  header.flags = flags[header.flags % 6];
-  const bool release = header.flags == PLAN_RELEASE;
+  header.flags = flags[header.flags % 6] | (header.flags & PLAN_TRACE);
+  const bool release = (header.flags & PLAN_RELEASE) != 0;
   if (release) {
     header.fdCount = header.slotCount = kReleaseFds;
     header.waived = 0;

@@ -303,6 +303,13 @@ void TestFlags() {
   TestPlan plan = serve;
   plan.flags = 0;
   CHECK(RefusedAt(plan, CHILD, 2));
+  // A trace may be asked for beside any of them, and changes nothing else.
+  plan.flags = PLAN_TRACE;
+  CHECK(RefusedAt(plan, CHILD, 2));
+  plan.flags = PLAN_SERVE | PLAN_TRACE;
+  CHECK(Accepted(plan));
+  plan.flags = PLAN_TRACE << 1;
+  CHECK(RefusedAt(plan, kLauncher, 0));
   plan = serve;
   plan.child.erase(plan.child.begin() + 1);
   CHECK(RefusedAt(plan, CHILD, 1));

@@ -1,0 +1,24 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Effort, Part, Section } from '../goal.js';
+import { finished } from '../plain.js';
+
+const program = fileURLToPath(new URL('../scale.js', import.meta.url));
+
+/** bench/scale makes a report of its own, with a process of its own for each thing it compares. */
+async function measure({ scale, wanted }: Effort): Promise<Section[]> {
+  if (!existsSync(program)) return [];
+  const all = wanted.length === 0 || wanted.includes('scale');
+  const parts = [
+    ...(all || wanted.includes('P9') ? ['memory'] : []),
+    ...(all || wanted.includes('P10') ? ['growth', 'mounts'] : []),
+  ];
+  const size = scale < 1 ? ['--count', '50'] : [];
+  const args = [program, ...parts, ...size, '--rounds', '1'];
+  const { status, stdout, stderr } = await finished(process.execPath, args);
+  const text = status === 0 ? stdout.trim() : `${stdout}\n\nscale: ${stderr.trim()}`;
+  return [{ title: 'Scale', unit: '', rows: new Map(), checks: [], text }];
+}
+
+/** P9 and P10, where bench/scale is there. */
+export const scaleParts: Part = { names: ['P9', 'P10', 'scale'], measure };

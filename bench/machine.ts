@@ -1,0 +1,20 @@
+import { cpus, loadavg, release, totalmem } from 'node:os';
+import { currentCgroups } from '../lib/cgroups/index.js';
+
+/** What the figures were taken on. */
+export function machineLine(): string {
+  const [cpu] = cpus();
+  const parts = [
+    new Date().toISOString().slice(0, 16).replace('T', ' '),
+    `${cpus().length} × ${cpu?.model.trim() ?? 'unknown CPU'}`,
+    `${Math.round(totalmem() / 2 ** 30)} GiB`,
+    `Linux ${release()}`,
+    `cgroups ${currentCgroups().mode}`,
+    `Node ${process.version}`,
+    process.getuid?.() === 0 ? 'root' : 'ordinary user',
+    `load ${loadavg()
+      .map((load) => load.toFixed(1))
+      .join(' ')}`,
+  ];
+  return parts.join(' · ');
+}

@@ -1,0 +1,125 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { makeBundle, makeRoot } from './bundle.js';
+import { finished, plainSpawn } from './plain.js';
+import type { Row } from './rounds.js';
+
+/** What somebody would use instead, as a command that runs `true`. */
+interface Peer {
+  name: string;
+  /** Makes what it needs below the directory; the command, another one each time where it must. */
+  prepare(directory: string): () => [string, ...string[]];
+}
+
+let count = 0;
+/** A name that nothing else has: peers keep containers by name. */
+const fresh = () => `ringfort-bench-${process.pid}-${count++}`;
+
+function bwrap(): () => [string, ...string[]] {
+  const links = ['bin', 'lib', 'lib64'].flatMap((name) => ['--symlink', `usr/${name}`, `/${name}`]);
+  const mounts = ['--ro-bind', '/usr', '/usr', ...links, '--proc', '/proc', '--dev', '/dev'];
+  return () => ['bwrap', '--unshare-all', '--die-with-parent', ...mounts, '/usr/bin/true'];
+}
+
+function oci(runtime: string, directory: string): () => [string, ...string[]] {
+  const bundle = makeBundle(directory, runtime, `/ringfort-bench-${process.pid}-${runtime}`);
+  const root = join(directory, 'state');
+  return () => [runtime, '--root', root, 'run', '--bundle', bundle, fresh()];
+}
+
+function podman(directory: string): () => [string, ...string[]] {
+  const root = makeRoot(directory);
+  const storage = ['--root', join(directory, 'storage'), '--runroot', join(directory, 'run')];
+  const drivers = ['--storage-driver', 'vfs', '--cgroup-manager', 'cgroupfs', '--runtime', 'runc'];
+  const limits = [
+    '--memory',
+    '512m',
+    '--pids-limit',
+    '256',
+    '--ulimit',
+    'nofile=1024:1024',
+    '--ulimit',
+    'nproc=1024:1024',
+  ];
+  const run = [
+    'run',
+    '--rm',
+    '--network',
+    'none',
+    '--log-driver',
+    'none',
+    ...limits,
+    '-v',
+    '/usr:/usr:ro',
+  ];
+  return () => ['podman', ...storage, ...drivers, ...run, '--rootfs', root, '/usr/bin/true'];
+}
+
+/** Only where a daemon already answers, with an image that is there. */
+function docker(): () => [string, ...string[]] {
+  const image = 'busybox';
+  if (spawnSync('docker', ['image', 'inspect', image]).status !== 0) {
+    throw new Error(`no daemon with the image ${image}`);
+  }
+  return () => ['docker', 'run', '--rm', '--network', 'none', '--pull', 'never', image, 'true'];
+}
+
+function lxc(directory: string): () => [string, ...string[]] {
+  const file = join(directory, 'config');
+  const lines = [
+    `lxc.rootfs.path = dir:${makeRoot(directory)}`,
+    'lxc.mount.auto = proc:mixed sys:ro',
+    'lxc.mount.entry = /usr usr none rbind,ro 0 0',
+    'lxc.net.0.type = empty',
+    'lxc.uts.name = bench',
+  ];
+  writeFileSync(file, `${lines.join('\n')}\n`);
+  return () => ['lxc-execute', '-n', fresh(), '-P', directory, '-f', file, '--', '/usr/bin/true'];
+}
+
+const peers: readonly Peer[] = [
+  { name: 'bwrap', prepare: bwrap },
+  { name: 'crun run', prepare: (directory) => oci('crun', directory) },
+  { name: 'runc run', prepare: (directory) => oci('runc', directory) },
+  { name: 'lxc-execute', prepare: lxc },
+  { name: 'podman run', prepare: podman },
+  { name: 'docker run', prepare: docker },
+];
+
+/** The peers that work here as rows of cold runs, and why the others do not. */
+export interface Peers {
+  rows: Row[];
+  absent: string[];
+  /** Removes what was made for them. */
+  close(): void;
+}
+
+/** Prepares all peers and tries each once. */
+export async function preparePeers(): Promise<Peers> {
+  const base = mkdtempSync(join(tmpdir(), 'ringfort-peers-'));
+  const rows: Row[] = [];
+  const absent: string[] = [];
+  for (const { name, prepare } of peers) {
+    const directory = join(base, name.replace(' ', '-'));
+    mkdirSync(directory);
+    try {
+      const command = prepare(directory);
+      const [file, ...args] = command();
+      const { status, stderr } = await finished(file, args);
+      if (status !== 0) throw new Error(stderr.trim().split('\n').at(-1) ?? `status ${status}`);
+      rows.push({
+        name,
+        run() {
+          const [program, ...rest] = command();
+          return plainSpawn(program, rest);
+        },
+      });
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      absent.push(`${name} (${code === 'ENOENT' ? 'not installed' : message})`);
+    }
+  }
+  return { rows, absent, close: () => rmSync(base, { recursive: true, force: true }) };
+}

@@ -1,0 +1,68 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, expect, test } from '@jest/globals';
+import { createContainer, run } from '../../lib/index.js';
+import { formatTrace, type LaunchTrace, onTrace, phaseNames } from '../../lib/trace.js';
+import { cgroups, suite } from '../helpers/needs.js';
+
+/** The traces of what is done meanwhile. */
+async function traced(task: () => Promise<unknown>): Promise<LaunchTrace[]> {
+  const traces: LaunchTrace[] = [];
+  onTrace((trace) => traces.push(trace));
+  await task();
+  while (traces.length === 0) await sleep(5);
+  return traces;
+}
+
+function what({ moments }: LaunchTrace, by: string): string[] {
+  return moments.filter((moment) => moment.by === by).map((moment) => moment.what);
+}
+
+suite('the trace of a launch', [cgroups], () => {
+  afterEach(() => onTrace(undefined));
+
+  test('has every step that was carried out, in the order of time', async () => {
+    const [trace] = await traced(() => run('true'));
+    if (trace === undefined) throw new Error('none');
+    const { moments } = trace;
+    expect(moments.every(({ at }, i) => i === 0 || at >= (moments[i - 1]?.at ?? 0n))).toBe(true);
+    expect(what(trace, 'launcher').sort()).toEqual([...phaseNames].sort());
+    const node = what(trace, 'node');
+    expect(node[0]).toBe('called');
+    expect(node).toEqual(expect.arrayContaining(['spec made', 'sent', 'exited heard', 'result']));
+    const child = what(trace, 'child');
+    // execve does not come back to say that it is done.
+    expect(child.at(-1)).toMatch(/^assert /);
+    expect(child).toContainEqual(expect.stringMatching(/^pivotRoot root$/));
+    for (const section of ['prepare', 'attend', 'teardown'])
+      expect(what(trace, section).length).toBeGreaterThan(0);
+    expect(formatTrace(moments)).toMatch(/^ +0\.0 +0\.0 {2}node +called\n/);
+  });
+
+  test('says how far a launch that failed has come', async () => {
+    const start = () => run('/no/such/program').catch(() => {});
+    const [trace] = await traced(start);
+    if (trace === undefined) throw new Error('none');
+    expect(what(trace, 'child').at(-1)).toMatch(/^assert /);
+    expect(what(trace, 'launcher')).not.toContain('executed');
+  });
+
+  test('of a program in a container is its own', async () => {
+    await using container = await createContainer();
+    const [trace] = await traced(() => container.exec('true'));
+    if (trace === undefined) throw new Error('none');
+    expect(trace.name).not.toBe(container.id);
+    expect(what(trace, 'child').at(-1)).toMatch(/^assert /);
+    expect(what(trace, 'attend')).toEqual([]);
+  });
+
+  test('leaves steps out that it has no room for', async () => {
+    const mounts = Array.from({ length: 350 }, (_, i) => ({
+      type: 'tmpfs' as const,
+      destination: `/tmp/${i}`,
+    }));
+    const [trace] = await traced(() => run('true', [], { mounts }));
+    if (trace === undefined) throw new Error('none');
+    expect(what(trace, 'launcher')).toContain('executed');
+    expect(what(trace, 'prepare').length + what(trace, 'child').length).toBeLessThanOrEqual(1024);
+  });
+});
