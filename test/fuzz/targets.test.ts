@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { specOf } from '../../lib/specOf.js';
 import { fixedFacts } from '../helpers/facts.js';
+import { linux, suite } from '../helpers/needs.js';
 import { planOf } from './plans.js';
 import { runSeeds } from './seeds/options.js';
 import { targets } from './targets/index.js';
@@ -14,26 +15,28 @@ import { targets } from './targets/index.js';
 /** It needs a launcher under sanitizers, which `npm run fuzz` builds. */
 const here = targets.filter(({ name }) => name !== 'launcher-protocol');
 
-test.each(here.map((target) => [target.name, target] as const))('%s', async (_, target) => {
-  for (const input of target.seeds) await target.check(input);
-  const property = fc.asyncProperty(target.inputs, async (input) => {
-    await target.check(input);
+suite('what is fuzzed', [linux], () => {
+  test.each(here.map((target) => [target.name, target] as const))('%s', async (_, target) => {
+    for (const input of target.seeds) await target.check(input);
+    const property = fc.asyncProperty(target.inputs, async (input) => {
+      await target.check(input);
+    });
+    const { failed, counterexample, errorInstance } = await fc.check(property, {
+      seed: 4711,
+      numRuns: 40,
+    });
+    expect([failed, counterexample, errorInstance]).toEqual([false, null, null]);
   });
-  const { failed, counterexample, errorInstance } = await fc.check(property, {
-    seed: 4711,
-    numRuns: 40,
-  });
-  expect([failed, counterexample, errorInstance]).toEqual([false, null, null]);
-});
 
-test('what fuzzing starts from gets as far as a plan', () => {
-  const plans = runSeeds.map(
-    (options) => () => planOf(specOf('box', 'sh', [], options), fixedFacts, true),
-  );
-  const ops = new Set<string>();
-  for (const [i, plan] of plans.entries()) {
-    if ('apparmorProfile' in (runSeeds[i] as object)) expect(plan).toThrow('apparmor');
-    else for (const { op } of plan().child) ops.add(op);
-  }
-  expect(ops.size).toBeGreaterThan(30);
+  test('what fuzzing starts from gets as far as a plan', () => {
+    const plans = runSeeds.map(
+      (options) => () => planOf(specOf('box', 'sh', [], options), fixedFacts, true),
+    );
+    const ops = new Set<string>();
+    for (const [i, plan] of plans.entries()) {
+      if ('apparmorProfile' in (runSeeds[i] as object)) expect(plan).toThrow('apparmor');
+      else for (const { op } of plan().child) ops.add(op);
+    }
+    expect(ops.size).toBeGreaterThan(30);
+  });
 });

@@ -36,6 +36,8 @@ const odd: readonly (() => unknown)[] = [
   () => ' ',
   () => 'a\0b',
   () => '\ud800',
+  () => 'ä€𝄞',
+  () => '/ä/€𝄞',
   () => '__proto__',
   () => 'constructor',
   () => 'toString',
@@ -88,11 +90,11 @@ function copy<T>(value: T, depth = 0): T {
 }
 
 /** Every place in a value that something else could be at. */
-function places(root: Container): [holder: Container, key: string][] {
-  const found: [Container, string][] = [];
+function places(root: Container): [holder: Container, key: string, depth: number][] {
+  const found: [Container, string, number][] = [];
   const walk = (holder: Container, depth: number) => {
     for (const key of Object.keys(holder).slice(0, 200)) {
-      found.push([holder, key]);
+      found.push([holder, key, depth]);
       const value = (holder as Record<string, unknown>)[key];
       if (isContainer(value) && depth < maxDepth) walk(value, depth + 1);
     }
@@ -101,12 +103,21 @@ function places(root: Container): [holder: Container, key: string][] {
   return found;
 }
 
+/** Everything in a value, but it itself. */
+function leaves(root: unknown): unknown[] {
+  if (!isContainer(root)) return [];
+  return places(root).map(([holder, key]) => (holder as Record<string, unknown>)[key]);
+}
+
 interface Edit {
   kind: 'replace' | 'swap' | 'remove' | 'add' | 'repeat' | 'stretch';
   at: number;
   other: number;
   value: unknown;
 }
+
+/** What is put behind a text, beside the text itself. */
+const tails = [undefined, ':', '/', 'ä€𝄞', '\0', ' ', '\n', '=', ',x', '0'];
 
 function set(holder: Container, key: string, value: unknown): void {
   Object.defineProperty(holder, key, {
@@ -118,12 +129,15 @@ function set(holder: Container, key: string, value: unknown): void {
 }
 
 function apply(root: Container, { kind, at, other, value }: Edit): void {
-  const all = places(root);
-  const place = all[at % all.length];
+  const every = places(root);
+  // Near the top more often than far below it, where a profile has hundreds of names.
+  const near = every.filter(([, , depth]) => depth <= at % 7);
+  const all = near.length > 0 ? near : every;
+  const place = all[Math.floor(at / 7) % all.length];
   if (place === undefined) return set(root, 'added', value);
   const [holder, key] = place;
   const old = (holder as Record<string, unknown>)[key];
-  const [otherHolder, otherKey] = all[other % all.length] as [Container, string];
+  const [otherHolder, otherKey] = all[other % all.length] as (typeof all)[number];
   const far = (otherHolder as Record<string, unknown>)[otherKey];
   switch (kind) {
     case 'replace':
@@ -144,7 +158,7 @@ function apply(root: Container, { kind, at, other, value }: Edit): void {
         old.push(...old.slice(0, 100).map((each) => copy(each)));
       return;
     case 'stretch':
-      if (typeof old === 'string') set(holder, key, `${old}${String(other % 2 ? old : ':')}`);
+      if (typeof old === 'string') set(holder, key, old + (tails[other % tails.length] ?? old));
       if (typeof old === 'number') set(holder, key, old + (other % 2 ? 1 : -1));
   }
 }
@@ -154,14 +168,17 @@ export function mutated<T extends object>(
   seeds: readonly T[],
   values: fc.Arbitrary<unknown> = anyValue,
 ): fc.Arbitrary<T> {
+  // What other seeds have there, or elsewhere, is accepted more often than what nobody has.
+  const known = fc.constantFrom(...seeds.flatMap((seed) => leaves(seed)), undefined);
   const edit: fc.Arbitrary<Edit> = fc.record({
     kind: fc.constantFrom('replace', 'replace', 'swap', 'remove', 'add', 'repeat', 'stretch'),
     at: fc.nat(),
     other: fc.nat(),
-    value: values,
+    value: fc.oneof(values, known),
   });
+  const one = edit.map((each) => [each]);
   return fc
-    .tuple(fc.constantFrom(...seeds), fc.array(edit, { maxLength: 4 }))
+    .tuple(fc.constantFrom(...seeds), fc.oneof(one, fc.array(edit, { maxLength: 4 })))
     .map(([seed, edits]) => {
       const result = copy(seed);
       for (const each of edits) apply(result as Container, each);
