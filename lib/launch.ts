@@ -1,6 +1,7 @@
 import { closeSync } from 'node:fs';
+import { constants } from 'node:os';
 import type { CgroupPlan } from './cgroups/index.js';
-import { orScarcity } from './errors.js';
+import { type ContainerError, NotFoundError, orScarcity } from './errors.js';
 import { type Follow, follow, type ReadPaths, type Running } from './follow.js';
 import type { Isolation } from './isolation.js';
 import type { Plan } from './plan/steps.js';
@@ -68,11 +69,64 @@ export async function launch(input: LaunchInput): Promise<Launched> {
   }
 }
 
+const { ENOENT } = constants.errno;
+
+/** Starts that may fail because somebody replaces files of the host just then. */
+const attempts = 4;
+
+/**
+ * A file of the host that is replaced, as every update does it, between the clone of its mount and
+ * the moment that this is attached: the kernel attaches nothing whose name is gone.
+ */
+function sourceReplaced(error: unknown): boolean {
+  const { errno, step } = error as Partial<ContainerError>;
+  return (
+    error instanceof NotFoundError && errno === -ENOENT && step?.startsWith('attach ') === true
+  );
+}
+
 async function carryOut(input: LaunchInput): Promise<Launched> {
   const shared = input.supervisor ?? readySupervisor() ?? (await supervisor());
-  const { launcher } = shared;
   beginTrace(input.id);
   mark(input.id, 'launcher ready');
+  // The guest's ends are needed until it is sure that there is no second attempt.
+  let held = true;
+  const letGo = () => {
+    if (held) input.onSent?.();
+    held = false;
+  };
+  const { onCreated } = input;
+  const waits = onCreated && {
+    onCreated(created: Parameters<typeof onCreated>[0]) {
+      letGo();
+      onCreated(created);
+    },
+  };
+  try {
+    for (let left = attempts; ; left--) {
+      let onGone: () => void = () => {};
+      const gone = new Promise<void>((resolve) => {
+        onGone = resolve;
+      });
+      try {
+        return await attempt(shared, { ...input, ...waits }, onGone);
+      } catch (error) {
+        // A detached container's launcher is there for one launch.
+        if (left === 1 || input.supervisor !== undefined || !sourceReplaced(error)) throw error;
+        await gone;
+      }
+    }
+  } finally {
+    letGo();
+  }
+}
+
+async function attempt(
+  shared: Supervisor,
+  input: LaunchInput,
+  onGone: () => void,
+): Promise<Launched> {
+  const { launcher } = shared;
   const prepared = input.recipe?.prepare(shared, input.id, input.fds) ?? prepare(shared, input);
   const { bytes, lease, cgroup, opened, reads } = prepared;
   try {
@@ -85,10 +139,12 @@ async function carryOut(input: LaunchInput): Promise<Launched> {
         },
         reads,
         opened,
-        onSent: input.onSent,
         onPty: input.onPty,
         onCreated: input.onCreated,
-        onGone: lease.release,
+        onGone() {
+          lease.release();
+          onGone();
+        },
       },
       (events) => launcher.launch(bytes, prepared.fds, events, input.supervisor !== undefined),
     );
