@@ -85,7 +85,8 @@ export class Ending {
         // No descriptor left just now: the limit stands, so look again soon.
       }
       const wait = Math.min(longestWait, Math.max(5, leftMs / parallel));
-      if (!this.#done) this.#cpuTimer = setTimeout(look, wait);
+      // What runs keeps this process alive, unless it was let go of.
+      if (!this.#done) this.#cpuTimer = setTimeout(look, wait).unref();
     };
     void look();
   }
