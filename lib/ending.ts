@@ -88,7 +88,8 @@ export class Ending {
       parallel ||= cpus().length;
       const soon = parallel === 0 ? 0 : leftMs / parallel;
       const wait = Math.min(longestWait, Math.max(5, soon));
-      if (!this.#done) this.#cpuTimer = setTimeout(look, wait);
+      // What runs keeps this process alive, unless it was let go of.
+      if (!this.#done) this.#cpuTimer = setTimeout(look, wait).unref();
     };
     void look();
   }

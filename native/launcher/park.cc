@@ -86,7 +86,7 @@ int ReserveVectors(Context& c) {
 }
 
 // The filter is in force already: no more than write(2) and recvmsg(2) here, and what the steps of
-// a release do. lib/policy/release.ts asks the filter for these.
+// a release do. lib/policy/releaseCalls.ts asks the filter for these.
 int Step_park(Context& c, const Arg* a) {
   if (Write(c.sync, &kWordHeld, 1) != 1) return -kEpipe;
   Received request;

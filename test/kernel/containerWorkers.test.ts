@@ -135,6 +135,17 @@ suite('containers of worker threads', [cgroups], () => {
     await until(() => isReaped(launcher));
   });
 
+  test('ending a container that was let go of keeps the worker alive until it is gone', async () => {
+    const script = `
+      for (const box of boxes) {
+        box.unref();
+        await box[Symbol.asyncDispose]();
+      }
+      post('ended');`;
+    const launcher = await worker(script, 'ended', () => {});
+    await until(() => isReaped(launcher));
+  });
+
   test('a worker whose containers are not waited for ends by itself', async () => {
     const script = "for (const box of boxes) box.unref(); post('idle');";
     const launcher = await worker(script, 'idle', () => {});

@@ -226,7 +226,7 @@ suite('pools and what goes wrong', [cgroups], () => {
   test('containers that wait do not keep a process alive', async () => {
     const library = new URL('../../lib/index.js', import.meta.url).href;
     const script = `import('${library}').then(async ({ Pool }) => {
-      const pool = new Pool({}, { min: 2 });
+      const pool = new Pool({ limits: { cpuTime: 60_000 } }, { min: 2 });
       await pool.run('true');
     });`;
     const thread = new Worker(script, { eval: true });
