@@ -1,5 +1,15 @@
+import { readFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { currentCgroups } from '../lib/cgroups/index.js';
+
+/** Whether each session gets its own share of the CPUs: then other load is not the same for all rows. */
+function hasAutogroups(): boolean {
+  try {
+    return readFileSync('/proc/sys/kernel/sched_autogroup_enabled', 'utf8').trim() === '1';
+  } catch {
+    return false;
+  }
+}
 
 /** What the figures were taken on. */
 export function machineLine(): string {
@@ -12,6 +22,7 @@ export function machineLine(): string {
     `cgroups ${currentCgroups().mode}`,
     `Node ${process.version}`,
     process.getuid?.() === 0 ? 'root' : 'ordinary user',
+    ...(hasAutogroups() ? ['autogroups'] : []),
     `load ${loadavg()
       .map((load) => load.toFixed(1))
       .join(' ')}`,
