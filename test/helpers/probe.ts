@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Requirement } from './needs.js';
-import { command } from './needs.js';
+import { command, type Requirement } from './requirements.js';
 
-const source = fileURLToPath(new URL('../../../test/probe/probe.c', import.meta.url));
+const sources = fileURLToPath(new URL('../../../test/probe', import.meta.url));
 
 /** What it takes to build the probe: gcc and a static libc. */
 export const staticCompiler: Requirement = {
@@ -16,7 +17,10 @@ export const staticCompiler: Requirement = {
   },
 };
 
-/** Compiles test/probe/probe.c to this path. */
+/** Compiles test/probe to this path. */
 export function buildProbe(path: string): void {
-  execFileSync('gcc', ['-static', '-Wall', '-Werror', '-o', path, source], { stdio: 'pipe' });
+  const files = readdirSync(sources).filter((name) => name.endsWith('.c'));
+  const flags = ['-static', '-Wall', '-Werror', '-D_GNU_SOURCE', '-o', path];
+  const paths = files.map((name) => join(sources, name));
+  execFileSync('gcc', [...flags, ...paths], { stdio: 'pipe' });
 }

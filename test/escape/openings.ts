@@ -1,0 +1,53 @@
+import { readFileSync } from 'node:fs';
+import { wall } from '../../lib/plan/steps.js';
+import { Prctl } from '../../lib/sys/constants.js';
+import { type Requirement, root } from '../helpers/requirements.js';
+import type { Opening } from './check.js';
+import { drop, edits, waive } from './planEdit.js';
+
+/** Root of the host, and not of a user namespace: what only it may do, a check can be given. */
+export const hostRoot: Requirement = {
+  name: "the host's root",
+  check() {
+    const reason = root.check();
+    if (reason !== undefined) return reason;
+    const [, map = ''] = /^(.*)$/m.exec(readFileSync('/proc/self/uid_map', 'utf8')) ?? [];
+    return /^\s*0\s+0\s+4294967295$/.test(map) ? undefined : 'this is root of a user namespace';
+  },
+};
+
+/** What checks of one machine's calls need. */
+export const x86: Requirement = {
+  name: 'x86_64',
+  check: () => (process.arch === 'x64' ? undefined : `this is ${process.arch}`),
+};
+
+/** Nobody looks at calls. */
+export const noFilter: Opening = { what: 'seccomp', options: { seccomp: 'unconfined' } };
+
+/** Capabilities over what the container owns, where the filter and Landlock do not forbid their use. */
+export function powers(...capabilities: string[]): Opening {
+  return {
+    what: `capabilities, seccomp, Landlock`,
+    options: { capabilities, seccomp: 'unconfined', landlock: 'off' },
+  };
+}
+
+/** The same as the host's own root. */
+export function hostPowers(...capabilities: string[]): Opening {
+  const { what, options } = powers(...capabilities);
+  return {
+    what: `user namespace, ${what}`,
+    options: { ...options, namespaces: { user: 'host' } },
+    needs: [hostRoot],
+  };
+}
+
+/** The processes of ours inside may be looked into. */
+export const dumpable: Opening = {
+  what: 'the init is not dumpable',
+  edit: drop((step) => step.op === 'prctl' && step.option === Prctl.PR_SET_DUMPABLE),
+};
+
+/** What the assertion at the end would find missing. */
+export const noAssert = edits(drop('assert'), waive(wall.assert));
