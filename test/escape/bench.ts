@@ -1,5 +1,13 @@
 import { execFile } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -61,6 +69,47 @@ export class Bench {
     const path = join(this.directory(), 'sentinel');
     writeFileSync(path, text);
     return path;
+  }
+
+  /** A root file system with the probe at /bin/probe. @param links in place of a directory: `{ proc: 'tmp' }` */
+  rootfs(links: Readonly<Record<string, string>> = {}): string {
+    const root = this.directory();
+    for (const name of ['bin', 'dev', 'etc', 'proc', 'run', 'sys', 'tmp']) {
+      const target = links[name];
+      if (target === undefined) mkdirSync(join(root, name));
+      else symlinkSync(target, join(root, name));
+    }
+    copyFileSync(this.probe, join(root, 'bin/probe'));
+    return root;
+  }
+
+  /** One in which every other program is a trap: if it runs, it leaves /marks/sprung. */
+  trappedRootfs(): string {
+    const root = this.rootfs();
+    mkdirSync(join(root, 'marks'));
+    for (const name of ['sh', 'tar', 'unpigz', 'nsenter', 'ps', 'cp', 'cat', 'mount', 'newuidmap'])
+      copyFileSync(this.probe, join(root, 'bin', name));
+    for (const [link, target] of [
+      ['sbin', 'bin'],
+      ['usr', '.'],
+      ['lib', 'bin'],
+      ['lib64', 'bin'],
+    ] as const)
+      symlinkSync(target, join(root, link));
+    for (const name of ['libc.so.6', 'ld-linux-x86-64.so.2', 'libnss_files.so.2'])
+      copyFileSync(this.probe, join(root, 'bin', name));
+    return root;
+  }
+
+  /** The probe in a container of such a root. */
+  inRoot(
+    rootfs: string,
+    args: readonly string[],
+    opening: Opening | undefined,
+    options: TextOptions = {},
+  ): Promise<string> {
+    const all = merge(this.base, { rootfs, timeout: 20_000 }, options, opening?.options);
+    return this.run('/bin/probe', args, opening, all);
   }
 
   /** Options of a container with the probe in it. */

@@ -3,7 +3,7 @@ import { wall } from '../../lib/plan/steps.js';
 import { Prctl } from '../../lib/sys/constants.js';
 import { type Requirement, root } from '../helpers/requirements.js';
 import type { Opening } from './check.js';
-import { drop, edits, waive } from './planEdit.js';
+import { alter, drop, edits, waive } from './planEdit.js';
 
 /** Root of the host, and not of a user namespace: what only it may do, a check can be given. */
 export const hostRoot: Requirement = {
@@ -45,8 +45,10 @@ export function hostPowers(...capabilities: string[]): Opening {
 
 /** The processes of ours inside may be looked into. */
 export const dumpable: Opening = {
-  what: 'the init is not dumpable',
-  edit: drop((step) => step.op === 'prctl' && step.option === Prctl.PR_SET_DUMPABLE),
+  what: 'PR_SET_DUMPABLE 0',
+  edit: alter('prctl', (step) =>
+    step.option === Prctl.PR_SET_DUMPABLE ? { ...step, arg2: 1n } : step,
+  ),
 };
 
 /** What the assertion at the end would find missing. */

@@ -54,7 +54,25 @@ static int arguments(char** a) {
 
 static int say_first(char** a) { return puts(a[0]) < 0; }
 
+// Until stdin ends.
+static int wait_for_end(char** a) {
+  char byte;
+  say(0);
+  fflush(stdout);
+  while (read(0, &byte, 1) > 0) continue;
+  return 0;
+}
+
 static int dumpable(char** a) { return printf("%d\n", prctl(PR_GET_DUMPABLE)) < 0; }
+
+// PROGRAM ARGUMENT…, with a session keyring of their own.
+static int in_session(char** a) {
+  int count = 0;
+  while (a[count][0] != 0) count++;
+  a[count] = NULL;
+  if (syscall(SYS_keyctl, 1, NULL) < 0) return say(-1);
+  return say(execv(a[0], a));
+}
 
 static int execute(char** a) { return say(execl(a[0], a[0], a[1], a[2], (char*)NULL)); }
 
@@ -149,7 +167,9 @@ const struct attempt process_attempts[] = {
     {"environment", environment},
     {"arguments", arguments},
     {"echo", say_first},
+    {"sleep", wait_for_end},
     {"dumpable", dumpable},
+    {"in-session", in_session},
     {"exec", execute},
     {"kill", send_signal},
     {"pidfd-getfd", take_descriptor},
