@@ -1,9 +1,11 @@
 import { execFile } from 'node:child_process';
 import {
   chmodSync,
+  closeSync,
   copyFileSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -131,6 +133,16 @@ export class Bench {
   ): Promise<string> {
     const all = this.options({ timeout: 20_000 }, options, opening?.options);
     return this.run(probePath, args, opening, all);
+  }
+
+  /** The same with a file of the host's as stdin. */
+  async withStdin(path: string, args: readonly string[], opening: Opening | undefined) {
+    const fd = openSync(path, 'r');
+    try {
+      return await this.guest(args, opening, { stdio: [fd, 'pipe', 'pipe'] });
+    } finally {
+      closeSync(fd);
+    }
   }
 
   /** The same of any program, with just these options. */

@@ -1,8 +1,13 @@
 import type { Check } from './check.js';
 import { descriptorChecks } from './descriptors.js';
-import { catalogueCalls, ownCalls } from './kernel.js';
+import { fileChecks } from './files.js';
+import { catalogueCalls } from './kernel.js';
+import { lifecycleChecks } from './lifecycle.js';
 import { mountChecks } from './mounts.js';
+import { neighbourChecks } from './neighbours.js';
+import { ownCalls } from './ownCalls.js';
 import { pathChecks } from './paths.js';
+import { resourceChecks } from './resources.js';
 import { specChecks } from './spec.js';
 import { surfaceChecks } from './surface.js';
 
@@ -11,8 +16,12 @@ export const corpus: readonly Check[] = [
   ...pathChecks,
   ...mountChecks,
   ...descriptorChecks,
+  ...fileChecks,
   ...specChecks,
   ...surfaceChecks,
   ...catalogueCalls,
+  ...resourceChecks,
+  ...lifecycleChecks,
+  ...neighbourChecks,
   ...ownCalls,
 ];

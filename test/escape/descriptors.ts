@@ -29,10 +29,7 @@ async function withPipes(body: () => Promise<string>): Promise<string> {
 }
 
 /** Each of these is tried, and the first answer that is not refused is told. */
-async function anyOf(
-  tries: readonly (() => Promise<string>)[],
-  refused: RegExp,
-): Promise<string> {
+async function anyOf(tries: readonly (() => Promise<string>)[], refused: RegExp): Promise<string> {
   let last = '';
   for (const attempt of tries) {
     last = await attempt();
@@ -44,7 +41,8 @@ async function anyOf(
 export const descriptorChecks: readonly Check[] = [
   {
     id: '13',
-    attack: 'open the program of pid 1 through /proc/1/exe, with every right over it (CVE-2019-5736)',
+    attack:
+      'open the program of pid 1 through /proc/1/exe, with every right over it (CVE-2019-5736)',
     walls: 'the init is not dumpable, in a user namespace above',
     attempt: (bench, opening) => bench.guest(['open-read', '/proc/1/exe'], opening, strong.options),
     control: (bench) => bench.host('open-read', '/proc/self/exe'),
@@ -73,7 +71,9 @@ export const descriptorChecks: readonly Check[] = [
     walls: 'getcwd must be inside the root; what leads outside is not open',
     attempt: (bench) =>
       anyOf(
-        everyFd.map((fd) => () => bench.guest(['above', '.'], undefined, { cwd: `/proc/self/fd/${fd}` })),
+        everyFd.map(
+          (fd) => () => bench.guest(['above', '.'], undefined, { cwd: `/proc/self/fd/${fd}` }),
+        ),
         /^refused: /,
       ),
     control: (bench) => bench.guest(['above', '.'], undefined, { cwd: '/tmp' }),

@@ -23,10 +23,14 @@ export const mountChecks: readonly Check[] = [
       const volume = bench.directory();
       const before = mountsNow();
       const { options } = powers('CAP_SYS_ADMIN');
-      const seen = await bench.box(undefined, { ...options, mounts: [`${volume}:/tmp`] }, async (box) => {
-        const mounted = await bench.exec(box, ['mount']);
-        return `${mounted} ${mountsNow() === before ? 'unseen' : 'seen'}`;
-      });
+      const seen = await bench.box(
+        undefined,
+        { ...options, mounts: [`${volume}:/tmp`] },
+        async (box) => {
+          const mounted = await bench.exec(box, ['mount']);
+          return `${mounted} ${mountsNow() === before ? 'unseen' : 'seen'}`;
+        },
+      );
       return `${seen} ${mountsNow() === before ? 'unseen' : 'seen'}`;
     },
     // Another program of the container sees it.
@@ -63,7 +67,9 @@ export const mountChecks: readonly Check[] = [
       mkdirSync(below);
       mount('tmpfs', below, 'tmpfs', 0, 'mode=777');
       try {
-        return await bench.guest(['make', '/srv/below/x'], opening, { mounts: [`${volume}:/srv:ro`] });
+        return await bench.guest(['make', '/srv/below/x'], opening, {
+          mounts: [`${volume}:/srv:ro`],
+        });
       } finally {
         umount2(below, 0);
       }

@@ -16,6 +16,15 @@ export const hostRoot: Requirement = {
   },
 };
 
+/** Root may have been left without it, as in some containers. */
+const sysResource: Requirement = {
+  name: 'CAP_SYS_RESOURCE',
+  check() {
+    const [, set = '0'] = /^CapEff:\t(\w+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
+    return (BigInt(`0x${set}`) >> 24n) & 1n ? undefined : 'this process has it not';
+  },
+};
+
 /** What checks of one machine's calls need. */
 export const x86: Requirement = {
   name: 'x86_64',
@@ -33,6 +42,9 @@ export function powers(...capabilities: string[]): Opening {
   };
 }
 
+/** Power over its own mounts and names. */
+export const admin = powers('CAP_SYS_ADMIN', 'CAP_SYS_CHROOT');
+
 /** The same as the host's own root. */
 export function hostPowers(...capabilities: string[]): Opening {
   const { what, options } = powers(...capabilities);
@@ -42,6 +54,12 @@ export function hostPowers(...capabilities: string[]): Opening {
     needs: [hostRoot],
   };
 }
+
+/** The limits of the host's own root. */
+export const hostResources: Opening = {
+  ...hostPowers('CAP_SYS_RESOURCE'),
+  needs: [hostRoot, sysResource],
+};
 
 /** The processes of ours inside may be looked into. */
 export const dumpable: Opening = {

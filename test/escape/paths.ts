@@ -34,7 +34,15 @@ const masksFromRoot: PlanEdit = (plan) => {
   const path = 'dev/null';
   const file = plan.slotCount;
   const flags = OpenFlags.O_PATH;
-  const open = { op: 'open', slot: file, dir: root.root, path, flags, resolve: inRoot, mode: 0 } as const;
+  const open = {
+    op: 'open',
+    slot: file,
+    dir: root.root,
+    path,
+    flags,
+    resolve: inRoot,
+    mode: 0,
+  } as const;
   return edits(
     insertBefore('child', 'fsMount', [open]),
     alter('mask', (step) => ({ ...step, file })),
@@ -70,7 +78,9 @@ export const pathChecks: readonly Check[] = [
     attack: 'a volume below /proc, to misdirect what is written there (CVE-2025-52881)',
     walls: 'refused before anything is created; writes go through the launcher’s own proc',
     control: (bench) =>
-      bench.guest(['make', '/srv/x'], undefined, { mounts: [{ destination: '/srv', type: 'tmpfs' }] }),
+      bench.guest(['make', '/srv/x'], undefined, {
+        mounts: [{ destination: '/srv', type: 'tmpfs' }],
+      }),
     attempt(bench, opening) {
       const mounts = [{ destination: '/proc/sys', type: 'tmpfs' }];
       return bench.guest(['make', '/proc/sys/x'], opening, {
@@ -136,7 +146,9 @@ export const pathChecks: readonly Check[] = [
       if (opening !== undefined)
         racing.edit = edits(
           race,
-          alter('openTree', (step) => (step.path === source ? { ...step, path: join(target) } : step)),
+          alter('openTree', (step) =>
+            step.path === source ? { ...step, path: join(target) } : step,
+          ),
         );
       return bench.guest(['show', '/srv/sentinel'], racing, { mounts: [`${source}:/srv:ro`] });
     },

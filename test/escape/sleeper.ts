@@ -21,6 +21,9 @@ export async function beside(
 }
 
 /** A process of the host's that does nothing. */
-export function startSleeper(bench: Bench, body: (pid: number) => Promise<string>): Promise<string> {
+export function startSleeper(
+  bench: Bench,
+  body: (pid: number) => Promise<string>,
+): Promise<string> {
   return beside(bench, ['sleep'], body);
 }

@@ -1,5 +1,5 @@
-import { bytes } from '../../lib/plan/steps.js';
 import type { CreateOptions } from '../../lib/options.js';
+import { bytes } from '../../lib/plan/steps.js';
 import type { TextOptions } from '../helpers/containers.js';
 import { manyIds } from '../helpers/requirements.js';
 import type { Check } from './check.js';
@@ -47,7 +47,8 @@ async function refusals(
 export const specChecks: readonly Check[] = [
   {
     id: '25',
-    attack: 'an argument above 65,535 bytes: a length that wraps makes the rest steps (CVE-2021-43784)',
+    attack:
+      'an argument above 65,535 bytes: a length that wraps makes the rest steps (CVE-2021-43784)',
     walls: 'lengths of 32 bits, every record checked before a step runs',
     control: (bench) => bench.host('arguments', long.slice(0, 66_000 % 65_536)),
     attempt: (bench, opening) => bench.guest(['arguments', long], opening),
@@ -72,7 +73,8 @@ export const specChecks: readonly Check[] = [
     id: '26',
     attack: 'a NUL inside an argument: the guest gets less than what was checked',
     walls: 'refused in TypeScript and by the launcher',
-    attempt: (bench, opening) => bench.guest(['echo', opening === undefined ? 'a\0b' : 'ab'], opening),
+    attempt: (bench, opening) =>
+      bench.guest(['echo', opening === undefined ? 'a\0b' : 'ab'], opening),
     control: (bench) => bench.host('echo', 'a'),
     held: /^refused: ERR_INVALID_OPTION$/,
     broken: /^a$/,
@@ -90,7 +92,8 @@ export const specChecks: readonly Check[] = [
         what: 'a faulty compiler',
         edit: withArgv((argv) => argv.map((arg) => (arg === 'ab' ? 'a\0b' : arg))),
       }),
-    control: (bench) => bench.guest(['echo', 'ab'], { what: 'nothing', edit: withArgv((argv) => argv) }),
+    control: (bench) =>
+      bench.guest(['echo', 'ab'], { what: 'nothing', edit: withArgv((argv) => argv) }),
     held: /^refused: /,
     broken: /^ab?$/,
     oracle: { none: 'the reader’s check is in the launcher (reader.cc); test:native has it' },
@@ -171,7 +174,8 @@ export const specChecks: readonly Check[] = [
     attack: 'supplementary groups of Node’s that the guest keeps (CVE-2022-36109)',
     walls: 'the exact list is set, and read back before the exec',
     needs: [manyIds],
-    attempt: (bench, opening) => bench.run('grep', ['Groups', '/proc/self/status'], opening, bench.base),
+    attempt: (bench, opening) =>
+      bench.run('grep', ['Groups', '/proc/self/status'], opening, bench.base),
     held: /^Groups:$/,
     broken: /^Groups:\s*7$/,
     oracle: {

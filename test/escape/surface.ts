@@ -1,10 +1,10 @@
-import { chmodSync, copyFileSync, symlinkSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
+import { chmodSync, copyFileSync, symlinkSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { execFileSync } from 'node:child_process';
 import { bytes } from '../../lib/plan/steps.js';
 import { manyIds, root } from '../helpers/requirements.js';
 import { probePath } from './bench.js';
@@ -20,9 +20,15 @@ const steering = [
   '/sys/kernel/uevent_helper',
 ] as const;
 const leaks = [
-  ...['interrupts', 'kcore', 'keys', 'latency_stats', 'sched_debug', 'timer_list', 'timer_stats'].map(
-    (name) => `/proc/${name}`,
-  ),
+  ...[
+    'interrupts',
+    'kcore',
+    'keys',
+    'latency_stats',
+    'sched_debug',
+    'timer_list',
+    'timer_stats',
+  ].map((name) => `/proc/${name}`),
   ...['/proc/acpi', '/proc/asound', '/proc/scsi', '/proc/pressure/cpu'],
   ...['/sys/firmware', '/sys/devices/virtual/powercap'],
 ] as const;
@@ -133,9 +139,18 @@ export const surfaceChecks: readonly Check[] = [
       copyFileSync(bench.probe, raise);
       chmodSync(raise, 0o6755);
       const word = opening === undefined ? 'nosuid' : 'suid';
-      const mount = { destination: '/run/raise', type: 'bind', source: raise, options: ['ro', word] };
+      const mount = {
+        destination: '/run/raise',
+        type: 'bind',
+        source: raise,
+        options: ['ro', word],
+      };
       const options = { uid: 1000, gid: 1000, mounts: [mount] };
-      return bench.run('/run/raise', ['ids'], opening, { ...bench.base, ...options, ...opening?.options });
+      return bench.run('/run/raise', ['ids'], opening, {
+        ...bench.base,
+        ...options,
+        ...opening?.options,
+      });
     },
     held: /^1000 1000 1000$/,
     broken: /^1000 0 /,
@@ -192,7 +207,9 @@ export const surfaceChecks: readonly Check[] = [
       const alias = join(bench.directory(), 'alias');
       symlinkSync('/etc', alias);
       const word = opening === undefined ? 'ro' : 'ro,dangerous';
-      return bench.guest(['open-read', '/srv/passwd'], opening, { mounts: [`${alias}:/srv:${word}`] });
+      return bench.guest(['open-read', '/srv/passwd'], opening, {
+        mounts: [`${alias}:/srv:${word}`],
+      });
     },
     held: /^refused: ERR_DANGEROUS_SOURCE$/,
     broken: /^ok/,

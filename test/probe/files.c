@@ -15,7 +15,12 @@ static int write_to(char** a) {
 
 static int make(char** a) { return say(open(a[0], O_WRONLY | O_CREAT, 0666)); }
 
-static int make_directory(char** a) { return say(mkdir(a[0], 0777)); }
+// And removes it again.
+static int make_directory(char** a) {
+  int made = mkdir(a[0], 0777);
+  say(made);
+  return made == 0 && rmdir(a[0]) < 0;
+}
 
 // Tries each path: the first that can be opened is the answer, else the last errno.
 static int open_any(char** a, int flags) {
