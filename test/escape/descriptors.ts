@@ -1,11 +1,18 @@
-import { closeSync, existsSync, mkdirSync, symlinkSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { planOf } from '../../lib/launch.js';
+import { encodePlan } from '../../lib/plan/encode.js';
 import { wall } from '../../lib/plan/steps.js';
-import { pipe2 } from '../../lib/sys/files.js';
+import { newId, specOf } from '../../lib/specOf.js';
+import { supervisor } from '../../lib/supervisor.js';
+import type { TextOptions } from '../helpers/containers.js';
+import { withInheritable } from '../helpers/inheritable.js';
+import { launch } from '../helpers/launches.js';
 import { launcherPid } from '../helpers/leaks.js';
-import { notRoot, root } from '../helpers/requirements.js';
+import { cgroups, notRoot, root } from '../helpers/requirements.js';
+import type { Bench } from './bench.js';
 import type { Check, Opening } from './check.js';
-import { dumpable, hostPowers, noAssert, powers } from './openings.js';
+import { dumpable, hostPowers, hostRoot, noAssert, powers } from './openings.js';
 import { alter, drop, edits, waive } from './planEdit.js';
 import { startSleeper } from './sleeper.js';
 
@@ -16,16 +23,33 @@ const keepAll: Opening = {
 };
 /** Whatever the container may give over its own processes. */
 const strong = powers('CAP_SYS_PTRACE', 'CAP_DAC_OVERRIDE', 'CAP_SYS_ADMIN', 'CAP_KILL');
+/** The host's root itself, with its proc at /hp. */
+const allPowers: TextOptions = {
+  ...hostPowers('CAP_SYS_PTRACE', 'CAP_DAC_OVERRIDE', 'CAP_SYS_ADMIN').options,
+  namespaces: { user: 'host', pid: 'host' },
+  mounts: ['/proc:/hp:dangerous'],
+};
 const everyFd = Array.from({ length: 18 }, (_, i) => i + 3);
 
-/** With 100 descriptors that a child inherits. */
-async function withPipes(body: () => Promise<string>): Promise<string> {
-  const pipes = Array.from({ length: 50 }, () => pipe2(0)).flat();
-  try {
-    return await body();
-  } finally {
-    for (const fd of pipes) closeSync(fd);
+const withPipes = (body: () => Promise<string>) => withInheritable(100, body);
+
+/** Launches one plan, which is for three descriptors, with other numbers of them. */
+async function sendDescriptors(bench: Bench, counts: readonly number[]): Promise<string> {
+  const id = newId();
+  const plan = encodePlan(await planOf({ id, spec: specOf(id, 'true', [], bench.base) }));
+  const { launcher } = await supervisor();
+  // Of a process that is not dumpable only root sees them.
+  const open = () =>
+    process.getuid?.() === 0 ? readdirSync(`/proc/${launcher.pid}/fd`).length : 0;
+  const nothing = openSync('/dev/null', 'r+');
+  const before = open();
+  const seen = new Set<string>();
+  for (const count of counts) {
+    const { running, failed } = await launch(launcher, plan, Array(count).fill(nothing)).outcome;
+    seen.add(running === undefined && failed !== undefined ? 'failed' : 'started');
   }
+  closeSync(nothing);
+  return `${[...seen].join(' ')}, ${open() === before ? 'none' : 'some'} left`;
 }
 
 /** Each of these is tried, and the first answer that is not refused is told. */
@@ -54,13 +78,15 @@ export const descriptorChecks: readonly Check[] = [
     id: '13-write',
     attack: 'write to the launcher’s program with every right of the host’s root',
     walls: 'a sealed memfd',
-    needs: [root],
+    needs: [root, hostRoot, cgroups],
     attempt: async (bench) =>
-      bench.guest(['write', `/hp/${await launcherPid()}/exe`, 'x'], undefined, {
-        ...hostPowers('CAP_SYS_PTRACE', 'CAP_DAC_OVERRIDE', 'CAP_SYS_ADMIN').options,
-        namespaces: { user: 'host', pid: 'host' },
-        mounts: ['/proc:/hp:dangerous'],
-      }),
+      bench.guest(['write', `/hp/${await launcherPid()}/exe`, 'x'], undefined, allPowers),
+    control: (bench) =>
+      bench.guest(
+        ['write', `/hp/${process.pid}/root${bench.sentinel()}`, 'x'],
+        undefined,
+        allPowers,
+      ),
     held: /^(EPERM|ETXTBSY|EACCES)$/,
     broken: /^ok$/,
     oracle: { none: 'the seals are set by the addon, in no plan' },
@@ -128,7 +154,7 @@ export const descriptorChecks: readonly Check[] = [
     control: (bench) => withPipes(() => bench.host('fds')),
     attempt: (bench, opening) => withPipes(() => bench.guest(['fds'], opening)),
     held: /^0 1 2$/,
-    broken: /^0 1 2 \d/,
+    broken: /^0 1 2( \d+){100,}$/,
     oracle: { none: 'no step of a plan can leave a descriptor without O_CLOEXEC' },
   },
   {
@@ -139,8 +165,18 @@ export const descriptorChecks: readonly Check[] = [
     attempt: (bench, opening) =>
       withPipes(() => bench.box(opening, {}, (box) => bench.exec(box, ['fds']))),
     held: /^0 1 2$/,
-    broken: /^0 1 2 \d/,
+    broken: /^0 1 2( \d+){100,}$/,
     oracle: { none: 'no step of a plan can leave a descriptor without O_CLOEXEC' },
+  },
+  {
+    id: '18',
+    attack: 'a request with fewer or more descriptors than its plan names',
+    walls: 'the launcher compares the numbers, and closes what came',
+    attempt: (bench) => sendDescriptors(bench, [0, 1, 2, 4, 5, 40]),
+    control: (bench) => sendDescriptors(bench, [3]),
+    held: /^failed, none left$/,
+    broken: /^started/,
+    oracle: { none: 'the reader’s check is in the launcher (reader.cc), in no plan' },
   },
   {
     id: '22',

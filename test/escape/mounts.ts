@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { wall } from '../../lib/plan/steps.js';
 import { AT_RECURSIVE, MountAttr } from '../../lib/sys/constants.js';
 import { mount, umount2 } from '../../lib/sys/mount.js';
-import { root } from '../helpers/requirements.js';
+import { cgroups, root } from '../helpers/requirements.js';
 import type { Check } from './check.js';
 import { hostRoot, powers } from './openings.js';
 import { alter, drop, edits, waive } from './planEdit.js';
@@ -142,6 +142,7 @@ export const mountChecks: readonly Check[] = [
     broken: /^ok$/,
     oracle: {
       what: 'all of them',
+      needs: [cgroups],
       options: {
         landlock: 'off',
         ...(hostRoot.check() === undefined && { namespaces: { user: 'host' } }),

@@ -1,4 +1,5 @@
 import type { TextOptions } from '../helpers/containers.js';
+import { launcherPid } from '../helpers/leaks.js';
 import { cgroups, root } from '../helpers/requirements.js';
 import { type Bench, probePath } from './bench.js';
 import type { Check, Opening } from './check.js';
@@ -9,8 +10,6 @@ import { beside } from './sleeper.js';
 const key = () => String(0x52460000 + (process.pid & 0xffff));
 const strong = powers('CAP_SYS_PTRACE', 'CAP_DAC_OVERRIDE', 'CAP_SYS_ADMIN', 'CAP_KILL');
 const writableProc: TextOptions = { readonlyPaths: [], landlock: 'off' };
-
-const procFiles = [`/proc/${process.pid}/stat`, `/hp/${process.pid}/stat`];
 
 /** What one container's guest finds of another's, whose probe waits. */
 function twoBoxes(
@@ -147,8 +146,12 @@ export const neighbourChecks: readonly Check[] = [
     id: 'r-proc',
     attack: 'a process of the host’s in /proc',
     walls: 'a pid namespace with a proc of its own',
-    attempt: (bench, opening) => bench.guest(['open-read', ...procFiles], opening),
-    control: (bench) => bench.host('open-read', `/proc/${process.pid}/stat`),
+    // The launcher: in a container there are not that many.
+    async attempt(bench, opening) {
+      const pid = await launcherPid();
+      return bench.guest(['open-read', `/proc/${pid}/stat`, `/hp/${pid}/stat`], opening);
+    },
+    control: async (bench) => bench.host('open-read', `/proc/${await launcherPid()}/stat`),
     held: /^ENOENT$/,
     broken: /^ok/,
     oracle: {

@@ -34,6 +34,7 @@ interface Bomb {
   opened?: TextOptions;
   limits?: Limits;
   needs?: readonly Requirement[];
+  oracleNeeds?: readonly Requirement[];
 }
 
 function bomb(row: Bomb): Check {
@@ -51,6 +52,7 @@ function bomb(row: Bomb): Check {
       what: row.what ?? walls,
       ...(edit && { edit }),
       ...(opened && { options: opened }),
+      ...(row.oracleNeeds && { needs: row.oracleNeeds }),
     },
   };
 }
@@ -121,6 +123,15 @@ const bombs: readonly Bomb[] = [
     held: /^EMFILE$/,
     walls: 'user.max_inotify_instances of the container',
     edit: drop((step) => step.op === 'procWrite' && step.file.includes('inotify')),
+    oracleNeeds: [
+      {
+        name: 'more than 64 inotify instances',
+        check() {
+          const text = readFileSync('/proc/sys/user/max_inotify_instances', 'utf8').trim();
+          return Number(text) > 64 ? undefined : `this user namespace may have ${text}`;
+        },
+      },
+    ],
   },
   {
     id: '59-mqueue',
@@ -172,6 +183,18 @@ const bombs: readonly Bomb[] = [
 
 export const resourceChecks: readonly Check[] = [
   ...bombs.map(bomb),
+  {
+    id: '70-limit',
+    attack: 'a core file limit that has the host’s core handler started',
+    walls: 'RLIMIT_CORE 1, the one value that a handler is not started for',
+    attempt: (bench, opening) => bench.guest(['limit', '4'], opening),
+    held: /^1 1$/,
+    broken: /^(-1|0|\d{2,}) (-1|0|\d{2,})$/,
+    oracle: {
+      what: 'the limit',
+      edit: drop((step) => step.op === 'rlimit' && step.resource === 4),
+    },
+  },
   {
     id: '61',
     attack: 'start outside of the cgroup (CVE-2025-47291)',

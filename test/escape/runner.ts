@@ -20,7 +20,7 @@ type Verdict = Omit<Row, 'id' | 'ms'>;
 export function unmet(needs: readonly Requirement[] = []): string | undefined {
   for (const need of needs) {
     const reason = need.check();
-    if (reason !== undefined) return `${need.name}: ${reason}`;
+    if (reason !== undefined) return `needs ${need.name} (${reason})`;
   }
   return undefined;
 }
@@ -48,12 +48,21 @@ async function judge(check: Check, bench: Bench): Promise<Verdict> {
   if (!held.test(answer) || broken.test(answer))
     return red(`${held} expected, got '${answer}'`, '–');
 
-  if (notHere) return { result: 'held', oracle: 'NO ORACLE', why: `the host answers ${allowed}` };
+  if (notHere)
+    return {
+      result: 'held',
+      oracle: 'NO ORACLE',
+      why: `here ${allowed} is the answer without any container`,
+    };
   const opening = openingOf(check);
   if (typeof opening === 'string') return { result: 'held', oracle: 'NO ORACLE', why: opening };
   const opened = await attempt(bench, opening);
   if (absent?.test(opened) === true)
-    return { result: 'held', oracle: 'NO ORACLE', why: `the kernel answers ${opened}` };
+    return {
+      result: 'held',
+      oracle: 'NO ORACLE',
+      why: `here ${opened} is the answer without the wall, too`,
+    };
   if (broken.test(opened)) return { result: 'held', oracle: 'red' };
   return red(`without ${opening.what}: ${broken} expected, got '${opened}'`, 'GREEN');
 }

@@ -52,9 +52,10 @@ export const surfaceChecks: readonly Check[] = [
     id: '43',
     attack: 'open core_pattern, modprobe, sysrq-trigger or uevent_helper for writing',
     walls: 'ids, read-only paths, a read-only sysfs, Landlock',
+    control: (bench) => bench.host('open-write', bench.sentinel()),
     attempt: (bench, opening) => bench.guest(['open-write', ...steering], opening),
     held: /^(EACCES|EROFS|ENOENT|EPERM)$/,
-    broken: /^ok \/proc\/sys\/kernel\/core_pattern$/,
+    broken: /^ok/,
     oracle: {
       what: 'ids, read-only paths, Landlock',
       options: { namespaces: { user: 'host' }, readonlyPaths: [], landlock: 'off' },
@@ -157,7 +158,7 @@ export const surfaceChecks: readonly Check[] = [
     oracle: {
       what: 'both',
       options: { noNewPrivileges: false },
-      needs: [root],
+      needs: [hostRoot],
     },
   },
   {
