@@ -110,7 +110,7 @@ export class Bench {
     opening: Opening | undefined,
     options: TextOptions = {},
   ): Promise<string> {
-    const all = merge(this.base, { rootfs, timeout: 20_000 }, options, opening?.options);
+    const all = merge(this.base, { rootfs, timeout: 60_000 }, options, opening?.options);
     return this.run('/bin/probe', args, opening, all);
   }
 
@@ -131,7 +131,7 @@ export class Bench {
     opening: Opening | undefined,
     options: TextOptions = {},
   ): Promise<string> {
-    const all = this.options({ timeout: 20_000 }, options, opening?.options);
+    const all = this.options({ timeout: 60_000 }, options, opening?.options);
     return this.run(probePath, args, opening, all);
   }
 
@@ -186,13 +186,13 @@ export class Bench {
 
   /** What the probe prints in a container that lives. */
   async exec(box: Container, args: readonly string[], options: ExecOptions = {}): Promise<string> {
-    const result = await box.exec(probePath, args, { timeout: 20_000, ...options });
+    const result = await box.exec(probePath, args, { timeout: 60_000, ...options });
     return String(result.stdout).trim() || result.reason;
   }
 
   /** What the probe prints on the host, as this user. */
   async host(...args: readonly string[]): Promise<string> {
-    const { stdout } = await promisify(execFile)(this.probe, [...args], { timeout: 20_000 });
+    const { stdout } = await promisify(execFile)(this.probe, [...args], { timeout: 60_000 });
     return stdout.trim();
   }
 }

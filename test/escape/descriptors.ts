@@ -1,5 +1,6 @@
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { planOf } from '../../lib/launch.js';
 import { encodePlan } from '../../lib/plan/encode.js';
 import { wall } from '../../lib/plan/steps.js';
@@ -45,10 +46,17 @@ async function sendDescriptors(bench: Bench, counts: readonly number[]): Promise
   const before = open();
   const seen = new Set<string>();
   for (const count of counts) {
-    const { running, failed } = await launch(launcher, plan, Array(count).fill(nothing)).outcome;
-    seen.add(running === undefined && failed !== undefined ? 'failed' : 'started');
+    const { running } = launch(launcher, plan, Array(count).fill(nothing));
+    seen.add(
+      await running.then(
+        () => 'started',
+        () => 'failed',
+      ),
+    );
   }
   closeSync(nothing);
+  // What has ended may still be on its way out.
+  for (let tries = 100; tries > 0 && open() !== before; tries--) await sleep(50);
   return `${[...seen].join(' ')}, ${open() === before ? 'none' : 'some'} left`;
 }
 

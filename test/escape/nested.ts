@@ -5,6 +5,7 @@ import type { RunOptions } from '../../lib/options.js';
 import { run } from '../../lib/run.js';
 import { defaultPath } from '../../lib/spec/defaults.js';
 import type { SpecMount } from '../../lib/spec/types.js';
+import { cgroups } from '../helpers/requirements.js';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const main = fileURLToPath(new URL('main.js', import.meta.url));
@@ -53,27 +54,31 @@ function maps(): Pick<RunOptions, 'uidMappings' | 'gidMappings'> {
 const node = dirname(dirname(process.execPath));
 const asRoot = process.getuid?.() === 0;
 const base = { limits: 'none', ...(asRoot && { idPool: { hostID: 65_536, size: 131_072 } }) };
-const { stdout, stderr, exitCode } = await run(process.execPath, [main, ...process.argv.slice(2)], {
-  ...(asRoot && { ...maps(), capabilities: powers }),
-  mounts: [
-    bind(root),
-    ...(node.startsWith('/usr/') ? [] : [bind(node)]),
-    { destination: '/tmp', type: 'tmpfs', options: ['mode=1777', 'size=512m'] },
-  ],
-  rlimits: rlimits(),
-  env: {
-    PATH: defaultPath,
-    XDG_RUNTIME_DIR: '/tmp',
-    RINGFORT_ESCAPE_BASE: JSON.stringify(base),
+const { stdout, stderr, exitCode, reason } = await run(
+  process.execPath,
+  [main, ...process.argv.slice(2)],
+  {
+    ...(asRoot && { ...maps(), capabilities: powers }),
+    mounts: [
+      bind(root),
+      ...(node.startsWith('/usr/') ? [] : [bind(node)]),
+      { destination: '/tmp', type: 'tmpfs', options: ['mode=1777', 'size=512m'] },
+    ],
+    rlimits: rlimits(),
+    env: {
+      PATH: defaultPath,
+      XDG_RUNTIME_DIR: '/tmp',
+      RINGFORT_ESCAPE_BASE: JSON.stringify(base),
+    },
+    seccomp: 'unconfined',
+    landlock: 'off',
+    maskedPaths: [],
+    readonlyPaths: [],
+    limits: cgroups.check() === undefined ? { memory: '1GiB', pids: 2000 } : 'none',
+    ...(!asRoot && { uid: 1000, gid: 1000 }),
   },
-  seccomp: 'unconfined',
-  landlock: 'off',
-  maskedPaths: [],
-  readonlyPaths: [],
-  limits:
-    readFileSync('/proc/self/cgroup', 'utf8') === '' ? 'none' : { memory: '1GiB', pids: 2000 },
-  ...(!asRoot && { uid: 1000, gid: 1000 }),
-});
+);
 process.stdout.write(stdout);
 process.stderr.write(stderr);
+if (reason !== 'exit') console.error(reason);
 process.exitCode = exitCode ?? 1;

@@ -43,7 +43,8 @@ static int move_mount_over(char** a) { return say(mount(a[0], a[1], NULL, MS_MOV
 
 // DIRECTORY FILE: makes a read-only bind writable and writes into it.
 static int remount(char** a) {
-  if (mount(NULL, a[0], NULL, MS_REMOUNT | MS_BIND, NULL) < 0) return say(-1);
+  unsigned long flags = MS_REMOUNT | MS_BIND | MS_NOSUID | MS_NODEV;
+  if (mount(NULL, a[0], NULL, flags, NULL) < 0) return say(-1);
   return say(open(a[1], O_WRONLY | O_CREAT, 0666));
 }
 

@@ -110,7 +110,7 @@ static int orphans(char** a) {
   }
   int zombies = 0;
   // As pid 1 nobody else would wait for them.
-  for (int tries = getpid() == 1 ? 1 : 200; tries > 0; tries--) {
+  for (int tries = getpid() == 1 ? 1 : 1000; tries > 0; tries--) {
     zombies = 0;
     DIR* proc = opendir("/proc");
     for (struct dirent* each; proc != NULL && (each = readdir(proc)) != NULL;) {
