@@ -34,9 +34,9 @@ function biome() {
 }
 
 function clangFormat(tool) {
-  const folders = ['native', 'native/launcher', 'native/addon', 'test/native', 'test/probe'];
+  const folders = ['native', 'native/launcher', 'native/addon', 'test/native', 'test/probe/probe'];
   const mode = fix ? ['-i'] : ['--dry-run', '-Werror'];
-  return run(tool, [...mode, ...nativeFiles(folders, /\.(cc|c|h)$/)]);
+  return run(tool, [...mode, ...nativeFiles(folders, /\.(cc?|h)$/)]);
 }
 
 function clangTidy(tool) {

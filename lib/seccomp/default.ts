@@ -102,6 +102,8 @@ export function defaultProfile({
       ...opened.map(([, names]) => allow(words(names))),
       ...socketRules(held),
       ...(held.has('CAP_SYS_ADMIN') ? [] : cloneRules()),
+      // Programs with asynchronous I/O do without it where the kernel was built so.
+      deny('io_setup', errno.ENOSYS),
       ...coreRules(),
       ...Object.values(refusedIoctls).map((request) =>
         deny('ioctl', errno.EPERM, [int(1, request)]),

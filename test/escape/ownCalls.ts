@@ -82,6 +82,14 @@ const own: readonly Call[] = [
     oracle: hostPowers('CAP_DAC_READ_SEARCH'),
   },
   {
+    id: 'r-aio',
+    attack: 'contexts of asynchronous I/O, of which there is one number for the whole host',
+    call: ['aio', '1'],
+    walls: 'seccomp',
+    oracle: noFilter,
+    onHost: true,
+  },
+  {
     id: 'r-persona',
     attack: 'personality(ADDR_NO_RANDOMIZE)',
     call: ['personality', '0x40000'],

@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { command, type Requirement } from './requirements.js';
 
-const sources = fileURLToPath(new URL('../../../test/probe', import.meta.url));
+const sources = fileURLToPath(new URL('../../../test/probe/', import.meta.url));
 
 /** What it takes to build the probe: gcc and a static libc. */
 export const staticCompiler: Requirement = {
@@ -17,10 +17,15 @@ export const staticCompiler: Requirement = {
   },
 };
 
-/** Compiles test/probe to this path. */
-export function buildProbe(path: string): void {
-  const files = readdirSync(sources).filter((name) => name.endsWith('.c'));
-  const flags = ['-static', '-Wall', '-Werror', '-D_GNU_SOURCE', '-o', path];
-  const paths = files.map((name) => join(sources, name));
-  execFileSync('gcc', [...flags, ...paths], { stdio: 'pipe' });
+/** Compiles a program of test/probe to this path: its file, and those of its directory. */
+export function buildProbe(path: string, name = 'probe'): void {
+  const more = join(sources, name);
+  const parts = existsSync(more) ? readdirSync(more) : [];
+  const files = [
+    join(sources, `${name}.c`),
+    ...parts.filter((each) => each.endsWith('.c')).map((each) => join(more, each)),
+  ];
+  execFileSync('gcc', ['-static', '-Wall', '-Werror', '-O1', '-o', path, ...files], {
+    stdio: 'pipe',
+  });
 }

@@ -1,6 +1,7 @@
 // A static program that runs inside containers: `probe name [argument]…` makes one attempt and
 // prints `ok` or the errno, so that a test needs no image and no shell.
-#include "probe.h"
+#define _GNU_SOURCE
+#include "probe/probe.h"
 
 #include <fcntl.h>
 #include <unistd.h>

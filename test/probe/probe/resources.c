@@ -1,4 +1,5 @@
 // What a guest can use up. Each takes COUNT and says `ok` when it got that many.
+#define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
 #include <mqueue.h>
@@ -9,6 +10,7 @@
 #include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -80,6 +82,12 @@ static int inotifies(char** a) {
 
 static int queue(char** a) { return say(mq_open("/ringfort", O_RDWR | O_CREAT, 0600, NULL)); }
 
+// One context for COUNT events.
+static int async_io(char** a) {
+  unsigned long context = 0;
+  return say(syscall(SYS_io_setup, atoi(a[0]), &context));
+}
+
 static int pending(char** a) {
   sigset_t set;
   sigemptyset(&set);
@@ -141,9 +149,18 @@ static int shared_memory(char** a) {
 }
 
 const struct attempt resource_attempts[] = {
-    {"forks", forks},       {"memory", memory},         {"fill", fill},
-    {"files", files},       {"open-files", open_files}, {"terminals", terminals},
-    {"inotify", inotifies}, {"queue", queue},           {"pending", pending},
-    {"mlock", lock_memory}, {"orphans", orphans},       {"shm", shared_memory},
+    {"forks", forks},
+    {"memory", memory},
+    {"fill", fill},
+    {"files", files},
+    {"open-files", open_files},
+    {"terminals", terminals},
+    {"inotify", inotifies},
+    {"queue", queue},
+    {"aio", async_io},
+    {"pending", pending},
+    {"mlock", lock_memory},
+    {"orphans", orphans},
+    {"shm", shared_memory},
     {NULL, NULL},
 };

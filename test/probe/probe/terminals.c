@@ -1,5 +1,6 @@
 // Terminals. The kernel takes the low 32 bits of an ioctl's request: what stands above must not
 // hide it from a filter.
+#define _GNU_SOURCE
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>

@@ -1,4 +1,5 @@
 // Sockets: families, neighbours, what can be said through them.
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/filter.h>

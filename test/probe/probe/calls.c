@@ -1,4 +1,5 @@
 // Calls into the kernel that a program of a container has no business with.
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/fanotify.h>

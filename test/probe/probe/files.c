@@ -1,4 +1,5 @@
 // Files, directories and mounts.
+#define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>

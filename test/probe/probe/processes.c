@@ -1,4 +1,5 @@
 // Processes: who one is, whom one reaches, what one has been given.
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/prctl.h>
