@@ -13,7 +13,7 @@ const enosys = 0x00050026;
 const eafnosupport = 0x00050061;
 
 const rules =
-  'clone clone3 io_setup socket socketpair setsockopt setrlimit prlimit64 ioctl personality'.split(
+  'clone clone3 io_setup memfd_create mmap socket socketpair setsockopt setrlimit prlimit64 ioctl personality'.split(
     ' ',
   );
 
@@ -82,6 +82,17 @@ test('no set of capabilities opens what is never opened', () => {
 test('nobody takes the host its contexts of asynchronous I/O', () => {
   for (const machine of ['x64', 'arm64'] as const)
     expect(answers(machine, capabilityNames)('io_setup', 1n)).toBe(enosys);
+});
+
+test('memory is of ordinary pages', () => {
+  const answer = answers('x64', capabilityNames);
+  const [anonymous, huge] = [0x22n, 0x40000n];
+  for (const high of [0n, 21n << 26n, 1n << 32n]) {
+    expect(answer('mmap', 0n, 4096n, 3n, anonymous | high)).toBe(allow);
+    expect(answer('mmap', 0n, 4096n, 3n, anonymous | huge | high)).toBe(0x0005000c);
+    expect(answer('memfd_create', 0n, 3n | high)).toBe(allow);
+    expect(answer('memfd_create', 0n, 5n | high)).toBe(enosys);
+  }
 });
 
 test('clone makes threads and processes but no namespaces', () => {

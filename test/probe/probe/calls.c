@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <sys/fanotify.h>
 #include <sys/klog.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/quota.h>
 #include <sys/swap.h>
@@ -86,6 +87,14 @@ static int bpf(char** a) {
 }
 
 static int memfd_secret(char** a) { return say(syscall(SYS_memfd_secret, 0)); }
+
+// Of a size that no machine has: with the call open, that is what is wrong.
+static int huge_pages(char** a) {
+  int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | 63 << 26;
+  return say(mmap(NULL, 1 << 21, PROT_READ, flags, -1, 0) == MAP_FAILED ? -1 : 0);
+}
+
+static int huge_file(char** a) { return say(memfd_create("x", 4)); }  // MFD_HUGETLB
 
 static int vmsplice_pipe(char** a) {
   int ends[2];
@@ -187,6 +196,8 @@ const struct attempt call_attempts[] = {
     {"userfaultfd", userfaultfd},
     {"bpf", bpf},
     {"memfd-secret", memfd_secret},
+    {"huge-pages", huge_pages},
+    {"huge-file", huge_file},
     {"vmsplice", vmsplice_pipe},
     {"kcmp", kcmp},
     {"handle", handle},
