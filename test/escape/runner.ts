@@ -11,6 +11,8 @@ export interface Row {
   oracle: 'red' | 'NO ORACLE' | 'GREEN' | '–';
   /** Why, where it is not simply held with a red oracle. */
   why?: string;
+  /** What was taken away. */
+  without?: string;
   ms: number;
 }
 
@@ -63,7 +65,7 @@ async function judge(check: Check, bench: Bench): Promise<Verdict> {
       oracle: 'NO ORACLE',
       why: `here ${opened} is the answer without the wall, too`,
     };
-  if (broken.test(opened)) return { result: 'held', oracle: 'red' };
+  if (broken.test(opened)) return { result: 'held', oracle: 'red', without: opening.what };
   return red(`without ${opening.what}: ${broken} expected, got '${opened}'`, 'GREEN');
 }
 

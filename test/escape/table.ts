@@ -8,9 +8,10 @@ export interface Pass {
 }
 
 /** One line of the printed table. */
-export function line({ id, result, oracle, ms, why }: Row): string {
+export function line({ id, result, oracle, ms, why, without }: Row): string {
   const cells = [id.padEnd(14), result.padEnd(6), oracle.padEnd(9), String(ms).padStart(6)];
-  return `${cells.join(' ')}  ${why ?? ''}`.trimEnd();
+  const more = why ?? (without === undefined ? '' : `without ${without}`);
+  return `${cells.join(' ')}  ${more}`.trimEnd();
 }
 
 export const heading = `${'item'.padEnd(14)} ${'result'.padEnd(6)} ${'oracle'.padEnd(9)} ${'ms'.padStart(6)}`;
@@ -20,9 +21,9 @@ const marks = {
   end: '<!-- end of corpus -->',
 };
 
-/** What is the same on every machine: the first three cells of a row. */
-export function fixedCells({ id, attack, walls }: Check): string {
-  return `| ${id} | ${attack} | ${walls} |`;
+/** What is the same on every machine: the first four cells of a row. */
+export function fixedCells({ id, attack, walls, oracle }: Check): string {
+  return `| ${id} | ${attack} | ${walls} | ${'none' in oracle ? '–' : oracle.what} |`;
 }
 
 /** One that waits. */
@@ -38,16 +39,20 @@ function cell(row: Row | undefined): string {
 
 /** Why something has no oracle or cannot run somewhere, without what is of one machine only. */
 function reasons(passes: readonly Pass[]): string[] {
-  const found = new Map<string, string[]>();
-  for (const { name, rows } of passes) {
-    for (const { id, why = '' } of rows) {
-      const reason = why.replace(/ \(.*\)$/, '');
-      if (reason === '') continue;
-      const key = `| ${name} | ${reason} |`;
-      found.set(key, [...(found.get(key) ?? []), id]);
+  const places = new Map<string, string[]>();
+  for (const reason of new Set(passes.flatMap(({ rows }) => rows.flatMap(reasonOf)))) {
+    for (const { name, rows } of passes) {
+      const ids = rows.filter((row) => reasonOf(row).includes(reason)).map(({ id }) => id);
+      if (ids.length === 0) continue;
+      const key = `| ${reason} | ${ids.join(', ')} |`;
+      places.set(key, [...(places.get(key) ?? []), name]);
     }
   }
-  return [...found].map(([key, ids]) => `${key} ${ids.join(', ')} |`);
+  return [...places].map(([key, names]) => `${key} ${names.join(', ')} |`);
+}
+
+function reasonOf({ why = '' }: Row): string[] {
+  return why === '' ? [] : [why.replace(/ \([^()]*\)$/, '')];
 }
 
 /** The block of SECURITY.md between the two marks. */
@@ -64,13 +69,13 @@ export function corpusBlock(
   return [
     marks.begin,
     '',
-    `| item | attack | stopped by | ${names.join(' | ')} |`,
-    `|---|---|---|${names.map(() => '---|').join('')}`,
+    `| item | attack | stopped by | oracle without | ${names.join(' | ')} |`,
+    `|---|---|---|---|${names.map(() => '---|').join('')}`,
     ...rows,
     '',
     'Why there is no oracle, or why an item cannot run there (–):',
     '',
-    '| where | why | items |',
+    '| why | items | where |',
     '|---|---|---|',
     ...reasons(passes),
     '',

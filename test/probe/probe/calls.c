@@ -1,11 +1,8 @@
 // Calls into the kernel that a program of a container has no business with.
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <linux/capability.h>
-#include <linux/fanotify.h>
 #include <linux/kcmp.h>
 #include <linux/perf_event.h>
-#include <linux/quota.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/fanotify.h>

@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/filter.h>
-#include <linux/if_alg.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <sys/socket.h>
