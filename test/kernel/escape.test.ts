@@ -18,7 +18,7 @@ suite('the escape corpus', [linux, cgroups, staticCompiler], () => {
   const red = new Set<string>();
   // One suite for each, so that what it needs here is asked and said one by one.
   for (const check of corpus) {
-    suite(`${check.id}:`, [...(check.needs ?? [])], () => {
+    suite(check.id, [...(check.needs ?? [])], () => {
       test(`${check.attack}: ${check.walls}`, async () => {
         const { result, oracle, why } = await runCheck(check, bench);
         if (oracle === 'red') red.add(check.id);
