@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import {
   chmodSync,
   closeSync,
+  constants,
   copyFileSync,
   mkdirSync,
   mkdtempSync,
@@ -137,7 +138,7 @@ export class Bench {
 
   /** The same with a file of the host's as stdin. */
   async withStdin(path: string, args: readonly string[], opening: Opening | undefined) {
-    const fd = openSync(path, 'r');
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NOCTTY);
     try {
       return await this.guest(args, opening, { stdio: [fd, 'pipe', 'pipe'] });
     } finally {

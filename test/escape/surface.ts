@@ -131,6 +131,26 @@ export const surfaceChecks: readonly Check[] = [
     oracle: { what: 'Landlock', options: { landlock: 'off' } },
   },
   {
+    id: '48-host',
+    attack: 'TIOCSTI into a terminal of the host’s that is handed over as stdin',
+    walls: 'seccomp; it is not the guest’s controlling terminal',
+    needs: [root, hostRoot],
+    attempt: (bench, opening) =>
+      // The terminal of another container does for one: root can open it.
+      bench.box(undefined, {}, async (box) => {
+        const other = box.spawn(probePath, ['sleep'], { pty: { cols: 80, rows: 24 } });
+        await once(other, 'spawn');
+        const answer = await bench.withStdin(`/proc/${other.pid}/fd/0`, ['tiocsti'], opening);
+        other.kill('SIGKILL');
+        return answer;
+      }),
+    held: /^EPERM$/,
+    broken: /^ok$/,
+    // legacy_tiocsti is 0
+    absent: /^EIO$/,
+    oracle: hostPowers('CAP_SYS_ADMIN'),
+  },
+  {
     id: '50',
     attack: 'a set-user-id program',
     walls: 'no_new_privs, nosuid on every mount',
