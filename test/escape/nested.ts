@@ -62,12 +62,13 @@ const { stdout, stderr, exitCode, reason } = await run(
     mounts: [
       bind(root),
       ...(node.startsWith('/usr/') ? [] : [bind(node)]),
-      { destination: '/tmp', type: 'tmpfs', options: ['mode=1777', 'size=512m'] },
+      { destination: '/scratch', type: 'tmpfs', options: ['mode=1777', 'size=512m'] },
     ],
     rlimits: rlimits(),
     env: {
       PATH: defaultPath,
-      XDG_RUNTIME_DIR: '/tmp',
+      TMPDIR: '/scratch',
+      XDG_RUNTIME_DIR: '/scratch',
       RINGFORT_ESCAPE_BASE: JSON.stringify(base),
     },
     seccomp: 'unconfined',
