@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { hostFacts } from '../../lib/host/hostFacts.js';
 import { wall } from '../../lib/plan/steps.js';
 import { Prctl } from '../../lib/sys/constants.js';
 import { type Requirement, root } from '../helpers/requirements.js';
@@ -22,6 +23,15 @@ const sysResource: Requirement = {
   check() {
     const [, set = '0'] = /^CapEff:\t(\w+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
     return (BigInt(`0x${set}`) >> 24n) & 1n ? undefined : 'this process has it not';
+  },
+};
+
+/** Scopes of abstract sockets and signals: ABI 6, since Linux 6.12. */
+export const landlockScopes: Requirement = {
+  name: 'Landlock ABI 6',
+  check() {
+    const { landlockAbi } = hostFacts();
+    return landlockAbi >= 6 ? undefined : `this kernel has ${landlockAbi}`;
   },
 };
 

