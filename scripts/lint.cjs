@@ -34,7 +34,10 @@ function biome() {
 }
 
 function clangFormat(tool) {
-  const folders = ['native', 'native/launcher', 'native/addon', 'test/native', 'bench/limit'];
+  const folders = [
+    ...['native', 'native/launcher', 'native/addon'],
+    ...['test/native', 'test/probe/probe', 'bench/limit'],
+  ];
   const mode = fix ? ['-i'] : ['--dry-run', '-Werror'];
   return run(tool, [...mode, ...nativeFiles(folders, /\.(cc?|h)$/)]);
 }

@@ -17,6 +17,8 @@ const personalities = [0x0, 0x8, 0x20000, 0x20008, 0xffffffff];
 /** SO_ATTACH_FILTER, _BPF, _REUSEPORT_CBPF, _REUSEPORT_EBPF: compiled into memory of the host's. */
 const socketFilters = { level: 1, names: [26, 50, 51, 52] };
 const rlimitCore = 4;
+/** MAP_HUGETLB of mmap, MFD_HUGETLB of memfd_create. */
+const hugePages = { map: 0x40000, memfd: 4 };
 
 /** Condition on an `int`; the kernel ignores its high word, so a filter must not look at it. */
 function int(index: number, value: number): SeccompArgument {
@@ -54,6 +56,20 @@ function socketRules(capabilities: ReadonlySet<string>): SeccompSyscall[] {
       deny('setsockopt', errno.EPERM, [int(1, socketFilters.level), int(2, name)]),
     ),
     allow(['setsockopt']),
+  ];
+}
+
+function flag(index: number, bit: number): SeccompArgument {
+  return { index, value: bit, valueTwo: bit, op: 'SCMP_CMP_MASKED_EQ' };
+}
+
+/** No pages of the host's pool of huge ones: no limit of memory counts them (hugetlbpage.rst). */
+function memoryRules(): SeccompSyscall[] {
+  return [
+    // As if the pool were empty, and as if the kernel had none.
+    deny('mmap', errno.ENOMEM, [flag(3, hugePages.map)]),
+    deny('memfd_create', errno.ENOSYS, [flag(1, hugePages.memfd)]),
+    allow(['mmap', 'memfd_create']),
   ];
 }
 
@@ -102,6 +118,9 @@ export function defaultProfile({
       ...opened.map(([, names]) => allow(words(names))),
       ...socketRules(held),
       ...(held.has('CAP_SYS_ADMIN') ? [] : cloneRules()),
+      // Programs with asynchronous I/O do without it where the kernel was built so.
+      deny('io_setup', errno.ENOSYS),
+      ...memoryRules(),
       ...coreRules(),
       ...Object.values(refusedIoctls).map((request) =>
         deny('ioctl', errno.EPERM, [int(1, request)]),

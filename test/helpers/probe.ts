@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Requirement } from './needs.js';
-import { command } from './needs.js';
+import { command, type Requirement } from './requirements.js';
 
 const sources = fileURLToPath(new URL('../../../test/probe/', import.meta.url));
 
@@ -17,10 +17,15 @@ export const staticCompiler: Requirement = {
   },
 };
 
-/** Compiles a program of test/probe to this path. */
+/** Compiles a program of test/probe to this path: its file, and those of its directory. */
 export function buildProbe(path: string, name = 'probe'): void {
-  const source = join(sources, `${name}.c`);
-  execFileSync('gcc', ['-static', '-Wall', '-Werror', '-O1', '-o', path, source], {
+  const more = join(sources, name);
+  const parts = existsSync(more) ? readdirSync(more) : [];
+  const files = [
+    join(sources, `${name}.c`),
+    ...parts.filter((each) => each.endsWith('.c')).map((each) => join(more, each)),
+  ];
+  execFileSync('gcc', ['-static', '-Wall', '-Werror', '-O1', '-o', path, ...files], {
     stdio: 'pipe',
   });
 }

@@ -1,7 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
-  closeSync,
   copyFileSync,
   existsSync,
   mkdtempSync,
@@ -14,8 +14,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { run } from '../../lib/run.js';
-import { pipe2 } from '../../lib/sys/files.js';
 import { during, output, refusal, sh, type TextOptions } from '../helpers/containers.js';
+import { withInheritable } from '../helpers/inheritable.js';
 import { descendants, processName } from '../helpers/leaks.js';
 import { cgroups, command, linux, manyIds, root, suite } from '../helpers/needs.js';
 import { buildProbe, staticCompiler } from '../helpers/probe.js';
@@ -168,9 +168,11 @@ suite('what reaches a container from outside', [linux, cgroups, staticCompiler],
   };
 
   test('of 100 inheritable descriptors, none', async () => {
-    const pipes = Array.from({ length: 50 }, () => pipe2(0)).flat();
-    const ours = new Set(pipes.map((fd) => readlinkSync(`/proc/self/fd/${fd}`)));
-    try {
+    await withInheritable(100, async (fds) => {
+      const ours = new Set(fds.map((fd) => readlinkSync(`/proc/self/fd/${fd}`)));
+      // Positive control: a child of Node's own has them all.
+      const inherited = execFileSync(join(directory, 'probe'), ['fds'], { encoding: 'utf8' });
+      expect(inherited.split(' ')).toEqual(expect.arrayContaining(fds.map(String)));
       expect(await probe(['fds'])).toBe('0 1 2 ');
       await during({}, (pid) => {
         // Of processes that are not dumpable only root sees this.
@@ -179,9 +181,7 @@ suite('what reaches a container from outside', [linux, cgroups, staticCompiler],
           for (const fd of descriptorsOf(each)) expect(ours).not.toContain(fd);
         expect(descriptorsOf(pid)).toEqual([]);
       });
-    } finally {
-      for (const fd of pipes) closeSync(fd);
-    }
+    });
   });
 
   test('of the environment, nothing', async () => {

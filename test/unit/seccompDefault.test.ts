@@ -13,7 +13,9 @@ const enosys = 0x00050026;
 const eafnosupport = 0x00050061;
 
 const rules =
-  'clone clone3 socket socketpair setsockopt setrlimit prlimit64 ioctl personality'.split(' ');
+  'clone clone3 io_setup memfd_create mmap socket socketpair setsockopt setrlimit prlimit64 ioctl personality'.split(
+    ' ',
+  );
 
 /** Calls that nobody gets, whatever the capabilities. */
 const never = `
@@ -21,7 +23,7 @@ const never = `
   init_module finit_module delete_module create_module query_module get_kernel_syms
   kexec_load kexec_file_load reboot swapon swapoff vmsplice memfd_secret modify_ldt lookup_dcookie
   lsm_set_self_attr remap_file_pages ustat sysfs uselib _sysctl nfsservctl vserver security tuxcall
-  afs_syscall getpmsg putpmsg epoll_ctl_old epoll_wait_old set_thread_area get_thread_area
+  io_submit io_getevents io_pgetevents io_cancel io_destroy afs_syscall getpmsg putpmsg epoll_ctl_old epoll_wait_old set_thread_area get_thread_area
 `
   .trim()
   .split(/\s+/);
@@ -75,6 +77,22 @@ test('no set of capabilities opens what is never opened', () => {
   expect(known.length).toBeGreaterThan(30);
   expect(known.map((name) => answer(name))).toEqual(known.map(() => eperm));
   expect(Object.keys(gated).filter((name) => !capabilityNames.includes(name))).toEqual([]);
+});
+
+test('nobody takes the host its contexts of asynchronous I/O', () => {
+  for (const machine of ['x64', 'arm64'] as const)
+    expect(answers(machine, capabilityNames)('io_setup', 1n)).toBe(enosys);
+});
+
+test('memory is of ordinary pages', () => {
+  const answer = answers('x64', capabilityNames);
+  const [anonymous, huge] = [0x22n, 0x40000n];
+  for (const high of [0n, 21n << 26n, 1n << 32n]) {
+    expect(answer('mmap', 0n, 4096n, 3n, anonymous | high)).toBe(allow);
+    expect(answer('mmap', 0n, 4096n, 3n, anonymous | huge | high)).toBe(0x0005000c);
+    expect(answer('memfd_create', 0n, 3n | high)).toBe(allow);
+    expect(answer('memfd_create', 0n, 5n | high)).toBe(enosys);
+  }
 });
 
 test('clone makes threads and processes but no namespaces', () => {

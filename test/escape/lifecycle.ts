@@ -1,0 +1,170 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { makePrivateDirectory, stateDirectory } from '../../lib/host/stateDir.js';
+import { wall } from '../../lib/plan/steps.js';
+import { newId } from '../../lib/specOf.js';
+import { launcherPid, ownCgroups } from '../helpers/leaks.js';
+import { cgroups, root } from '../helpers/requirements.js';
+import type { Bench } from './bench.js';
+import type { Check, Opening } from './check.js';
+import { hostRoot, noAssert } from './openings.js';
+import { alter, drop, eachStep, edits, waive } from './planEdit.js';
+import { startSleeper } from './sleeper.js';
+
+/** The probe on the host, as nobody. */
+function asNobody(bench: Bench, args: readonly string[]): string {
+  const ids = ['--reuid=65534', '--regid=65534', '--clear-groups'];
+  const said = execFileSync('setpriv', [...ids, bench.probe, ...args], { encoding: 'utf8' });
+  return said.trim();
+}
+
+/** Names of directories in the cgroups that containers are made in. */
+function cgroupNames(): string {
+  return ownCgroups()
+    .flatMap((dir) => readdirSync(dir))
+    .filter((name) => name.startsWith('escaped-'))
+    .join(' ');
+}
+
+/** The paths that an id with `/../` in it would make. */
+const escaped: Opening = {
+  what: 'that check (the plan has the path that such an id makes)',
+  edit: eachStep((step) => [
+    'path' in step
+      ? { ...step, path: step.path.replace(/\/ringfort-(?=[0-9a-f]{12}(\/|$))/, '/escaped-') }
+      : step,
+  ]),
+};
+
+export const lifecycleChecks: readonly Check[] = [
+  {
+    id: '64',
+    attack: 'another user of the host looks into the state of containers (CVE-2021-41091)',
+    walls: 'directories of mode 0700',
+    needs: [root, hostRoot],
+    attempt: async (bench, opening) => {
+      await launcherPid();
+      if (opening === undefined)
+        return asNobody(bench, ['open-read', join(stateDirectory(true) ?? '', 'journal')]);
+      const own = join(bench.directory(), 'state');
+      makePrivateDirectory(own);
+      chmodSync(own, 0o755);
+      return asNobody(bench, ['open-read', own]);
+    },
+    held: /^EACCES$/,
+    broken: /^ok/,
+    oracle: { what: 'the mode, of a directory made the same way' },
+  },
+  {
+    id: '65-exec',
+    attack: 'capabilities come back when uid 0 executes a program',
+    walls: 'the bounding set, no_new_privs, the assertion',
+    attempt: (bench, opening) =>
+      bench.guest(['exec', '/usr/bin/grep', 'CapEff', '/proc/self/status'], opening),
+    held: /^CapEff:\t0+$/,
+    broken: /^CapEff:\t[0-9a-f]*[1-9a-f]/,
+    oracle: {
+      what: 'the bounding set, no_new_privs, seccomp (which stands on it), Landlock, the assertion',
+      options: { noNewPrivileges: false, seccomp: 'unconfined', landlock: 'off' },
+      edit: edits(drop('capBounding'), drop('capset'), waive(wall.caps), noAssert),
+    },
+  },
+  {
+    id: '66',
+    attack: 'the environment of Node’s',
+    walls: 'only the given one is handed over; the launcher’s own is empty',
+    control: (bench) => bench.host('environment'),
+    attempt: (bench, opening) => bench.guest(['environment'], opening),
+    held: /^\.$/,
+    broken: /^PATH=/m,
+    oracle: {
+      what: 'that rule (the plan hands on what Node has)',
+      edit: alter('exec', (step) => ({
+        ...step,
+        env: Object.entries(process.env).map(([name, value]) => `${name}=${value}`),
+      })),
+    },
+  },
+  {
+    id: '66-session',
+    attack: 'the session of the host’s terminal',
+    walls: 'setsid',
+    attempt: (bench, opening) => bench.guest(['own-session'], opening),
+    held: /^own$/,
+    broken: /^ok$/,
+    oracle: { what: 'setsid', edit: drop('setsid') },
+  },
+  {
+    id: '67',
+    attack: 'a signal to a process of the host’s',
+    walls: 'a pid namespace, Landlock’s scope, ids',
+    control: (bench) => startSleeper(bench, (pid) => bench.host('kill', String(pid), '0')),
+    attempt: (bench, opening) =>
+      startSleeper(bench, (pid) => bench.guest(['kill', String(pid), '0'], opening)),
+    held: /^(ESRCH|EPERM)$/,
+    broken: /^ok$/,
+    oracle: {
+      what: 'all three',
+      options: { namespaces: { pid: 'host', user: 'host' }, landlock: 'off' },
+      needs: [cgroups, hostRoot],
+    },
+  },
+  {
+    id: '67-ids',
+    attack: 'the same where the pid namespace is shared',
+    walls: 'ids, Landlock’s scope',
+    needs: [cgroups, root, hostRoot],
+    attempt: (bench, opening) =>
+      startSleeper(bench, (pid) =>
+        bench.guest(['kill', String(pid), '0'], opening, {
+          namespaces: { pid: 'host', ...opening?.options?.namespaces },
+        }),
+      ),
+    held: /^EPERM$/,
+    broken: /^ok$/,
+    oracle: { what: 'both', options: { namespaces: { user: 'host' }, landlock: 'off' } },
+  },
+  {
+    id: '69',
+    attack: '`..` and `/` in an id, which is a part of paths of cgroups',
+    walls: 'a checked id',
+    needs: [cgroups],
+    attempt: (bench, opening) =>
+      bench.box(opening, {}, async (box) => {
+        if (opening !== undefined) return cgroupNames();
+        const name = `escaped-${newId()}`;
+        const answers = new Set<string>();
+        for (const id of ['..', `${box.id}/../${name}`, 'x'.repeat(65), ''])
+          answers.add(await bench.box(undefined, { id }, async () => 'created'));
+        return [...answers, cgroupNames()].join(' ').trim();
+      }),
+    held: /^refused: ERR_INVALID_OPTION$/,
+    broken: /^escaped-/,
+    oracle: escaped,
+  },
+  {
+    id: 'r-outlive',
+    attack: 'a child in a session of its own outlives the container',
+    walls: 'a pid namespace that ends with its init, cgroup.kill',
+    needs: [cgroups],
+    async attempt(bench, opening) {
+      const volume = bench.directory();
+      const mark = join(volume, 'alive');
+      chmodSync(volume, 0o777);
+      await bench.guest(['outlive', '/srv/alive'], opening, { mounts: [`${volume}:/srv`] });
+      // As long as a child that lives needs; where one must live, as long as that takes.
+      for (let tries = opening === undefined ? 5 : 100; tries > 0 && !existsSync(mark); tries--)
+        await sleep(100);
+      return existsSync(mark) ? 'alive' : 'dead';
+    },
+    held: /^dead$/,
+    broken: /^alive$/,
+    oracle: {
+      what: 'both',
+      options: { namespaces: { pid: 'host' }, init: false },
+      edit: drop((step) => step.op === 'write' && step.path.endsWith('/cgroup.kill')),
+    },
+  },
+];

@@ -1,0 +1,156 @@
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { wall } from '../../lib/plan/steps.js';
+import { AT_RECURSIVE, MountAttr } from '../../lib/sys/constants.js';
+import { mount, umount2 } from '../../lib/sys/mount.js';
+import { cgroups, root } from '../helpers/requirements.js';
+import type { Check } from './check.js';
+import { hostRoot, powers } from './openings.js';
+import { alter, drop, edits, waive } from './planEdit.js';
+
+const readonly = BigInt(MountAttr.MOUNT_ATTR_RDONLY);
+const mountsNow = () => readFileSync('/proc/self/mountinfo', 'utf8');
+
+/** A volume is as writable as the host's directory. */
+const writableVolumes = alter('mountSetattr', (step) => ({ ...step, set: step.set & ~readonly }));
+
+export const mountChecks: readonly Check[] = [
+  {
+    id: '10',
+    attack: 'a mount of the guest’s travels to the host',
+    walls: 'a mount namespace of the launcher’s own, private mounts',
+    async attempt(bench) {
+      const volume = bench.directory();
+      const before = mountsNow();
+      const { options } = powers('CAP_SYS_ADMIN');
+      const seen = await bench.box(
+        undefined,
+        { ...options, mounts: [`${volume}:/tmp`] },
+        async (box) => {
+          const mounted = await bench.exec(box, ['mount']);
+          return `${mounted} ${mountsNow() === before ? 'unseen' : 'seen'}`;
+        },
+      );
+      return `${seen} ${mountsNow() === before ? 'unseen' : 'seen'}`;
+    },
+    // Another program of the container sees it.
+    control: (bench) =>
+      bench.box(undefined, powers('CAP_SYS_ADMIN').options ?? {}, async (box) => {
+        const mounted = await bench.exec(box, ['mount']);
+        const table = await box.exec('cat', ['/proc/self/mountinfo']);
+        return `${mounted} ${/ \/tmp .* - tmpfs none /.test(table.stdout) ? 'seen' : 'unseen'}`;
+      }),
+    held: /^ok unseen unseen$/,
+    broken: / seen/,
+    oracle: { none: 'the launcher’s namespace is private from its start (home.cc), in no plan' },
+  },
+  {
+    id: '11',
+    attack: 'write to a read-only volume',
+    walls: 'a read-only mount, Landlock',
+    control: (bench) =>
+      bench.guest(['make', '/srv/x'], undefined, { mounts: [`${bench.directory()}:/srv`] }),
+    attempt: (bench, opening) =>
+      bench.guest(['make', '/srv/x'], opening, { mounts: [`${bench.directory()}:/srv:ro`] }),
+    held: /^(EROFS|EACCES)$/,
+    broken: /^ok$/,
+    oracle: { what: 'both', options: { landlock: 'off' }, edit: writableVolumes },
+  },
+  {
+    id: '11-below',
+    attack: 'write to what is mounted below a read-only volume',
+    walls: 'the mount is read-only recursively, Landlock',
+    needs: [root, hostRoot],
+    async attempt(bench, opening) {
+      const volume = bench.directory();
+      const below = join(volume, 'below');
+      mkdirSync(below);
+      mount('tmpfs', below, 'tmpfs', 0, 'mode=777');
+      try {
+        return await bench.guest(['make', '/srv/below/x'], opening, {
+          mounts: [`${volume}:/srv:ro`],
+        });
+      } finally {
+        umount2(below, 0);
+      }
+    },
+    held: /^(EROFS|EACCES)$/,
+    broken: /^ok$/,
+    oracle: {
+      what: 'AT_RECURSIVE, Landlock',
+      options: { landlock: 'off' },
+      edit: alter('mountSetattr', (step) => ({ ...step, flags: step.flags & ~AT_RECURSIVE })),
+    },
+  },
+  {
+    id: '11-remount',
+    attack: 'make a read-only volume writable with CAP_SYS_ADMIN',
+    walls: 'refused: the capability beside a read-only bind',
+    attempt: (bench, opening) =>
+      bench.guest(['remount', '/srv', '/srv/x'], opening, {
+        ...powers('CAP_SYS_ADMIN').options,
+        mounts: [`${bench.directory()}:/srv:${opening === undefined ? 'ro' : 'ro,dangerous'}`],
+      }),
+    held: /^refused: ERR_READONLY_NOT_ENFORCED$/,
+    broken: /^ok$/,
+    oracle: { what: 'that check, by the mount option dangerous' },
+  },
+  {
+    id: '11-root',
+    attack: 'write to the host’s /usr',
+    walls: 'ids, a read-only mount, Landlock',
+    attempt: (bench, opening) => bench.guest(['open-write', '/usr/bin/env'], opening),
+    held: /^(EROFS|EACCES)$/,
+    broken: /^ok/,
+    oracle: {
+      what: 'all three',
+      options: { landlock: 'off', namespaces: { user: 'host' } },
+      edit: writableVolumes,
+      needs: [hostRoot],
+    },
+  },
+  {
+    id: '12',
+    attack: 'leave the root by `..`',
+    walls: 'pivot_root into the new root, the old one detached',
+    attempt: (bench, opening) => bench.guest(['above', '/'], opening),
+    held: /^nothing$/,
+    broken: /^ok$/,
+    oracle: {
+      what: 'pivot_root',
+      options: { landlock: 'off', cwd: '/' },
+      edit: edits(
+        waive(wall.pivot),
+        drop('pivotRoot'),
+        alter('exec', (step) => ({
+          ...step,
+          candidates: step.candidates.map((path) => `/root${path}`),
+          argv: [step.argv[0] ?? '', 'above', '/root'],
+        })),
+      ),
+    },
+  },
+  {
+    id: '40',
+    attack: 'a hierarchy of cgroups that was asked for: make a cgroup, move there (CVE-2023-25809)',
+    walls: 'mounted read-only, ids, cgroup.max.descendants 0, Landlock',
+    attempt: (bench, opening) =>
+      bench.guest(['mkdir', '/sys/fs/cgroup/x'], opening, {
+        mounts: [{ destination: '/sys/fs/cgroup', type: 'cgroup2' }],
+      }),
+    held: /^(EROFS|EACCES)$/,
+    broken: /^ok$/,
+    oracle: {
+      what: 'all of them',
+      needs: [cgroups],
+      options: {
+        landlock: 'off',
+        ...(hostRoot.check() === undefined && { namespaces: { user: 'host' } }),
+      },
+      edit: edits(
+        alter('fsMount', (step) => ({ ...step, attributes: step.attributes & ~1 })),
+        drop((step) => step.op === 'write' && step.path.endsWith('cgroup.max.descendants')),
+      ),
+    },
+  },
+];

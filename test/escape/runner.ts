@@ -1,0 +1,82 @@
+import type { Requirement } from '../helpers/requirements.js';
+import type { Bench } from './bench.js';
+import type { Check, Opening } from './check.js';
+
+/** What became of one check. */
+export interface Row {
+  id: string;
+  /** `held`; `RED` when the attack or the check itself is not what it must be; `–`: cannot run here. */
+  result: 'held' | 'RED' | '–';
+  /** `red`, as it must be; `NO ORACLE`; `GREEN`: the attack failed without its defence as well. */
+  oracle: 'red' | 'NO ORACLE' | 'GREEN' | '–';
+  /** Why, where it is not simply held with a red oracle. */
+  why?: string;
+  /** What was taken away. */
+  without?: string;
+  ms: number;
+}
+
+type Verdict = Omit<Row, 'id' | 'ms'>;
+
+/** The first reason why something is not to be had. */
+export function unmet(needs: readonly Requirement[] = []): string | undefined {
+  for (const need of needs) {
+    const reason = need.check();
+    if (reason !== undefined) return `needs ${need.name} (${reason})`;
+  }
+  return undefined;
+}
+
+function red(why: string, oracle: Row['oracle'] = '–'): Verdict {
+  return { result: 'RED', oracle, why };
+}
+
+/** The opening, or why there is none here. */
+function openingOf({ oracle }: Check): Opening | string {
+  if ('none' in oracle) return oracle.none;
+  return unmet(oracle.needs) ?? oracle;
+}
+
+async function judge(check: Check, bench: Bench): Promise<Verdict> {
+  const { control, attempt, held, broken, absent } = check;
+  const missing = unmet(check.needs);
+  if (missing !== undefined) return { result: '–', oracle: '–', why: missing };
+  const allowed = await control?.(bench);
+  const notHere = allowed !== undefined && absent?.test(allowed) === true;
+  if (allowed !== undefined && !notHere && !broken.test(allowed))
+    return red(`control: ${broken} expected, got '${allowed}'`);
+
+  const answer = await attempt(bench, undefined);
+  if (!held.test(answer) || broken.test(answer))
+    return red(`${held} expected, got '${answer}'`, '–');
+
+  if (notHere)
+    return {
+      result: 'held',
+      oracle: 'NO ORACLE',
+      why: `here ${allowed} is the answer without any container`,
+    };
+  const opening = openingOf(check);
+  if (typeof opening === 'string') return { result: 'held', oracle: 'NO ORACLE', why: opening };
+  const opened = await attempt(bench, opening);
+  if (absent?.test(opened) === true)
+    return {
+      result: 'held',
+      oracle: 'NO ORACLE',
+      why: `here ${opened} is the answer without the wall, too`,
+    };
+  if (broken.test(opened)) return { result: 'held', oracle: 'red', without: opening.what };
+  return red(`without ${opening.what}: ${broken} expected, got '${opened}'`, 'GREEN');
+}
+
+/** The control, the attack, and the attack without its defence. */
+export async function runCheck(check: Check, bench: Bench): Promise<Row> {
+  const from = performance.now();
+  let verdict: Verdict;
+  try {
+    verdict = await judge(check, bench);
+  } catch (error) {
+    verdict = red(`${error}`);
+  }
+  return { id: check.id, ...verdict, ms: Math.round(performance.now() - from) };
+}

@@ -1,0 +1,251 @@
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, copyFileSync, symlinkSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { bytes } from '../../lib/plan/steps.js';
+import { manyIds, root } from '../helpers/requirements.js';
+import { probePath } from './bench.js';
+import type { Check } from './check.js';
+import { hostPowers, hostRoot, landlockScopes } from './openings.js';
+import { alter } from './planEdit.js';
+import { beside } from './sleeper.js';
+
+const steering = [
+  '/proc/sys/kernel/core_pattern',
+  '/proc/sys/kernel/modprobe',
+  '/proc/sysrq-trigger',
+  '/sys/kernel/uevent_helper',
+] as const;
+const leaks = [
+  ...[
+    'interrupts',
+    'kcore',
+    'keys',
+    'latency_stats',
+    'sched_debug',
+    'timer_list',
+    'timer_stats',
+  ].map((name) => `/proc/${name}`),
+  ...['/proc/acpi', '/proc/asound', '/proc/scsi', '/proc/pressure/cpu'],
+  ...['/sys/firmware', '/sys/devices/virtual/powercap'],
+] as const;
+const devices = 'fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero';
+
+/** A name that only this run has. */
+const socketName = () => `ringfort-escape-${process.pid}`;
+
+async function withServer(body: (port: number) => Promise<string>): Promise<string> {
+  const server = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  try {
+    return await body((server.address() as AddressInfo).port);
+  } finally {
+    server.close();
+  }
+}
+
+export const surfaceChecks: readonly Check[] = [
+  {
+    id: '43',
+    attack: 'open core_pattern, modprobe, sysrq-trigger or uevent_helper for writing',
+    walls: 'ids, read-only paths, a read-only sysfs, Landlock',
+    control: (bench) => bench.host('open-write', bench.sentinel()),
+    attempt: (bench, opening) => bench.guest(['open-write', ...steering], opening),
+    held: /^(EACCES|EROFS|ENOENT|EPERM)$/,
+    broken: /^ok/,
+    oracle: {
+      what: 'ids, read-only paths, Landlock',
+      options: { namespaces: { user: 'host' }, readonlyPaths: [], landlock: 'off' },
+      needs: [hostRoot],
+    },
+  },
+  {
+    id: '43-map',
+    attack: 'host id 0 in the map of the container',
+    walls: 'ranges of ids without it',
+    attempt: (bench, opening) => bench.guest(['show', '/proc/self/uid_map'], opening),
+    held: /^0 +[1-9]\d* +\d+$|^0 +0 +1$/m,
+    broken: /^0 +0 +65536$/,
+    oracle: {
+      what: 'the range (the plan maps host id 0)',
+      needs: [hostRoot],
+      edit: alter('procWrite', (step) =>
+        /^self\/[ug]id_map$/.test(step.file) ? { ...step, data: bytes('0 0 65536\n') } : step,
+      ),
+    },
+  },
+  {
+    id: '44',
+    attack: 'read interrupts, timers, keys, power: side channels (GHSA-6fw5-f8r9-fgfm)',
+    walls: 'masked paths',
+    control: (bench) => bench.host('content', ...leaks),
+    attempt: (bench, opening) => bench.guest(['content', ...leaks], opening),
+    held: /^nothing$/,
+    broken: /^ok/,
+    oracle: { what: 'the masks', options: { maskedPaths: [] } },
+  },
+  {
+    id: '45-own',
+    attack: 'the session keyring of Node’s',
+    walls: 'a new keyring for each container, seccomp',
+    async attempt(bench, opening) {
+      const script = fileURLToPath(new URL('keyring.js', import.meta.url));
+      const state = opening === undefined ? 'closed' : 'open';
+      const args = [script, bench.probe, probePath, JSON.stringify(bench.base), state];
+      return bench.host('in-session', process.execPath, ...args);
+    },
+    held: /^others$/,
+    broken: /^same [1-9]\d*$/,
+    absent: /^same -1$/,
+    oracle: { what: 'the new keyring' },
+  },
+  {
+    id: '49',
+    attack: 'an abstract socket of the host’s (CVE-2020-15257)',
+    walls: 'a network namespace, Landlock’s scope',
+    control: (bench) =>
+      beside(bench, ['listen-abstract', socketName()], () =>
+        bench.host('connect-abstract', socketName()),
+      ),
+    attempt: (bench, opening) =>
+      beside(bench, ['listen-abstract', socketName()], () =>
+        bench.guest(['connect-abstract', socketName()], opening),
+      ),
+    held: /^(ECONNREFUSED|EPERM)$/,
+    broken: /^ok$/,
+    oracle: { what: 'both', options: { network: 'host', landlock: 'off' } },
+  },
+  {
+    id: '49-shared',
+    attack: 'the same where the network is shared',
+    walls: 'Landlock’s scope',
+    needs: [landlockScopes],
+    attempt: (bench, opening) =>
+      beside(bench, ['listen-abstract', socketName()], () =>
+        bench.guest(['connect-abstract', socketName()], opening, { network: 'host' }),
+      ),
+    held: /^EPERM$/,
+    broken: /^ok$/,
+    oracle: { what: 'Landlock', options: { landlock: 'off' } },
+  },
+  {
+    id: '48-host',
+    attack: 'TIOCSTI into a terminal of the host’s that is handed over as stdin',
+    walls: 'seccomp; it is not the guest’s controlling terminal',
+    needs: [root, hostRoot],
+    attempt: (bench, opening) =>
+      // The terminal of another container does for one: root can open it.
+      bench.box(undefined, {}, async (box) => {
+        const other = box.spawn(probePath, ['sleep'], { pty: { cols: 80, rows: 24 } });
+        await once(other, 'spawn');
+        const answer = await bench.withStdin(`/proc/${other.pid}/fd/0`, ['tiocsti'], opening);
+        other.kill('SIGKILL');
+        return answer;
+      }),
+    held: /^EPERM$/,
+    broken: /^ok$/,
+    // legacy_tiocsti is 0
+    absent: /^EIO$/,
+    oracle: hostPowers('CAP_SYS_ADMIN'),
+  },
+  {
+    id: '50',
+    attack: 'a set-user-id program',
+    walls: 'no_new_privs, nosuid on every mount',
+    needs: [manyIds],
+    attempt(bench, opening) {
+      const raise = join(bench.directory(), 'raise');
+      copyFileSync(bench.probe, raise);
+      chmodSync(raise, 0o6755);
+      const word = opening === undefined ? 'nosuid' : 'suid';
+      const mount = {
+        destination: '/run/raise',
+        type: 'bind',
+        source: raise,
+        options: ['ro', word],
+      };
+      const options = { uid: 1000, gid: 1000, mounts: [mount] };
+      return bench.run('/run/raise', ['ids'], opening, {
+        ...bench.base,
+        ...options,
+        ...opening?.options,
+      });
+    },
+    held: /^1000 1000 1000$/,
+    broken: /^1000 0 /,
+    oracle: {
+      what: 'both',
+      options: { noNewPrivileges: false },
+      needs: [hostRoot],
+    },
+  },
+  {
+    id: '51',
+    attack: 'make a device node',
+    walls: 'user namespace, no capability, Landlock',
+    attempt: (bench, opening) => bench.guest(['mknod', '/tmp/null', '1', '3'], opening),
+    held: /^(EPERM|EACCES)$/,
+    broken: /^ok$/,
+    oracle: hostPowers('CAP_MKNOD'),
+  },
+  {
+    id: '51-dev',
+    attack: 'devices of the host’s in /dev',
+    walls: 'a /dev of its own with six verified devices',
+    attempt: (bench, opening) => bench.guest(['list', '/dev'], opening),
+    held: new RegExp(`^${devices}$`),
+    broken: /kmsg/,
+    oracle: {
+      what: 'that list (one more is bound by name)',
+      options: {
+        mounts: [{ destination: '/dev/kmsg', type: 'bind', source: '/dev/null', options: ['dev'] }],
+      },
+    },
+  },
+  {
+    id: '51-nodev',
+    attack: 'open a device node in a volume',
+    walls: 'nodev on every mount',
+    needs: [root, hostRoot],
+    attempt(bench, opening) {
+      const volume = bench.directory();
+      execFileSync('mknod', ['-m', '666', join(volume, 'zero'), 'c', '1', '5']);
+      const word = opening === undefined ? 'nodev' : 'dev';
+      const mount = { destination: '/srv', type: 'bind', source: volume, options: ['ro', word] };
+      return bench.guest(['content', '/srv/zero'], opening, { mounts: [mount] });
+    },
+    held: /^nothing$/,
+    broken: /^ok/,
+    oracle: { what: 'nodev, by the mount option dev' },
+  },
+  {
+    id: '52',
+    attack: 'a bind of /etc under another name',
+    walls: 'sources are compared by device and inode with a list',
+    attempt(bench, opening) {
+      const alias = join(bench.directory(), 'alias');
+      symlinkSync('/etc', alias);
+      const word = opening === undefined ? 'ro' : 'ro,dangerous';
+      return bench.guest(['open-read', '/srv/passwd'], opening, {
+        mounts: [`${alias}:/srv:${word}`],
+      });
+    },
+    held: /^refused: ERR_DANGEROUS_SOURCE$/,
+    broken: /^ok/,
+    oracle: { what: 'that check, by the mount option dangerous' },
+  },
+  {
+    id: '54',
+    attack: 'a server on the host’s loopback',
+    walls: 'a network namespace with only its own loopback',
+    control: (bench) => withServer((port) => bench.host('connect-port', String(port))),
+    attempt: (bench, opening) =>
+      withServer((port) => bench.guest(['connect-port', String(port)], opening)),
+    held: /^(ECONNREFUSED|ENETUNREACH)$/,
+    broken: /^ok$/,
+    oracle: { what: 'the namespace', options: { network: 'host' } },
+  },
+];
