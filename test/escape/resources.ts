@@ -122,7 +122,7 @@ const bombs: readonly Bomb[] = [
     call: ['inotify', '65'],
     held: /^EMFILE$/,
     walls: 'user.max_inotify_instances of the container',
-    edit: drop((step) => step.op === 'procWrite' && step.file.includes('inotify')),
+    edit: drop((step) => step.op === 'sysctl' && step.file.includes('inotify')),
     oracleNeeds: [
       {
         name: 'more than 64 inotify instances',
