@@ -12,7 +12,7 @@ import { targets } from './targets/index.js';
  */
 
 /** Inputs between two looks at the clock, and at what is checked together. */
-const roundSize = 300;
+const roundSize = 100;
 /** ms that a round may take beyond the end of its time before it counts as hanging. */
 const patience = 60_000;
 
