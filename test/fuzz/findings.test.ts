@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from '@jest/globals';
+import { afterAll, expect, test } from '@jest/globals';
 import { readLogs } from '../../lib/detached/logs.js';
 import { parseState } from '../../lib/detached/parseState.js';
 import { ContainerError, InvalidSpecError } from '../../lib/errors.js';
@@ -11,8 +11,11 @@ import { programSpecOf, specOf } from '../../lib/specOf.js';
 import { Resolve } from '../../lib/sys/constants.js';
 import { fixedFacts } from '../helpers/facts.js';
 import { planOf } from './plans.js';
+import { removeScratch } from './scratch.js';
 import { entriesSeed, statSeed } from './seeds/files.js';
 import { logSeed, stateSeed } from './seeds/host.js';
+
+afterAll(removeScratch);
 
 /* What fuzzing has found, each as the smallest input that showed it. */
 

@@ -2,6 +2,7 @@ import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import fc from 'fast-check';
+import { removeScratch } from './scratch.js';
 import type { Target } from './target.js';
 import { targets } from './targets/index.js';
 
@@ -12,7 +13,7 @@ import { targets } from './targets/index.js';
  */
 
 /** Inputs between two looks at the clock, and at what is checked together. */
-const roundSize = 300;
+const roundSize = 100;
 /** ms that a round may take beyond the end of its time before it counts as hanging. */
 const patience = 60_000;
 
@@ -95,4 +96,5 @@ async function main(): Promise<void> {
   if (failed > 0 || chosen.length === 0) process.exitCode = 1;
 }
 
+process.once('exit', removeScratch);
 await main();

@@ -6,7 +6,6 @@ import { fill, v2Child, v2Host, v2Root } from '../helpers/fakeCgroups.js';
 
 function make(): string {
   const directory = mkdtempSync(join(tmpdir(), 'ringfort-fuzz-'));
-  process.once('exit', () => rmSync(directory, { recursive: true }));
   const places = ['etc', 'proc', 'dev', 'sys', 'scratch', 'both', 'merged'].map(
     (each) => `root/${each}`,
   );
@@ -30,6 +29,11 @@ function make(): string {
 
 /** A directory of this run: `root`, `lower`, `upper`, `work` and `data` for containers. */
 export const scratch: string = make();
+
+/** For the end: nothing runs that has been made in it. */
+export function removeScratch(): void {
+  rmSync(scratch, { recursive: true });
+}
 
 /** A cgroup v2 tree of ordinary files, in which everything can be limited. */
 export const cgroupHost: CgroupHost = v2Host(join(scratch, 'cgroup'), '/own');

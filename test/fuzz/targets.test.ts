@@ -1,9 +1,10 @@
-import { expect, test } from '@jest/globals';
+import { afterAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { specOf } from '../../lib/specOf.js';
 import { fixedFacts } from '../helpers/facts.js';
 import { linux, suite } from '../helpers/needs.js';
 import { planOf } from './plans.js';
+import { removeScratch } from './scratch.js';
 import { runSeeds } from './seeds/options.js';
 import { targets } from './targets/index.js';
 
@@ -14,6 +15,8 @@ import { targets } from './targets/index.js';
 
 /** It needs a launcher under sanitizers, which `npm run fuzz` builds. */
 const here = targets.filter(({ name }) => name !== 'launcher-protocol');
+
+afterAll(removeScratch);
 
 suite('what is fuzzed', [linux], () => {
   test.each(here.map((target) => [target.name, target] as const))('%s', async (_, target) => {
