@@ -105,6 +105,6 @@ export function isReaped(pid: number): boolean {
 }
 
 /** Waits for something that will come; the test's own time limit says when it has not. */
-export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await sleep(5);
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await sleep(5);
 }
