@@ -10,7 +10,7 @@ const { setTimeout: sleep } = require('node:timers/promises');
 
 const root = join(__dirname, '../..');
 /** The whole run, milliseconds; a guest that says nothing until then is a failure. */
-const limitMs = 120 * 60_000;
+const limitMs = 180 * 60_000;
 const modules = ['virtio_pci', 'virtio_console', 'virtio_blk', 'virtiofs', 'overlay'];
 
 function found(what, paths) {
