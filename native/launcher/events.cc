@@ -111,7 +111,6 @@ void OnSync(Launcher& l, Container& c) {
     IoVec iov{&word, 1};
     MsgHeader message{nullptr, 0, &iov, 1, &control, sizeof control, 0};
     long n = Sys(__NR_recvmsg, c.sync, P(&message), kMsgDontwait | kMsgCmsgCloexec);
-    if (n == -kEintr) continue;
     if (n == -kEagain) return;
     if (n <= 0) return Settle(l, c);
     if (word == kWordHeld) {
@@ -145,9 +144,8 @@ void OnExit(Launcher& l, Container& c) {
   constexpr long kPPidfd = 3;
   SignalInfo info = {};
   RUsage usage = {};
-  long error;
-  do error = Sys(__NR_waitid, kPPidfd, c.pidfd, P(&info), kWexited | kWnohang | kWall, P(&usage));
-  while (error == -kEintr);
+  long error =
+      Sys(__NR_waitid, kPPidfd, c.pidfd, P(&info), kWexited | kWnohang | kWall, P(&usage));
   if (error != 0 || info.pid == 0) return;
   constexpr int kCldExited = 1;
   Ended ended = {c.number, info.code == kCldExited ? info.status << 8 : info.status,
@@ -166,7 +164,6 @@ void OnControl(Launcher& l, Container& c) {
     IoVec iov{&ended, sizeof ended};
     MsgHeader message{nullptr, 0, &iov, 1, nullptr, 0, 0};
     long n = Sys(__NR_recvmsg, c.control, P(&message), kMsgDontwait | kMsgCmsgCloexec);
-    if (n == -kEintr) continue;
     if (n == -kEagain) return;
     // The init is dead; its pidfd says the rest.
     if (n <= 0) return Unwatch(l, &c.control);

@@ -48,9 +48,7 @@ bool SendReply(int socket, const FileReply& reply, const uint8_t* data, int fd) 
     message.control = &control;
     message.controllen = sizeof control;
   }
-  long n;
-  do n = Sys(__NR_sendmsg, socket, P(&message), kMsgNosignal);
-  while (n == -kEintr);
+  long n = Sys(__NR_sendmsg, socket, P(&message), kMsgNosignal);
   return n >= 0;
 }
 
@@ -102,7 +100,7 @@ void OnFileRequest(FileAgent& a) {
   IoVec iov{request, sizeof request};
   MsgHeader message{nullptr, 0, &iov, 1, &control, sizeof control, 0};
   long n = Sys(__NR_recvmsg, a.socket, P(&message), kMsgCmsgCloexec | kMsgDontwait);
-  if (n == -kEintr || n == -kEagain) return;
+  if (n == -kEagain) return;
   if (n <= 0) Exit(0);
   bool whole = TakePassed(a, message, &control.head);
   FileRequestView view;
@@ -130,7 +128,6 @@ void OnInotify(FileAgent& a) {
       int16_t events, revents;
     } polled[2] = {{a.socket, kPollIn, 0}, {a.inotify, kPollIn, 0}};
     long n = Sys(__NR_ppoll, P(polled), 2, 0, 0, kSigsetSize);
-    if (n == -kEintr) continue;
     if (n < 0) Exit(70);
     if (polled[1].revents != 0) OnInotify(a);
     if (polled[0].revents != 0) OnFileRequest(a);

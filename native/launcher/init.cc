@@ -25,7 +25,6 @@ void Reap(Context& c, int mainPid) {
   for (;;) {
     int status;
     long pid = Sys(__NR_wait4, -1, P(&status), kWnohang | kWall, 0);
-    if (pid == -kEintr) continue;
     if (pid <= 0) return;
     if (pid == mainPid) End(c, status);
   }

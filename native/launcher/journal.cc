@@ -24,9 +24,7 @@ uint32_t Tag(uint32_t crc) { return crc == 0 ? 1 : crc; }
 
 int WriteAt(const Journal& j, uint32_t index, uint32_t offset, const void* data, size_t size) {
   uint64_t at = uint64_t{index} * sizeof(JournalEntry) + offset;
-  long n;
-  do n = Sys(__NR_pwrite64, j.fd, P(data), static_cast<long>(size), static_cast<long>(at));
-  while (n == -kEintr);
+  long n = Sys(__NR_pwrite64, j.fd, P(data), static_cast<long>(size), static_cast<long>(at));
   if (n < 0) return static_cast<int>(n);
   return static_cast<size_t>(n) == size ? 0 : -kEnospc;
 }
