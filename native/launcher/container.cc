@@ -56,7 +56,7 @@ void ForgetContainer(Launcher& l, Container& c) {
 int Watching(Launcher& l, int fd, Watch kind, uint32_t index) {
   constexpr long kAdd = 1;
   EpollEvent event{kEpollin, static_cast<uint64_t>(index) << 8 | static_cast<uint64_t>(kind)};
-  return static_cast<int>(Sys(__NR_epoll_ctl, l.poll, kAdd, fd, P(&event)));
+  return static_cast<int>(Insist(0, __NR_epoll_ctl, l.poll, kAdd, fd, P(&event)));
 }
 
 void StopWatching(Launcher& l, int fd) {

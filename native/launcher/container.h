@@ -18,6 +18,7 @@ struct Container {
   bool oom;
   bool killed;
   bool deferred;    // it may have ended, and that is for after the detach
+  bool unwatched;   // nothing will say when something comes of it: it must be looked at
   bool inside;      // a program that the container's init has started, and whose end it tells
   uint32_t number;  // the launcher's own, from 1
   uint32_t client;  // who started it, by serial

@@ -10,6 +10,9 @@ struct ChildReport {
   volatile uint32_t step;       // the step being carried out
   volatile int32_t error;       // why it failed
   volatile uint32_t executing;  // execve has been called
+  volatile uint32_t initStep;   // the step that made the init
+  volatile int32_t initError;   // why it could not become one
+  volatile uint32_t initReady;  // it stands: the main program may begin
   volatile uint32_t mainEnded;  // init: the main program has ended, with
   volatile int32_t mainStatus;  // this wait status
 };
@@ -46,6 +49,7 @@ struct Context {
   bool inHostMounts;    // prepare: setns to the host's mount namespace has happened
   bool journalFailed;   // prepare: the step that failed could not be noted
   ChildReport* report;  // child
+  bool hasInit;         // child: it is the main program of an init that it has left behind
   void* planBytes;      // child: forgotten by init
   uint32_t planSize;
   const char** argv;  // child: built before the first step
@@ -101,9 +105,11 @@ int EnterHostMounts(Context& c);
 // mounts.cc: pivot_root into a mount, and away with the old root.
 int PivotInto(int root);
 // init.cc
+// The main program must not begin: there is no init.
+[[noreturn]] void FailInit(Context& c, int mainPid, int error);
 [[noreturn]] void RunInit(Context& c, int mainPid, ForkRole role, uint64_t keepCaps);
-// serve.cc: the same, and starts programs; mainPid 0: there is none.
-[[noreturn]] void RunServe(Context& c, int mainPid);
+// serve.cc: the same, and starts programs; mainPid 0: there is none. Returns only when it fails.
+int RunServe(Context& c, int mainPid);
 // launch.cc: carries out a child section; does not return when it ends in a program.
 [[noreturn]] void RunChild(Context& c, const SectionView& child);
 

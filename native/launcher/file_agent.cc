@@ -48,7 +48,7 @@ bool SendReply(int socket, const FileReply& reply, const uint8_t* data, int fd) 
     message.control = &control;
     message.controllen = sizeof control;
   }
-  long n = Sys(__NR_sendmsg, socket, P(&message), kMsgNosignal);
+  long n = Insist(kEpipe, __NR_sendmsg, socket, P(&message), kMsgNosignal);
   return n >= 0;
 }
 
@@ -146,13 +146,16 @@ int KeepOnly(FileAgent& a, ChildReport* report) {
   }
   report->executing = 1;
   int place = 3;
+  long error = 0;
   for (int* fd : kept) {
-    Sys(__NR_dup3, *fd, place, static_cast<long>(kOCloexec));
+    if (error >= 0) error = Sys(__NR_dup3, *fd, place, static_cast<long>(kOCloexec));
     *fd = place++;
   }
-  Sys(nr::close_range, 0, 2, 0);
-  Sys(nr::close_range, place, ~0u, 0);
-  return 0;
+  if (error >= 0) error = Sys(nr::close_range, 0, 2, 0);
+  if (error >= 0) error = Sys(nr::close_range, place, ~0u, 0);
+  if (error >= 0) return 0;
+  report->executing = 0;
+  return static_cast<int>(error);
 }
 
 int OpenSelf(const Context& c) {
@@ -208,7 +211,8 @@ int Step_serveFiles(Context& c, const Arg* args) {
   Sys(__NR_prctl, kPrSetName, P("ringfort-files"));
   // What is sent to every process of the container is not for this one, but for its end.
   const uint64_t blocked = ~(uint64_t{1} << (kSigterm - 1));
-  Sys(__NR_rt_sigprocmask, kSigSetmask, P(&blocked), 0, kSigsetSize);
+  if (long error = Sys(__NR_rt_sigprocmask, kSigSetmask, P(&blocked), 0, kSigsetSize))
+    return static_cast<int>(error);
   a.self = OpenSelf(c);
   if (a.self < 0) return a.self;
   a.base = OpenAt2(kAtFdCwd, ".", kOPath | kODirectory, 0);

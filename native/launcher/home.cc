@@ -44,11 +44,12 @@ int CleanSelf(int last) {
   // end; RunChild takes this back.
   Handle(kSigxfsz, kIgnore);
   uint64_t none = 0;
-  Sys(__NR_rt_sigprocmask, kSigSetmask, P(&none), 0, kSigsetSize);
+  if (long error = Sys(__NR_rt_sigprocmask, kSigSetmask, P(&none), 0, kSigsetSize))
+    return static_cast<int>(error);
   Sys(__NR_setsid);
   Sys(__NR_umask, 0022);
   Sys(__NR_prctl, kPrSetName, P("ringfort"));
-  Sys(nr::close_range, last + 1, ~0u, 0);
+  if (long error = Sys(nr::close_range, last + 1, ~0u, 0)) return static_cast<int>(error);
   Sys(nr::close_range, 0, 2, 0);
   long null = Sys(__NR_openat, kAtFdCwd, P("/dev/null"), kOReadWrite, 0);
   if (null != 0) return null < 0 ? static_cast<int>(null) : -kEio;

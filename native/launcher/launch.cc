@@ -203,14 +203,14 @@ ReportHeader Failure(uint32_t id, uint32_t section, uint32_t step, int error) {
   return report;
 }
 
-int WatchAll(Launcher& l, Container& record) {
+// What cannot be watched (epoll(7), max_user_watches) is looked at from time to time.
+void WatchAll(Launcher& l, Container& record) {
   uint32_t index = static_cast<uint32_t>(&record - l.table);
-  if (int error = Watching(l, record.sync, Watch::sync, index)) return error;
-  if (!record.inside && !record.deferred)
-    if (int error = WatchExit(l, record)) return error;
-  if (record.control >= 0)
-    if (int error = Watching(l, record.control, Watch::control, index)) return error;
-  return record.oomEvent < 0 ? 0 : Watching(l, record.oomEvent, Watch::oom, index);
+  bool all = Watching(l, record.sync, Watch::sync, index) == 0;
+  if (!record.inside && !record.deferred) all &= WatchExit(l, record) == 0;
+  if (record.control >= 0) all &= Watching(l, record.control, Watch::control, index) == 0;
+  if (record.oomEvent >= 0) all &= Watching(l, record.oomEvent, Watch::oom, index) == 0;
+  record.unwatched = !all;
 }
 
 void Begin(Launcher& l, Container& record, const Bytes& bytes, const PlanView& plan) {
@@ -223,7 +223,7 @@ void Begin(Launcher& l, Container& record, const Bytes& bytes, const PlanView& p
     if (l.home.ownUser && (plan.header.flags & PLAN_SERVE) != 0)
       OpenTargets(l, record, record.target);
     error = Attend(l, record, plan);
-    if (int watched = WatchAll(l, record); error == 0) error = watched;
+    WatchAll(l, record);
     if (error == 0) return;
     // The child exists: it is killed, and OnExit goes on from there.
     record.state = State::failed;

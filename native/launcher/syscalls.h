@@ -61,6 +61,20 @@ inline long P(T* pointer) {
   return reinterpret_cast<long>(pointer);
 }
 
+// For what must be done even where memory or descriptors are short for a moment: a report, an end
+// that is to be seen, what has been undone and is to be forgotten. `answer` is the one error that
+// is no want, but says how things are; 0: there is none.
+inline long Insist(long answer, long number, long a = 0, long b = 0, long c = 0, long d = 0,
+                   long e = 0) {
+  constexpr int kTries = 20;
+  for (int tries = 1;; tries++) {
+    long result = Sys(number, a, b, c, d, e);
+    if (result >= 0 || result == -answer || tries == kTries) return result;
+    TimeSpec pause = {0, 1000000};
+    Sys(__NR_ppoll, 0, 0, P(&pause), 0, kSigsetSize);
+  }
+}
+
 inline int OpenAt2(int dir, const char* path, uint64_t flags, uint64_t resolve, uint64_t mode = 0) {
   OpenHow how{flags | kOCloexec, mode, resolve};
   for (int tries = 0;; tries++) {

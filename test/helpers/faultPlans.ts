@@ -98,11 +98,7 @@ async function launchOnce(place: Place, options: RunOptions, pty: boolean): Prom
   }
 }
 
-function launches(
-  name: string,
-  optionsIn: (place: Place) => RunOptions,
-  pty = false,
-): FaultPlan {
+function launches(name: string, optionsIn: (place: Place) => RunOptions, pty = false): FaultPlan {
   return {
     name,
     roles: ['launcher', 'child', 'init'],
@@ -174,7 +170,11 @@ function programs(
   };
 }
 
-/** Whatever a call does; a program in it says that it ran. */
+async function end(box: Container, { detached = false }: CreateOptions): Promise<void> {
+  await (detached ? box.remove({ force: true }) : box[Symbol.asyncDispose]());
+}
+
+/** A container from its start to its end; a program in it says that it ran. */
 async function life(place: Place, options: CreateOptions): Promise<Attempt> {
   let box: Container;
   try {
@@ -186,10 +186,10 @@ async function life(place: Place, options: CreateOptions): Promise<Attempt> {
   try {
     const [file, ...args] = says;
     const { exitCode } = await box.exec(file, args, { stdio: ['ignore', marks, marks] });
-    await box.remove({ force: true });
+    await end(box, options);
     return { started: true, ended: exitCode === 0 };
   } catch (error) {
-    await box.remove({ force: true }).catch(() => {});
+    await end(box, options).catch(() => {});
     return { started: true, ended: false, error };
   } finally {
     closeSync(marks);

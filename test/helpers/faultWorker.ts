@@ -1,7 +1,9 @@
 // Attempts with one plan, of whose system calls one fails in each: `faultWorker.js <launcher>
-// <directory> <plan> <role> <all | number of attempts> <seed>`. Prints lines of JSON, `FaultLine`.
+// <directory> <plan> <role> <all | number of attempts> <seed>`: every
+// other attempt of a sample is the same whatever the seed. Prints lines of JSON, `FaultLine`.
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -14,17 +16,25 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ContainerError, ContainerGoneError } from '../../lib/errors.js';
 import { readJournal } from '../../lib/host/journal.js';
 import { type Container, createContainer } from '../../lib/index.js';
+import type { LauncherClient } from '../../lib/launcher/launcher.js';
 import { run } from '../../lib/run.js';
 import { supervisor } from '../../lib/supervisor.js';
-import { type Attempt, type FaultPlan, faultPlans, type Place, type Prepared, takeMarks } from './faultPlans.js';
+import {
+  type Attempt,
+  type FaultPlan,
+  faultPlans,
+  type Place,
+  type Prepared,
+  takeMarks,
+} from './faultPlans.js';
 import { type FaultName, Faults, faultNames, type Role } from './faults.js';
-import { descendants, ownCgroups, processName } from './leaks.js';
+import { ownCgroups, processName } from './leaks.js';
 import { randomFrom } from './random.js';
-import { journalPath, say } from './stoppingLauncher.js';
+import { journalPath, journalPaths, say } from './stoppingLauncher.js';
 
 /** What a worker says: of each attempt in which something did not hold, and of all in the end. */
 export type FaultLine =
-  | { problem: string[]; nth: number; fault: FaultName; call: number }
+  | { problem: string[]; nth: number; fault: FaultName; call: string }
   | {
       calls: number;
       tried: Partial<Record<FaultName, number>>;
@@ -40,19 +50,39 @@ const faults = new Faults(launcher);
 /** Nothing takes as long; what does, hangs. */
 const patience = 20_000;
 
+/** The launcher that most attempts are made with, and its journal. */
+let own: LauncherClient | undefined;
+let journal = '';
+
+async function ownLauncher(): Promise<LauncherClient> {
+  const { launcher: now } = await supervisor();
+  if (now !== own) journal = journalPath();
+  own = now;
+  return now;
+}
+
+/** All processes below this one, by what each thread of them knows: faster than all of /proc. */
+function family(of: number | 'self' = 'self'): number[] {
+  const threads = names(`/proc/${of}/task`);
+  const files = threads.map((tid) => `/proc/${of}/task/${tid}/children`);
+  const children = files.flatMap((file) => lines(file).join('').split(' ').filter(Boolean));
+  return children.map(Number).flatMap((pid) => [pid, ...family(pid)]);
+}
+
 /** What there is of this process and its launcher. */
 async function traces(): Promise<Map<string, number>> {
-  const { launcher: now } = await supervisor();
+  const now = await ownLauncher();
   const found = [
     ...fds('self').map((fd) => `fd ${fd}`),
     ...fds(now.pid).map((fd) => `launcher’s fd ${fd}`),
-    ...descendants().map((pid) => `process ${pid} ${processName(pid)}`),
+    ...family().map((pid) => `process ${pid} ${processName(pid)}`),
     ...ownCgroups().flatMap((parent) => below(parent).map((path) => `cgroup ${path}`)),
-    ...readJournal(readFileSync(journalPath())).map(({ path }) => `journal ${path}`),
+    ...readJournal(readFileSync(journal)).map(({ path }) => `journal ${path}`),
+    ...journalPaths().flatMap((path) => (existsSync(path) && path !== journal ? [path] : [])),
     ...lines('/proc/self/mountinfo').map((line) => `mount ${line}`),
     ...lines(`/proc/${now.pid}/mountinfo`).map((line) => `launcher’s mount ${line}`),
     ...lines('/proc/self/net/dev').map((line) => `device ${line.split(':')[0]}`),
-    ...readdirSync(process.env.TMPDIR ?? '').map((file) => `file ${file}`),
+    ...names(process.env.TMPDIR ?? '').map((file) => `file ${file}`),
   ];
   const counts = new Map<string, number>();
   for (const each of found) counts.set(each, (counts.get(each) ?? 0) + 1);
@@ -69,6 +99,14 @@ function fds(pid: number | 'self'): string[] {
         return [];
       }
     });
+  } catch {
+    return [];
+  }
+}
+
+function names(path: string): string[] {
+  try {
+    return readdirSync(path);
   } catch {
     return [];
   }
@@ -103,7 +141,7 @@ function tree(path: string): string[] {
  */
 async function left(before: Map<string, number>, restarted: boolean): Promise<string[]> {
   for (const end = performance.now() + 5000; ; await sleep(5)) {
-    const { launcher: now } = await supervisor();
+    const now = await ownLauncher();
     const news = new RegExp(`^launcher|^process ${now.pid} `);
     const more = [...(await traces())].filter(
       ([each, count]) => count > (before.get(each) ?? 0) && !(restarted && news.test(each)),
@@ -129,7 +167,7 @@ function words(error: unknown): string {
 }
 
 /** What is wrong with an outcome. */
-function judge(attempt: Attempt, fault: FaultName, marks: string): string[] {
+function judge(attempt: Attempt, fault: FaultName, marks: string, unheard: boolean): string[] {
   const { started, ended, error } = attempt;
   const problems: string[] = [];
   if (ended && error === undefined) {
@@ -139,7 +177,7 @@ function judge(attempt: Attempt, fault: FaultName, marks: string): string[] {
   if (error !== undefined && !isTyped(error)) problems.push(`no error of ours: ${words(error)}`);
   if (!started && error === undefined) problems.push('not done, and no error');
   if (!started && marks !== '') problems.push(`ran without having started: ${words(error)}`);
-  if (started && error === undefined) problems.push('ended otherwise, and no error');
+  if (started && error === undefined && !unheard) problems.push('ended otherwise, and no error');
   if (fault === 'EINTR') problems.push(`an interruption was seen: ${words(error)}`);
   return problems;
 }
@@ -167,8 +205,8 @@ async function prepareAll(): Promise<void> {
     chmodSync(place.marks, 0o666);
     prepared = await plan.prepare(place);
     await run('true');
+    before = await traces();
   }
-  before = await traces();
 }
 
 async function limited<T>(promise: Promise<T>): Promise<T | undefined> {
@@ -183,14 +221,14 @@ async function limited<T>(promise: Promise<T>): Promise<T | undefined> {
 
 /** The launcher is killed: whatever hung goes on. */
 async function abandon(): Promise<void> {
-  const { launcher: now } = await supervisor();
-  process.kill(now.pid, 'SIGKILL');
+  process.kill((await ownLauncher()).pid, 'SIGKILL');
   await sleep(200);
 }
 
 /** The next container, and the one beside it, after the fault. */
-async function aftermath(): Promise<string[]> {
+async function aftermath(unheard: boolean): Promise<string[]> {
   const problems: string[] = [];
+  const checks: Promise<void>[] = [];
   const check = async (what: string, call: Promise<{ exitCode: number | null }>) => {
     try {
       const { exitCode } = await call;
@@ -201,16 +239,18 @@ async function aftermath(): Promise<string[]> {
   };
   const box = prepared?.box;
   if (sibling?.state !== 'running') problems.push('the sibling has ended');
-  else await check('the sibling', sibling.exec('true'));
-  if (box !== undefined && box.state !== 'running') problems.push('the container has ended');
-  else if (box !== undefined) await check('the container', box.exec('true'));
-  await check('the next', run('true'));
+  else checks.push(check('the sibling', sibling.exec('true')));
+  if (box !== undefined && box.state !== 'running' && !unheard)
+    problems.push('the container has ended');
+  else if (box !== undefined && !unheard) checks.push(check('the container', box.exec('true')));
+  checks.push(check('the next', run('true')));
+  await Promise.all(checks);
   return problems;
 }
 
 interface Made {
   hits: number;
-  call: number;
+  call: string;
   problems: string[];
 }
 
@@ -225,22 +265,25 @@ async function forget(): Promise<void> {
 /** One attempt, with one fault. */
 async function attemptWith(nth: number, fault: FaultName): Promise<Made> {
   await prepareAll();
-  const { launcher: own } = await supervisor();
+  const used = await ownLauncher();
   faults.arm(role, nth, fault);
   const attempt = await limited((prepared as Prepared).attempt());
-  const { count: hits, number: call } = faults.hits;
+  const { count: hits, call } = faults.hits;
   counted = Math.max(counted, faults.count(role));
   faults.disarm();
-  const problems = attempt === undefined ? ['hangs'] : judge(attempt, fault, takeMarks(place));
+  // Whom it cannot speak to is not there: with the launcher, or a first process, its own all end.
+  const unheard = fault === 'EPIPE' && call.startsWith('send');
+  const marks = takeMarks(place);
+  const problems = attempt === undefined ? ['hangs'] : judge(attempt, fault, marks, unheard);
   if (attempt === undefined) await abandon();
-  const gone = own.gone !== undefined;
-  if (gone && attempt !== undefined) problems.push('the launcher has ended');
-  const rest = gone || hits === 0 ? [] : await limited(aftermath());
+  const gone = used.gone !== undefined;
+  if (gone && attempt !== undefined && !unheard) problems.push('the launcher has ended');
+  const rest = gone || hits === 0 ? [] : await limited(aftermath(unheard));
   if (rest === undefined) await abandon();
   problems.push(...(rest ?? ['what comes next hangs']));
   if (prepared?.once === true) await prepared.box?.[Symbol.asyncDispose]();
   if (hits > 0) problems.push(...(await left(before, gone)));
-  if (prepared?.once === true || problems.length > 0 || gone) await forget();
+  if (prepared?.once === true || problems.length > 0 || gone || unheard) await forget();
   return { hits, call, problems };
 }
 
@@ -250,8 +293,10 @@ function* choices(calls: number): Generator<[nth: number, fault: FaultName]> {
     for (let nth = 1; nth <= calls; nth++) for (const fault of faultNames) yield [nth, fault];
     return;
   }
-  const random = randomFrom(Number(seed));
+  const fixed = randomFrom(1);
+  const turning = randomFrom(Number(seed));
   for (let left = Number(sample); left > 0; left--) {
+    const random = left % 2 === 0 ? fixed : turning;
     const nth = 1 + Math.floor(random() * calls);
     yield [nth, faultNames[Math.floor(random() * faultNames.length)] as FaultName];
   }

@@ -8,6 +8,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { constants as os } from 'node:os';
+import { abis, type Machine } from '../../lib/seccomp/abis.js';
 import { useStoppingLauncher } from './stoppingLauncher.js';
 
 /** Whose system calls are counted apart (test/native/faults.cc, Role). */
@@ -37,11 +38,18 @@ export const faultNames = [
 ] as const;
 export type FaultName = (typeof faultNames)[number];
 
-/** How the file lies: six words, the counts, the numbers of the calls. */
-const most = 2000;
+let callNames: ReadonlyMap<number, string> | undefined;
+
+/** Name of a system call of this machine. */
+export function callName(number: number): string {
+  const [{ numbers }] = abis[process.arch as Machine];
+  callNames ??= new Map([...numbers].map(([name, each]) => [each, name]));
+  return callNames.get(number) ?? String(number);
+}
+
+/** How the file lies: six words, and the counts. */
 const countsAt = 24;
-const callsAt = countsAt + 4 * roles.length;
-const size = callsAt + 2 * most * roles.length;
+const size = countsAt + 4 * roles.length;
 const short = 4095;
 
 function errnoOf(name: FaultName | 'ENOSYS'): number {
@@ -77,7 +85,7 @@ export class Faults {
 
   /** Counts from 0 again. */
   #count(): void {
-    writeSync(this.#fd, Buffer.alloc(callsAt - 16), 0, callsAt - 16, 16);
+    writeSync(this.#fd, Buffer.alloc(size - 16), 0, size - 16, 16);
   }
 
   /** From now on the `nth` call of a role fails, once. */
@@ -105,11 +113,11 @@ export class Faults {
     this.#count();
   }
 
-  /** How many calls have failed since it was armed, and the number of the last. */
-  get hits(): { count: number; number: number } {
+  /** How many calls have failed since it was armed, and the name of the last. */
+  get hits(): { count: number; call: string } {
     const bytes = Buffer.alloc(8);
     readSync(this.#fd, bytes, 0, 8, 16);
-    return { count: bytes.readUInt32LE(0), number: bytes.readUInt32LE(4) };
+    return { count: bytes.readUInt32LE(0), call: callName(bytes.readUInt32LE(4)) };
   }
 
   /** How many calls a role has made. */
@@ -117,13 +125,6 @@ export class Faults {
     const bytes = Buffer.alloc(4);
     readSync(this.#fd, bytes, 0, 4, countsAt + 4 * roles.indexOf(role));
     return bytes.readUInt32LE(0);
-  }
-
-  /** The numbers of those calls. */
-  calls(role: Role): number[] {
-    const bytes = Buffer.alloc(2 * Math.min(this.count(role), most));
-    readSync(this.#fd, bytes, 0, bytes.length, callsAt + 2 * most * roles.indexOf(role));
-    return [...new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2)];
   }
 
   /** Removes its files. */

@@ -1,7 +1,8 @@
 // The faults of the launcher that is built for tests: every system call of it, its children, inits
 // and file agents is counted by the role of the process, and one of them, or all of one number, may
-// fail. What is wanted, and what has happened, lies in a file beside the program, `<program>.faults`
-// (test/helpers/faults.ts), which all of them have mapped; without it nothing fails.
+// fail. What is wanted, and what has happened, lies in a file beside the program,
+// `<program>.faults` (test/helpers/faults.ts), which all of them have mapped; without it nothing
+// fails.
 #include "launcher/syscalls.h"
 
 namespace ringfort {
@@ -10,22 +11,20 @@ namespace {
 // In the order of test/helpers/faults.ts.
 enum class Role : uint32_t { launcher, child, init, program, joiner, files, monitor, count };
 constexpr uint32_t kRoles = static_cast<uint32_t>(Role::count);
-constexpr uint32_t kCalls = 2000;
 // Instead of an errno: half of what was to be read or written.
 constexpr int32_t kShort = 4095;
 constexpr int32_t kNone = -1;
 
 struct Faults {
-  uint32_t role, nth;         // the call that is to fail, from 1; 0: none
-  int32_t error;              // errno, or kShort
-  int32_t everyNumber;        // all calls of this number, in any role; kNone: none
-  uint32_t hits;              // how many have failed
-  uint32_t hitNumber;         // number of the last of them
-  uint32_t counts[kRoles];    // calls by each role so far
-  uint16_t calls[kRoles][kCalls];  // their numbers
+  uint32_t role, nth;       // the call that is to fail, from 1; 0: none
+  int32_t error;            // errno, or kShort
+  int32_t everyNumber;      // all calls of this number, in any role; kNone: none
+  uint32_t hits;            // how many have failed
+  uint32_t hitNumber;       // number of the last of them
+  uint32_t counts[kRoles];  // calls by each role so far
 };
 
-Faults nothing = {0, 0, 0, kNone, 0, 0, {}, {}};
+Faults nothing = {0, 0, 0, kNone, 0, 0, {}};
 Faults* faults = nullptr;
 Role role = Role::launcher;
 
@@ -91,7 +90,6 @@ long Ask(long number, long a, long b, long c, long d, long e, long f) {
   if (number == __NR_exit_group) return Enter(number, a, b, c, d, e, f);
   const auto own = static_cast<uint32_t>(role);
   uint32_t nth = __atomic_add_fetch(&all.counts[own], 1, __ATOMIC_SEQ_CST);
-  if (nth <= kCalls) all.calls[own][nth - 1] = static_cast<uint16_t>(number);
   bool hit = Hit(all, number, nth);
   if (hit && all.error == kShort && c > 1) c /= 2;
   // close(2) closes, whatever it says.
