@@ -105,8 +105,11 @@ int Attend(Launcher& l, Container& record, const PlanView& plan) {
   StopAt(Stop::beforeGo);
   // A child that is dead already does not hear it; the end of its socket says why. One that joins a
   // container does not wait.
-  if (error == 0 && record.parent == 0) Write(record.sync, "g", 1);
-  return error;
+  if (error != 0 || record.parent != 0) return error;
+  long n = Insist(kEpipe, __NR_sendto, record.sync, P("g"), 1, kMsgNosignal);
+  if (n >= 0 || n == -kEpipe) return 0;
+  record.failedSection = static_cast<uint32_t>(Section::launcher);
+  return static_cast<int>(n);
 }
 
 int Prepare(Launcher& l, Container& record, Context& c, const PlanView& plan) {

@@ -230,7 +230,7 @@ const filesSay = 'b b/file copy link 9 text more text copy';
 
 const files: FaultPlan = {
   name: 'files',
-  roles: ['launcher', 'files', 'program', 'init'],
+  roles: ['launcher', 'files', 'program', 'init', 'joiner'],
   async prepare(place) {
     const box = await createContainer({ id: idIn(place) });
     return {
@@ -277,9 +277,14 @@ export const faultPlans: readonly FaultPlan[] = [
     return { rootfs: { lower: [layer(place)], upper, work }, mounts: ['/usr:/usr:ro'] };
   }),
   launches('rich, terminal', rich, true),
-  lives('container', ['launcher', 'child', 'init', 'program'], {}),
-  programs('exec by init', ['launcher', 'init', 'program'], {}, { limits: { pids: 10 } }),
-  programs('terminal by init', ['launcher', 'program'], {}, { pty: { cols: 80, rows: 24 } }),
+  lives('container', ['launcher', 'child', 'init', 'program', 'joiner'], {}),
+  programs('exec by init', ['launcher', 'init', 'program', 'joiner'], {}, { limits: { pids: 10 } }),
+  programs(
+    'terminal by init',
+    ['launcher', 'program', 'joiner'],
+    {},
+    { pty: { cols: 80, rows: 24 } },
+  ),
   programs(
     'exec by joiner',
     ['launcher', 'joiner'],
@@ -287,7 +292,7 @@ export const faultPlans: readonly FaultPlan[] = [
     { limits: { pids: 10 } },
   ),
   files,
-  lives('detached', ['launcher', 'child', 'init', 'monitor'], {
+  lives('detached', ['launcher', 'child', 'monitor'], {
     detached: true,
     command: ['sh', '-c', 'echo out; exec sleep 600'],
   }),

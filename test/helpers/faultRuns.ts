@@ -43,7 +43,7 @@ async function work(launcher: string, job: Job, sample: string, seed: number): P
     else row.problems.push(`${said.fault} at call ${said.nth}, ${said.call}: ${said.problem}`);
   }
   const [code] = await exit;
-  if (code !== 0 || row.calls === 0) row.problems.push(`the worker ended with ${code}`);
+  if (code !== 0) row.problems.push(`the worker ended with ${code}`);
   rmSync(directory, { recursive: true, force: true });
   return row;
 }

@@ -21,7 +21,7 @@ suite('a system call of ours that fails', [cgroups, command('c++')], () => {
       );
       expect(problems).toEqual([]);
       expect(held).toBe(tried);
-      expect(tried).toBeGreaterThan(50);
+      expect(tried).toBeGreaterThan(rows.length);
     },
     sample === 12 ? 300_000 : 8 * 3600_000,
   );
