@@ -149,10 +149,10 @@ void OnExit(Launcher& l, Container& c) {
   RUsage usage = {};
   long error =
       Insist(0, __NR_waitid, kPPidfd, c.pidfd, P(&info), kWexited | kWnohang | kWall, P(&usage));
-  if (error != 0 || info.pid == 0) return;
+  if (error == 0 && info.pid == 0) return;
   constexpr int kCldExited = 1;
-  Ended ended = {c.number, info.code == kCldExited ? info.status << 8 : info.status,
-                 Micros(usage.utime_sec, usage.utime_usec),
+  const int status = info.code == kCldExited ? info.status << 8 : info.status;
+  Ended ended = {c.number, error == 0 ? status : -1, Micros(usage.utime_sec, usage.utime_usec),
                  Micros(usage.stime_sec, usage.stime_usec),
                  static_cast<uint64_t>(usage.maxrss) * 1024};
   if (c.parent != 0) StopAt(Stop::beforeConclude);

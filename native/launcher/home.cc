@@ -113,6 +113,8 @@ int MakeHome(Home* home) {
   home->homeMounts = OpenAt2(home->proc, "self/ns/mnt", kOReadOnly, 0);
   if (home->homeMounts < 0) return home->homeMounts;
   if (int error = OpenOwnNamespaces(home)) return error;
+  // Without it nothing that is started could be ended again.
+  if (Sys(nr::pidfd_send_signal, -1, 0) == -kEnosys) return -kEnosys;
   return static_cast<int>(Sys(__NR_prctl, kPrSetDumpable, 0, 0, 0, 0));
 }
 

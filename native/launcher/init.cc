@@ -25,6 +25,8 @@ void Reap(Context& c, int mainPid) {
   for (;;) {
     int status;
     long pid = Insist(kEchild, __NR_wait4, -1, P(&status), kWnohang | kWall, 0);
+    // Whoever cannot reap would not see the end either.
+    if (pid < 0 && pid != -kEchild) Exit(70);
     if (pid <= 0) return;
     if (pid == mainPid) End(c, status);
   }

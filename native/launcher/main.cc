@@ -159,7 +159,9 @@ int Loop(Launcher& l) {
       if (left <= 0) return 1;
       if (wait < 0 || wait > left) wait = left;
     }
-    long n = Sys(__NR_epoll_pwait, l.poll, P(events), 16, wait, 0, kSigsetSize);
+    long n = Insist(0, __NR_epoll_pwait, l.poll, P(events), 16, wait);
+    // Nothing would ever be heard again: with the launcher its containers end.
+    if (n < 0) return 1;
     for (long i = 0; i < n; i++) OnEvent(l, events[i]);
   }
 }

@@ -72,6 +72,8 @@ void ReapAll(Context& c, Server& s) {
     int status;
     RUsage usage = {};
     long pid = Insist(kEchild, __NR_wait4, -1, P(&status), kWnohang | kWall, P(&usage));
+    // Whoever cannot reap would not see an end either.
+    if (pid < 0 && pid != -kEchild) Exit(70);
     if (pid < 0 && s.stopping && IsAlone()) Exit(0);
     if (pid <= 0) return;
     if (pid == s.mainPid) {

@@ -47,9 +47,10 @@ export function callName(number: number): string {
   return callNames.get(number) ?? String(number);
 }
 
-/** How the file lies: six words, and the counts. */
+/** How the file lies: six words, the counts, and a byte for each number of a call. */
 const countsAt = 24;
-const size = countsAt + 4 * roles.length;
+const usedAt = countsAt + 4 * roles.length;
+const size = usedAt + 512;
 const short = 4095;
 
 function errnoOf(name: FaultName | 'ENOSYS'): number {
@@ -125,6 +126,13 @@ export class Faults {
     const bytes = Buffer.alloc(4);
     readSync(this.#fd, bytes, 0, 4, countsAt + 4 * roles.indexOf(role));
     return bytes.readUInt32LE(0);
+  }
+
+  /** The numbers of the calls that any role has made since it was armed. */
+  get used(): number[] {
+    const bytes = Buffer.alloc(size - usedAt);
+    readSync(this.#fd, bytes, 0, bytes.length, usedAt);
+    return [...bytes.keys()].filter((number) => bytes[number] !== 0);
   }
 
   /** Removes its files. */

@@ -14,6 +14,7 @@ constexpr uint32_t kRoles = static_cast<uint32_t>(Role::count);
 // Instead of an errno: half of what was to be read or written.
 constexpr int32_t kShort = 4095;
 constexpr int32_t kNone = -1;
+constexpr uint32_t kNumbers = 512;
 
 struct Faults {
   uint32_t role, nth;       // the call that is to fail, from 1; 0: none
@@ -22,9 +23,10 @@ struct Faults {
   uint32_t hits;            // how many have failed
   uint32_t hitNumber;       // number of the last of them
   uint32_t counts[kRoles];  // calls by each role so far
+  uint8_t used[kNumbers];   // which numbers any of them has called
 };
 
-Faults nothing = {0, 0, 0, kNone, 0, 0, {}};
+Faults nothing = {0, 0, 0, kNone, 0, 0, {}, {}};
 Faults* faults = nullptr;
 Role role = Role::launcher;
 
@@ -90,6 +92,7 @@ long Ask(long number, long a, long b, long c, long d, long e, long f) {
   if (number == __NR_exit_group) return Enter(number, a, b, c, d, e, f);
   const auto own = static_cast<uint32_t>(role);
   uint32_t nth = __atomic_add_fetch(&all.counts[own], 1, __ATOMIC_SEQ_CST);
+  if (number < kNumbers) all.used[number] = 1;
   bool hit = Hit(all, number, nth);
   if (hit && all.error == kShort && c > 1) c /= 2;
   // close(2) closes, whatever it says.
