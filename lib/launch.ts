@@ -2,6 +2,7 @@ import { closeSync } from 'node:fs';
 import { type CgroupPlan, currentCgroups, planCgroup } from './cgroups/index.js';
 import { orScarcity } from './errors.js';
 import { type Follow, follow, type ReadPaths, type Running, readPaths } from './follow.js';
+import { awaitSources } from './host/awaitSources.js';
 import { checkIds } from './host/checkIds.js';
 import { checkSources } from './host/checkSources.js';
 import type { IdLease } from './host/idRanges.js';
@@ -186,6 +187,7 @@ export async function launch(input: LaunchInput): Promise<Launched> {
 async function carryOut(input: LaunchInput): Promise<Launched> {
   const shared = input.supervisor ?? (await supervisor());
   const { launcher } = shared;
+  await awaitSources(input.spec);
   const prepared = prepare(shared, input);
   const { plan, bytes, lease, cgroup, opened } = prepared;
   try {

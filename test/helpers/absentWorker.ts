@@ -64,7 +64,8 @@ for (const number of numbers) {
   faults.armNumber(number, 'ENOSYS');
   try {
     const seen = await limited(attempt());
-    const problem = seen === usual ? {} : { problem: seen };
+    const news = seen.split('\n').filter((line) => !usual.includes(line));
+    const problem = seen === usual ? {} : { problem: news.join('\n') };
     say({ call, outcome: seen === usual ? 'same' : 'other', ...problem } satisfies Absence);
   } catch (error) {
     const { code = '', message, syscall } = error as NodeJS.ErrnoException;

@@ -1,12 +1,30 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { expectNoLeaks, type Snapshot, snapshot } from '../helpers/leaks.js';
-import { cgroups, suite } from '../helpers/needs.js';
+import { createContainer, run } from '../../lib/index.js';
+import { newId } from '../../lib/specOf.js';
+import type { HungReport } from '../helpers/hungMount.js';
+import { until } from '../helpers/launches.js';
+import { expectNoLeaks, ownCgroups, type Snapshot, snapshot } from '../helpers/leaks.js';
+import { cgroups, command, type Requirement, root, suite } from '../helpers/needs.js';
 
 const library = (name: string) => new URL(`../../lib/${name}.js`, import.meta.url).href;
+
+const fuse: Requirement = {
+  name: '/dev/fuse',
+  check: () => (existsSync('/dev/fuse') ? undefined : 'not there'),
+};
 
 /** What a process in strange surroundings does; what came of it goes to the file REPORT. */
 const script = (before: string) => `
@@ -46,7 +64,8 @@ const usual = {
 suite('strange surroundings', [cgroups], () => {
   let directory: string;
   let before: Snapshot;
-  beforeEach(() => {
+  beforeEach(async () => {
+    await run('true');
     before = snapshot();
     directory = mkdtempSync(join(tmpdir(), 'ringfort-'));
   });
@@ -110,5 +129,38 @@ suite('strange surroundings', [cgroups], () => {
     const found = within('exec "$@"', first) as { typed?: boolean };
     if (found.typed === undefined) expect(found).toEqual(usual);
     else expect(found).toMatchObject({ typed: true });
+  });
+
+  suite('a mount whose server never answers', [root, command('unshare'), fuse], () => {
+    test('is an error; neither the event loop nor another container waits for it', () => {
+      const helper = fileURLToPath(new URL('../helpers/hungMount.js', import.meta.url));
+      const args = ['-m', '--propagation', 'private', process.execPath, helper, directory];
+      const { status, stdout } = spawnSync('unshare', args, { encoding: 'utf8' });
+      expect(status).toBe(0);
+      const { ticks, ...report } = JSON.parse(stdout) as HungReport;
+      expect(report).toEqual({
+        codes: Array(3).fill('ERR_SOURCE_UNREACHABLE'),
+        sibling: 'sibling\n',
+        next: 'next\n',
+      });
+      expect(ticks).toBeGreaterThan(10);
+    });
+  });
+
+  suite('a cgroup that resists', [root], () => {
+    test('is retried, holds nobody up, and goes once it can', async () => {
+      const id = newId();
+      const box = await createContainer({ id });
+      const dirs = ownCgroups()
+        .map((parent) => join(parent, `ringfort-${id}`))
+        .filter((path) => existsSync(path));
+      const foreign = dirs.map((path) => join(path, 'foreign'));
+      for (const path of foreign) mkdirSync(path);
+      await box[Symbol.asyncDispose]();
+      expect((await run('echo', ['next'])).stdout).toBe('next\n');
+      expect(dirs.filter((path) => !existsSync(path))).toEqual([]);
+      for (const path of foreign) rmdirSync(path);
+      await until(() => !dirs.some((path) => existsSync(path)));
+    });
   });
 });
