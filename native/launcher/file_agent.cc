@@ -127,7 +127,7 @@ void OnInotify(FileAgent& a) {
       int fd;
       int16_t events, revents;
     } polled[2] = {{a.socket, kPollIn, 0}, {a.inotify, kPollIn, 0}};
-    long n = Sys(__NR_ppoll, P(polled), 2, 0, 0, kSigsetSize);
+    long n = Insist(0, __NR_ppoll, P(polled), 2, 0, 0, kSigsetSize);
     if (n < 0) Exit(70);
     if (polled[1].revents != 0) OnInotify(a);
     if (polled[0].revents != 0) OnFileRequest(a);

@@ -249,11 +249,12 @@ int RunServe(Context& c, int mainPid) {
   PollFd polled[2] = {{kControl, kPollin, 0}, {s.signals, kPollin, 0}};
   for (;;) {
     TimeSpec pause = {0, kStoppingNs};
-    long n = Sys(__NR_ppoll, P(polled), 2, s.stopping ? P(&pause) : 0, 0, kSigsetSize);
+    long n = Insist(0, __NR_ppoll, P(polled), 2, s.stopping ? P(&pause) : 0, 0, kSigsetSize);
     if (n == 0) ReapAll(c, s);
-    // RLIMIT_NOFILE was taken from us: better no container than one that does not answer.
-    if (n == -kEinval) Exit(70);
-    if (n <= 0) continue;
+    // Such as when RLIMIT_NOFILE was taken from us: better no container than one that does not
+    // answer.
+    if (n < 0) Exit(70);
+    if (n == 0) continue;
     if (polled[1].revents != 0) OnSignals(c, s);
     if (polled[0].revents != 0) OnControl(s, c);
   }
