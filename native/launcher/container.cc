@@ -76,7 +76,8 @@ void Unwatch(Launcher& l, int* fd) {
 int64_t Now() {
   constexpr long kMonotonic = 1;
   TimeSpec now;
-  Sys(__NR_clock_gettime, kMonotonic, P(&now));
+  // Without a time nothing would ever be retried.
+  if (Insist(0, __NR_clock_gettime, kMonotonic, P(&now)) != 0) Exit(71);
   return now.sec * 1000 + now.nsec / 1000000;
 }
 

@@ -56,7 +56,8 @@ void RunInit(Context& c, int mainPid, ForkRole role, uint64_t keepCaps) {
   const uint64_t all = ~uint64_t{0};
   for (;;) {
     SignalInfo info;
-    long number = Sys(__NR_rt_sigtimedwait, P(&all), P(&info), 0, kSigsetSize);
+    long number = Insist(0, __NR_rt_sigtimedwait, P(&all), P(&info), 0, kSigsetSize);
+    if (number < 0) FailInit(c, mainPid, static_cast<int>(number));
     if (number == kSigchld)
       Reap(c, mainPid);
     else if (number > 0)

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { faultPlans } from './faultPlans.js';
+import { type FaultPlan, faultPlans } from './faultPlans.js';
 import { type FaultName, faultNames, type Role } from './faults.js';
 import type { FaultLine } from './faultWorker.js';
 import { buildStoppingLauncher } from './stops.js';
@@ -22,30 +22,37 @@ export interface FaultRow {
   problems: string[];
 }
 
-type Job = Pick<FaultRow, 'plan' | 'role'>;
-
-async function work(launcher: string, job: Job, sample: string, seed: number): Promise<FaultRow> {
+/** All attempts with one plan: a row for each role. */
+async function work(
+  launcher: string,
+  { name, roles }: FaultPlan,
+  sample: string,
+  seed: number,
+): Promise<FaultRow[]> {
   const directory = mkdtempSync(join(tmpdir(), 'ringfort-'));
   chmodSync(directory, 0o755);
   const temporary = join(directory, 'tmp');
   mkdirSync(temporary);
   const file = fileURLToPath(new URL('faultWorker.js', import.meta.url));
-  const args = [file, launcher, directory, job.plan, job.role, sample, `${seed}`];
+  const args = [file, launcher, directory, name, sample, `${seed}`];
   const node: ChildProcess = spawn(process.execPath, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, TMPDIR: temporary },
   });
   const exit = once(node, 'exit');
-  const row: FaultRow = { ...job, calls: 0, tried: {}, held: {}, problems: [] };
+  const rows = roles.map(
+    (role): FaultRow => ({ plan: name, role, calls: 0, tried: {}, held: {}, problems: [] }),
+  );
   for await (const line of createInterface(node.stdout as NodeJS.ReadableStream)) {
     const said = JSON.parse(line) as FaultLine;
-    if ('calls' in said) Object.assign(row, said);
-    else row.problems.push(`${said.fault} at call ${said.nth}, ${said.call}: ${said.problem}`);
+    const row = rows.find(({ role }) => role === said.role);
+    if ('calls' in said) Object.assign(row ?? {}, said);
+    else row?.problems.push(`${said.fault} at call ${said.nth}, ${said.call}: ${said.problem}`);
   }
   const [code] = await exit;
-  if (code !== 0) row.problems.push(`the worker ended with ${code}`);
+  if (code !== 0) rows[0]?.problems.push(`the worker ended with ${code}`);
   rmSync(directory, { recursive: true, force: true });
-  return row;
+  return rows;
 }
 
 /**
@@ -60,18 +67,15 @@ export async function tryFaults(
 ): Promise<FaultRow[]> {
   const launcher = buildStoppingLauncher();
   chmodSync(dirname(launcher), 0o755);
-  const jobs: Job[] = faultPlans
-    .filter(({ name }) => name.includes(only))
-    .flatMap(({ name, roles }) => roles.map((role) => ({ plan: name, role })));
-  const rows: FaultRow[] = [];
-  const queue = [...jobs.entries()];
+  const rows = new Map<FaultPlan, FaultRow[]>();
+  const queue = faultPlans.filter(({ name }) => name.includes(only));
   const worker = async () => {
-    for (let next = queue.shift(); next !== undefined; next = queue.shift())
-      rows[next[0]] = await work(launcher, next[1], `${sample}`, seed);
+    for (let plan = queue.shift(); plan !== undefined; plan = queue.shift())
+      rows.set(plan, await work(launcher, plan, `${sample}`, seed));
   };
   await Promise.all([worker(), worker()]);
   rmSync(dirname(launcher), { recursive: true });
-  return rows;
+  return faultPlans.flatMap((plan) => rows.get(plan) ?? []);
 }
 
 const sum = (counts: Partial<Record<FaultName, number>>) =>

@@ -1,5 +1,5 @@
 // Attempts with one plan, of whose system calls one fails in each: `faultWorker.js <launcher>
-// <directory> <plan> <role> <all | number of attempts> <seed>`: every
+// <directory> <plan> <all | number of attempts> <seed>`: every
 // other attempt of a sample is the same whatever the seed. Prints lines of JSON, `FaultLine`.
 import {
   chmodSync,
@@ -34,16 +34,15 @@ import { journalPath, journalPaths, say } from './stoppingLauncher.js';
 
 /** What a worker says: of each attempt in which something did not hold, and of all in the end. */
 export type FaultLine =
-  | { problem: string[]; nth: number; fault: FaultName; call: string }
+  | { role: Role; problem: string[]; nth: number; fault: FaultName; call: string }
   | {
+      role: Role;
       calls: number;
       tried: Partial<Record<FaultName, number>>;
       held: Partial<Record<FaultName, number>>;
     };
 
-const [launcher = '', directory = '', name = '', roleName = '', sample = '', seed = ''] =
-  process.argv.slice(2);
-const role = roleName as Role;
+const [launcher = '', directory = '', name = '', sample = '', seed = ''] = process.argv.slice(2);
 const plan = faultPlans.find((each) => each.name === name) as FaultPlan;
 const faults = new Faults(launcher);
 
@@ -263,13 +262,14 @@ async function forget(): Promise<void> {
 }
 
 /** One attempt, with one fault. */
-async function attemptWith(nth: number, fault: FaultName): Promise<Made> {
+async function attemptWith(role: Role, nth: number, fault: FaultName): Promise<Made> {
   await prepareAll();
   const used = await ownLauncher();
   faults.arm(role, nth, fault);
   const attempt = await limited((prepared as Prepared).attempt());
   const { count: hits, call } = faults.hits;
-  counted = Math.max(counted, faults.count(role));
+  for (const each of plan.roles)
+    counted.set(each, Math.max(counted.get(each) ?? 0, faults.count(each)));
   faults.disarm();
   // Whom it cannot speak to is not there: with the launcher, or a first process, its own all end.
   const unheard = fault === 'EPIPE' && call.startsWith('send');
@@ -303,26 +303,29 @@ function* choices(calls: number): Generator<[nth: number, fault: FaultName]> {
   }
 }
 
-let counted = 0;
+/** All attempts in which a call of one role fails. */
+async function attempts(role: Role, calls: number): Promise<void> {
+  const tried: Partial<Record<FaultName, number>> = {};
+  const held: Partial<Record<FaultName, number>> = {};
+  for (const [nth, fault] of choices(calls)) {
+    const { hits, call, problems } = await attemptWith(role, nth, fault);
+    if (hits === 0 && problems.length === 0) continue;
+    tried[fault] = (tried[fault] ?? 0) + 1;
+    if (problems.length === 0) held[fault] = (held[fault] ?? 0) + 1;
+    else say({ role, problem: problems, nth, fault, call } satisfies FaultLine);
+  }
+  say({ role, calls, tried, held } satisfies FaultLine);
+}
+
+/** Calls of each role in one attempt; none where, as an ordinary user's programs, it has no part. */
+const counted = new Map<Role, number>();
 for (let warm = 0; warm < 3; warm++) {
-  const { problems } = await attemptWith(0, 'EPERM');
+  const { problems } = await attemptWith('launcher', 0, 'EPERM');
   if (problems.length > 0) throw new Error(`without a fault: ${problems}`);
-  if (warm === 0) counted = 0;
-  // An ordinary user's programs join, where root's are forked by an init.
-  if (warm === 1 && counted === 0) break;
+  if (warm === 0) counted.clear();
 }
-const calls = counted;
-const tried: Partial<Record<FaultName, number>> = {};
-const held: Partial<Record<FaultName, number>> = {};
-for (const [nth, fault] of choices(calls)) {
-  const { hits, call, problems } = await attemptWith(nth, fault);
-  if (hits === 0 && problems.length === 0) continue;
-  tried[fault] = (tried[fault] ?? 0) + 1;
-  if (problems.length === 0) held[fault] = (held[fault] ?? 0) + 1;
-  else say({ problem: problems, nth, fault, call } satisfies FaultLine);
-}
+for (const [role, calls] of [...counted]) await attempts(role, calls);
 await forget();
 await sibling?.[Symbol.asyncDispose]();
 faults.close();
-say({ calls, tried, held } satisfies FaultLine);
 process.exit(0);
