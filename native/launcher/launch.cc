@@ -107,6 +107,8 @@ int Attend(Launcher& l, Container& record, const PlanView& plan) {
   // container does not wait.
   if (error != 0 || record.parent != 0) return error;
   long n = Insist(kEpipe, __NR_sendto, record.sync, P("g"), 1, kMsgNosignal);
+  // It is dead, as its socket will say.
+  if (n == -kEpipe) Signal(l, record, kSigkill);
   if (n >= 0 || n == -kEpipe) return 0;
   record.failedSection = static_cast<uint32_t>(Section::launcher);
   return static_cast<int>(n);

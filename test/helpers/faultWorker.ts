@@ -175,7 +175,8 @@ function judge(attempt: Attempt, fault: FaultName, marks: string, unheard: boole
   }
   if (error !== undefined && !isTyped(error)) problems.push(`no error of ours: ${words(error)}`);
   if (!started && error === undefined) problems.push('not done, and no error');
-  if (!started && marks !== '') problems.push(`ran without having started: ${words(error)}`);
+  if (!started && marks !== '' && !unheard)
+    problems.push(`ran without having started: ${words(error)}`);
   if (started && error === undefined && !unheard) problems.push('ended otherwise, and no error');
   if (fault === 'EINTR') problems.push(`an interruption was seen: ${words(error)}`);
   return problems;
@@ -276,6 +277,8 @@ async function attemptWith(role: Role, nth: number, fault: FaultName): Promise<M
   const marks = takeMarks(place);
   const problems = attempt === undefined ? ['hangs'] : judge(attempt, fault, marks, unheard);
   if (attempt === undefined) await abandon();
+  // It ends when it has read that nobody is there.
+  for (let looks = 0; unheard && used.gone === undefined && looks < 100; looks++) await sleep(5);
   const gone = used.gone !== undefined;
   if (gone && attempt !== undefined && !unheard) problems.push('the launcher has ended');
   const rest = gone || hits === 0 ? [] : await limited(aftermath(unheard));
