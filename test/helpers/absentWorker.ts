@@ -30,10 +30,16 @@ echo $$; cat /proc/1/comm
 echo $(ps -e 2>/dev/null | wc -l)
 `;
 
+/** The program was ended, with the init that could not go on: no wall has been missing. */
+class ExecEnded extends Error {
+  readonly code = 'ended';
+}
+
 /** A container from its start to its end: what its guests see, and one of its files. */
 async function attempt(): Promise<string> {
   await using box = await createContainer();
-  const { stdout } = await box.exec('sh', ['-c', look]);
+  const { stdout, signal } = await box.exec('sh', ['-c', look]);
+  if (signal !== null) throw new ExecEnded(signal);
   await box.fs.writeFile('/tmp/file', 'text');
   return stdout + (await box.fs.readFile('/tmp/file', 'utf8'));
 }
@@ -69,7 +75,9 @@ for (const number of numbers) {
     say({ call, outcome: seen === usual ? 'same' : 'other', ...problem } satisfies Absence);
   } catch (error) {
     const { code = '', message, syscall } = error as NodeJS.ErrnoException;
-    const typed = error instanceof ContainerError || (code === 'ENOSYS' && syscall !== undefined);
+    const ended = error instanceof ExecEnded;
+    const typed =
+      ended || error instanceof ContainerError || (code === 'ENOSYS' && syscall !== undefined);
     say({ call, outcome: code, ...(typed ? {} : { problem: message }) } satisfies Absence);
   }
   faults.disarm();
