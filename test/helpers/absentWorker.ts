@@ -4,6 +4,8 @@ import { ContainerError } from '../../lib/errors.js';
 import { createContainer } from '../../lib/index.js';
 import { supervisor } from '../../lib/supervisor.js';
 import { callName, Faults } from './faults.js';
+import { within } from './heldNode.js';
+import { descendants } from './leaks.js';
 import { say } from './stoppingLauncher.js';
 
 /** What came of a call's absence. */
@@ -82,5 +84,9 @@ for (const number of numbers) {
   }
   faults.disarm();
 }
+// What launchers that could do nothing more have left is swept once they have ended.
+await renewed();
+await within(() => descendants().length === 0);
+await attempt();
 faults.close();
 process.exit(0);
