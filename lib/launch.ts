@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import type { CgroupPlan } from './cgroups/index.js';
 import { type ContainerError, NotFoundError, orScarcity } from './errors.js';
 import { type Follow, follow, type ReadPaths, type Running } from './follow.js';
+import { awaitSources } from './host/awaitSources.js';
 import type { Isolation } from './isolation.js';
 import type { Plan } from './plan/steps.js';
 import type { Facts } from './policy/facts.js';
@@ -127,7 +128,9 @@ async function attempt(
   onGone: () => void,
 ): Promise<Launched> {
   const { launcher } = shared;
-  const prepared = input.recipe?.prepare(shared, input.id, input.fds) ?? prepare(shared, input);
+  const known = input.recipe?.prepare(shared, input.id, input.fds);
+  if (known === undefined) await awaitSources(input.spec);
+  const prepared = known ?? prepare(shared, input);
   const { bytes, lease, cgroup, opened, reads } = prepared;
   try {
     const running = await follow(

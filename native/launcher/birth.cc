@@ -40,10 +40,8 @@ bool AddSlots(Parcel& parcel, Start& start, const Context& c, uint32_t slots) {
 int SendParcel(int socket, Parcel& parcel, IoVec* parts, uint64_t count) {
   parcel.control.head = {sizeof(CmsgHeader) + parcel.count * sizeof(int), kSolSocket, kScmRights};
   MsgHeader message{nullptr, 0, parts, count, &parcel.control, parcel.control.head.len, 0};
-  long n;
   // Never waits: an init that is frozen must not hold up everybody else.
-  do n = Sys(__NR_sendmsg, socket, P(&message), kMsgNosignal | kMsgDontwait);
-  while (n == -kEintr);
+  long n = Sys(__NR_sendmsg, socket, P(&message), kMsgNosignal | kMsgDontwait);
   return n < 0 ? static_cast<int>(n) : 0;
 }
 
@@ -124,7 +122,7 @@ int CloneChild(Launcher& l, const Birth& birth) {
     c.planSize = birth.size;
     RunChild(c, birth.plan->section[static_cast<uint32_t>(Section::child)]);
   }
-  if (exposed) Sys(__NR_prctl, kPrSetDumpable, 0, 0, 0, 0);
+  if (exposed && Insist(0, __NR_prctl, kPrSetDumpable) != 0) Exit(70);
   if (pid < 0) return static_cast<int>(pid);
   birth.record->pid = static_cast<int>(pid);
   birth.record->pidfd = pidfd;
@@ -163,7 +161,7 @@ int AskInit(Launcher& l, const Container& parent, const Birth& birth) {
 void AskKill(const Container& parent, const Container& program) {
   RequestHeader header{static_cast<uint32_t>(Request::kill), program.number, 0, 0};
   constexpr long kFlags = kMsgNosignal | kMsgDontwait;
-  while (Sys(__NR_sendto, parent.control, P(&header), sizeof header, kFlags) == -kEintr) continue;
+  Insist(kEpipe, __NR_sendto, parent.control, P(&header), sizeof header, kFlags);
 }
 
 }  // namespace ringfort

@@ -22,7 +22,7 @@ void WatchFor(Launcher& l, const Client& client, uint32_t events) {
   constexpr long kModify = 3;
   uint64_t index = static_cast<uint64_t>(&client - l.clients);
   EpollEvent event{events, index << 8 | static_cast<uint64_t>(Watch::client)};
-  Sys(__NR_epoll_ctl, l.poll, kModify, client.fd, P(&event));
+  Insist(0, __NR_epoll_ctl, l.poll, kModify, client.fd, P(&event));
 }
 
 bool Enqueue(Launcher& l, Client& client, const ReportHeader& report, const void* data, int fd) {
@@ -49,7 +49,7 @@ bool SendQueued(const Client& client, uint32_t* at) {
   const uint8_t* bytes = client.queue + *at + sizeof pending;
   __builtin_memcpy(&report, bytes, sizeof report);
   int error = Send(client.fd, report, bytes + sizeof report, pending.fd, kMsgDontwait);
-  if (error == -kEagain) return false;
+  if (error != 0 && error != -kEpipe) return false;
   if (pending.fd >= 0) Close(pending.fd);
   *at += static_cast<uint32_t>(sizeof pending) + pending.size;
   return true;
@@ -73,12 +73,15 @@ void Reply(Launcher& l, Client& client, const ReportHeader& report, const void* 
   if (client.fd < 0) return;
   // Node alone: everything here is its own, so it may take its time.
   if (!l.monitor.detached) {
-    Send(client.fd, report, data, fd, 0);
+    constexpr long kBoth = 2;
+    // What it will not hear of it would wait for: better the end of the launcher, which it sees.
+    if (Send(client.fd, report, data, fd, 0) != 0) Sys(__NR_shutdown, client.fd, kBoth);
     return;
   }
-  bool waits = client.queued > 0;
-  if (!waits) waits = Send(client.fd, report, data, fd, kMsgDontwait) == -kEagain;
-  if (waits && !Enqueue(l, client, report, data, fd)) DropClient(l, client);
+  int error = client.queued > 0 ? -kEagain : Send(client.fd, report, data, fd, kMsgDontwait);
+  if (error == 0) return;
+  // Whatever it is short of, there may be enough of it later.
+  if (error == -kEpipe || !Enqueue(l, client, report, data, fd)) DropClient(l, client);
 }
 
 void Tell(Launcher& l, const Container& c, const ReportHeader& report, const void* data, int fd) {

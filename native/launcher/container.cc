@@ -93,7 +93,7 @@ void ForgetContainer(Launcher& l, Container& c) {
 int Watching(Launcher& l, int fd, Watch kind, uint32_t index) {
   constexpr long kAdd = 1;
   EpollEvent event{kEpollin, static_cast<uint64_t>(index) << 8 | static_cast<uint64_t>(kind)};
-  return static_cast<int>(Sys(__NR_epoll_ctl, l.poll, kAdd, fd, P(&event)));
+  return static_cast<int>(Insist(0, __NR_epoll_ctl, l.poll, kAdd, fd, P(&event)));
 }
 
 void StopWatching(Launcher& l, int fd) {
@@ -113,7 +113,8 @@ void Unwatch(Launcher& l, int* fd) {
 uint64_t NowNs() {
   constexpr long kMonotonic = 1;
   TimeSpec now;
-  Sys(__NR_clock_gettime, kMonotonic, P(&now));
+  // Without a time nothing would ever be retried.
+  if (Insist(0, __NR_clock_gettime, kMonotonic, P(&now)) != 0) Exit(71);
   return static_cast<uint64_t>(now.sec * 1000000000 + now.nsec);
 }
 

@@ -28,6 +28,7 @@ struct Container {
   bool parks;       // a program that waits for a release, and
   bool parked;      // has said that it does
   bool traced;      // the plan asked for it
+  bool unwatched;   // nothing will say when something comes of it: it must be looked at
   bool inside;      // a program that the container's init has started, and whose end it tells
   uint32_t number;  // the launcher's own, from 1
   uint32_t client;  // who started it, by serial

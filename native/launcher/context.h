@@ -10,6 +10,9 @@ struct ChildReport {
   volatile uint32_t step;       // the step being carried out
   volatile int32_t error;       // why it failed
   volatile uint32_t executing;  // execve has been called
+  volatile uint32_t initStep;   // the step that made the init
+  volatile int32_t initError;   // why it could not become one
+  volatile uint32_t initReady;  // it stands: the main program may begin
   volatile uint32_t mainEnded;  // init: the main program has ended, with
   volatile int32_t mainStatus;  // this wait status
   volatile uint32_t traced;     // the next two are written
@@ -62,6 +65,7 @@ struct Context {
   ChildReport* report;  // child
   uint64_t* stamps;     // of this section's steps, nullptr: not traced
   uint32_t stampRoom;
+  bool hasInit;     // child: it is the main program of an init that it has left behind
   void* planBytes;  // child: forgotten by init
   uint32_t planSize;
   const char** argv;  // child: built before the first step
@@ -126,9 +130,11 @@ int PivotInto(int root);
 // messages.cc: forgets a plan, and gives the memory that messages are received in back.
 void Wipe(void* at, size_t size);
 // init.cc
+// The main program must not begin: there is no init.
+[[noreturn]] void FailInit(Context& c, int mainPid, int error);
 [[noreturn]] void RunInit(Context& c, int mainPid, ForkRole role, uint64_t keepCaps);
-// serve.cc: the same, and starts programs; mainPid 0: there is none.
-[[noreturn]] void RunServe(Context& c, int mainPid);
+// serve.cc: the same, and starts programs; mainPid 0: there is none. Returns only when it fails.
+int RunServe(Context& c, int mainPid);
 // launch.cc: carries out a child section; does not return when it ends in a program.
 [[noreturn]] void RunChild(Context& c, const SectionView& child);
 

@@ -15,11 +15,12 @@ void Conclude(Launcher& l, Container& c, const Ended& ended);
 void Settle(Launcher& l, Container& c) {
   Unwatch(l, &c.sync);
   if (c.state != State::starting) return;
-  if (c.report->error != 0 || c.report->executing == 0) {
+  const ChildReport& said = *c.report;
+  if (said.error != 0 || said.initError != 0 || said.executing == 0) {
     c.state = State::failed;
     c.failedSection = static_cast<uint32_t>(Section::child);
-    c.failedStep = c.report->step;
-    c.failedError = c.report->error;
+    c.failedStep = said.initError != 0 ? said.initStep : said.step;
+    c.failedError = said.initError != 0 ? said.initError : said.error;
     Kill(l, c);
     // The init could not even fork it, so there is no end to come.
     if (c.inside && c.pidfd < 0) Conclude(l, c, Ended{c.number, -1, 0, 0, 0});
@@ -114,8 +115,7 @@ void OnSync(Launcher& l, Container& c) {
     CmsgFd control;
     IoVec iov{&word, 1};
     MsgHeader message{nullptr, 0, &iov, 1, &control, sizeof control, 0};
-    long n = Sys(__NR_recvmsg, c.sync, P(&message), kMsgDontwait | kMsgCmsgCloexec);
-    if (n == -kEintr) continue;
+    long n = Insist(kEagain, __NR_recvmsg, c.sync, P(&message), kMsgDontwait | kMsgCmsgCloexec);
     if (n == -kEagain) return;
     if (n <= 0) return Settle(l, c);
     if (word == kWordHeld) {
@@ -146,20 +146,21 @@ void OnSync(Launcher& l, Container& c) {
 
 int WatchExit(Launcher& l, Container& c) {
   c.deferred = false;
-  return Watching(l, c.pidfd, Watch::pidfd, static_cast<uint32_t>(&c - l.table));
+  int error = Watching(l, c.pidfd, Watch::pidfd, static_cast<uint32_t>(&c - l.table));
+  c.unwatched |= error != 0;
+  return error;
 }
 
 void OnExit(Launcher& l, Container& c) {
   constexpr long kPPidfd = 3;
   SignalInfo info = {};
   RUsage usage = {};
-  long error;
-  do error = Sys(__NR_waitid, kPPidfd, c.pidfd, P(&info), kWexited | kWnohang | kWall, P(&usage));
-  while (error == -kEintr);
-  if (error != 0 || info.pid == 0) return;
+  long error =
+      Insist(0, __NR_waitid, kPPidfd, c.pidfd, P(&info), kWexited | kWnohang | kWall, P(&usage));
+  if (error == 0 && info.pid == 0) return;
   constexpr int kCldExited = 1;
-  Ended ended = {c.number, info.code == kCldExited ? info.status << 8 : info.status,
-                 Micros(usage.utime_sec, usage.utime_usec),
+  const int status = info.code == kCldExited ? info.status << 8 : info.status;
+  Ended ended = {c.number, error == 0 ? status : -1, Micros(usage.utime_sec, usage.utime_usec),
                  Micros(usage.stime_sec, usage.stime_usec),
                  static_cast<uint64_t>(usage.maxrss) * 1024};
   if (c.parent != 0) StopAt(Stop::beforeConclude);
@@ -173,8 +174,7 @@ void OnControl(Launcher& l, Container& c) {
     Ended ended;
     IoVec iov{&ended, sizeof ended};
     MsgHeader message{nullptr, 0, &iov, 1, nullptr, 0, 0};
-    long n = Sys(__NR_recvmsg, c.control, P(&message), kMsgDontwait | kMsgCmsgCloexec);
-    if (n == -kEintr) continue;
+    long n = Insist(kEagain, __NR_recvmsg, c.control, P(&message), kMsgDontwait | kMsgCmsgCloexec);
     if (n == -kEagain) return;
     // The init is dead; its pidfd says the rest.
     if (n <= 0) return Unwatch(l, &c.control);

@@ -48,9 +48,7 @@ bool SendReply(int socket, const FileReply& reply, const uint8_t* data, int fd) 
     message.control = &control;
     message.controllen = sizeof control;
   }
-  long n;
-  do n = Sys(__NR_sendmsg, socket, P(&message), kMsgNosignal);
-  while (n == -kEintr);
+  long n = Insist(kEpipe, __NR_sendmsg, socket, P(&message), kMsgNosignal);
   return n >= 0;
 }
 
@@ -102,7 +100,7 @@ void OnFileRequest(FileAgent& a) {
   IoVec iov{request, sizeof request};
   MsgHeader message{nullptr, 0, &iov, 1, &control, sizeof control, 0};
   long n = Sys(__NR_recvmsg, a.socket, P(&message), kMsgCmsgCloexec | kMsgDontwait);
-  if (n == -kEintr || n == -kEagain) return;
+  if (n == -kEagain) return;
   if (n <= 0) Exit(0);
   bool whole = TakePassed(a, message, &control.head);
   FileRequestView view;
@@ -129,8 +127,7 @@ void OnInotify(FileAgent& a) {
       int fd;
       int16_t events, revents;
     } polled[2] = {{a.socket, kPollIn, 0}, {a.inotify, kPollIn, 0}};
-    long n = Sys(__NR_ppoll, P(polled), 2, 0, 0, kSigsetSize);
-    if (n == -kEintr) continue;
+    long n = Insist(0, __NR_ppoll, P(polled), 2, 0, 0, kSigsetSize);
     if (n < 0) Exit(70);
     if (polled[1].revents != 0) OnInotify(a);
     if (polled[0].revents != 0) OnFileRequest(a);
@@ -149,13 +146,16 @@ int KeepOnly(FileAgent& a, ChildReport* report) {
   }
   report->executing = 1;
   int place = 3;
+  long error = 0;
   for (int* fd : kept) {
-    Sys(__NR_dup3, *fd, place, static_cast<long>(kOCloexec));
+    if (error >= 0) error = Sys(__NR_dup3, *fd, place, static_cast<long>(kOCloexec));
     *fd = place++;
   }
-  Sys(nr::close_range, 0, 2, 0);
-  Sys(nr::close_range, place, ~0u, 0);
-  return 0;
+  if (error >= 0) error = Sys(nr::close_range, 0, 2, 0);
+  if (error >= 0) error = Sys(nr::close_range, place, ~0u, 0);
+  if (error >= 0) return 0;
+  report->executing = 0;
+  return static_cast<int>(error);
 }
 
 int OpenSelf(const Context& c) {
@@ -211,7 +211,8 @@ int Step_serveFiles(Context& c, const Arg* args) {
   Sys(__NR_prctl, kPrSetName, P("ringfort-files"));
   // What is sent to every process of the container is not for this one, but for its end.
   const uint64_t blocked = ~(uint64_t{1} << (kSigterm - 1));
-  Sys(__NR_rt_sigprocmask, kSigSetmask, P(&blocked), 0, kSigsetSize);
+  if (long error = Sys(__NR_rt_sigprocmask, kSigSetmask, P(&blocked), 0, kSigsetSize))
+    return static_cast<int>(error);
   a.self = OpenSelf(c);
   if (a.self < 0) return a.self;
   a.base = OpenAt2(kAtFdCwd, ".", kOPath | kODirectory, 0);

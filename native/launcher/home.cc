@@ -44,11 +44,12 @@ int CleanSelf(int last) {
   // end; RunChild takes this back.
   Handle(kSigxfsz, kIgnore);
   uint64_t none = 0;
-  Sys(__NR_rt_sigprocmask, kSigSetmask, P(&none), 0, kSigsetSize);
+  if (long error = Sys(__NR_rt_sigprocmask, kSigSetmask, P(&none), 0, kSigsetSize))
+    return static_cast<int>(error);
   Sys(__NR_setsid);
   Sys(__NR_umask, 0022);
   Sys(__NR_prctl, kPrSetName, P("ringfort"));
-  Sys(nr::close_range, last + 1, ~0u, 0);
+  if (long error = Sys(nr::close_range, last + 1, ~0u, 0)) return static_cast<int>(error);
   Sys(nr::close_range, 0, 2, 0);
   long null = Sys(__NR_openat, kAtFdCwd, P("/dev/null"), kOReadWrite, 0);
   if (null != 0) return null < 0 ? static_cast<int>(null) : -kEio;
@@ -112,6 +113,8 @@ int MakeHome(Home* home) {
   home->homeMounts = OpenAt2(home->proc, "self/ns/mnt", kOReadOnly, 0);
   if (home->homeMounts < 0) return home->homeMounts;
   if (int error = OpenOwnNamespaces(home)) return error;
+  // Without it nothing that is started could be ended again.
+  if (Sys(nr::pidfd_send_signal, -1, 0) == -kEnosys) return -kEnosys;
   return static_cast<int>(Sys(__NR_prctl, kPrSetDumpable, 0, 0, 0, 0));
 }
 

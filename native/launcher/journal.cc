@@ -24,9 +24,7 @@ uint32_t Tag(uint32_t crc) { return crc == 0 ? 1 : crc; }
 
 int WriteAt(const Journal& j, uint32_t index, uint32_t offset, const void* data, size_t size) {
   uint64_t at = uint64_t{index} * sizeof(JournalEntry) + offset;
-  long n;
-  do n = Sys(__NR_pwrite64, j.fd, P(data), static_cast<long>(size), static_cast<long>(at));
-  while (n == -kEintr);
+  long n = Insist(0, __NR_pwrite64, j.fd, P(data), static_cast<long>(size), static_cast<long>(at));
   if (n < 0) return static_cast<int>(n);
   return static_cast<size_t>(n) == size ? 0 : -kEnospc;
 }
@@ -72,7 +70,7 @@ int Confirm(const Journal& j, uint32_t index, const Arg& path, int parent, const
 // A failure is nothing to report: what the entry names is not there any more.
 void Free(Journal& j, uint32_t index) {
   j.tags[index] = 0;
-  if (--j.used == 0 && Sys(__NR_ftruncate, j.fd, 0) == 0) {
+  if (--j.used == 0 && Insist(0, __NR_ftruncate, j.fd, 0) == 0) {
     j.top = 0;
     return;
   }
@@ -83,7 +81,7 @@ void Free(Journal& j, uint32_t index) {
 bool Names(const Journal& j, uint32_t index, const Arg& path) {
   JournalEntry entry;
   long at = static_cast<long>(index * sizeof entry);
-  long n = Sys(__NR_pread64, j.fd, P(&entry), sizeof entry, at);
+  long n = Insist(0, __NR_pread64, j.fd, P(&entry), sizeof entry, at);
   return n > 0 && static_cast<size_t>(n) >= kPathAt + path.size && entry.pathSize == path.size &&
          Equal(entry.path, path.text, path.size);
 }
@@ -139,11 +137,12 @@ void Forget(const Home& home, const Arg& path) {
     if (j.tags[i] == tag && Names(j, i, path)) return Free(j, i);
 }
 
-void EndJournal(const Home& home, bool homeMade) {
+void EndJournal(const Home& home) {
   if (home.journal == nullptr || home.journal->used != 0 || home.journal->path[0] != '/') return;
   const char* path = home.journal->path;
-  // Once it is at home, its own root is not the host's.
-  Sys(__NR_unlinkat, homeMade ? home.host : kAtFdCwd, P(homeMade ? path + 1 : path), 0);
+  // Once it has looked for a home, its own root may not be the host's any more.
+  const bool away = home.host >= 0;
+  Insist(kEnoent, __NR_unlinkat, away ? home.host : kAtFdCwd, P(away ? path + 1 : path));
 }
 
 }  // namespace ringfort

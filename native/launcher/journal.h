@@ -29,6 +29,6 @@ int MakeNoted(Context& c, int parent, const char* name, const Arg* a);
 // A path that is gone.
 void Forget(const Home& home, const Arg& path);
 // At the end, with everything gone: removes the journal.
-void EndJournal(const Home& home, bool homeMade);
+void EndJournal(const Home& home);
 
 }  // namespace ringfort

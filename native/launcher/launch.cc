@@ -109,8 +109,13 @@ int Attend(Launcher& l, Container& record, const PlanView& plan) {
   StopAt(Stop::beforeGo);
   // A child that is dead already does not hear it; the end of its socket says why. One that joins a
   // container does not wait.
-  if (error == 0 && record.parent == 0) Write(record.sync, "g", 1);
-  return error;
+  if (error != 0 || record.parent != 0) return error;
+  long n = Insist(kEpipe, __NR_sendto, record.sync, P("g"), 1, kMsgNosignal);
+  // It is dead, as its socket will say.
+  if (n == -kEpipe) Signal(l, record, kSigkill);
+  if (n >= 0 || n == -kEpipe) return 0;
+  record.failedSection = static_cast<uint32_t>(Section::launcher);
+  return static_cast<int>(n);
 }
 
 int Prepare(Launcher& l, Container& record, Context& c, const PlanView& plan) {
@@ -232,14 +237,14 @@ ReportHeader Failure(uint32_t id, uint32_t section, uint32_t step, int error) {
   return report;
 }
 
-int WatchAll(Launcher& l, Container& record) {
+// What cannot be watched (epoll(7), max_user_watches) is looked at from time to time.
+void WatchAll(Launcher& l, Container& record) {
   uint32_t index = static_cast<uint32_t>(&record - l.table);
-  if (int error = Watching(l, record.sync, Watch::sync, index)) return error;
-  if (!record.inside && !record.deferred)
-    if (int error = WatchExit(l, record)) return error;
-  if (record.control >= 0)
-    if (int error = Watching(l, record.control, Watch::control, index)) return error;
-  return record.oomEvent < 0 ? 0 : Watching(l, record.oomEvent, Watch::oom, index);
+  bool all = Watching(l, record.sync, Watch::sync, index) == 0;
+  if (!record.inside && !record.deferred) all &= WatchExit(l, record) == 0;
+  if (record.control >= 0) all &= Watching(l, record.control, Watch::control, index) == 0;
+  if (record.oomEvent >= 0) all &= Watching(l, record.oomEvent, Watch::oom, index) == 0;
+  record.unwatched = !all;
 }
 
 void Begin(Launcher& l, Container& record, const Bytes& bytes, const PlanView& plan) {
@@ -254,7 +259,7 @@ void Begin(Launcher& l, Container& record, const Bytes& bytes, const PlanView& p
       for (int& fd : record.target) SetAside(&fd);
     }
     error = Attend(l, record, plan);
-    if (int watched = WatchAll(l, record); error == 0) error = watched;
+    WatchAll(l, record);
     if (error == 0) return;
     // The child exists: it is killed, and OnExit goes on from there.
     record.state = State::failed;

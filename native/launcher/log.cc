@@ -41,9 +41,7 @@ bool WriteRecord(Log& log, uint8_t stream, const void* data, uint32_t size) {
   LogRecord record = {
       static_cast<uint64_t>(now.sec) * 1000000000u + static_cast<uint64_t>(now.nsec), stream, size};
   IoVec parts[2] = {{&record, sizeof record}, {const_cast<void*>(data), size}};
-  long n;
-  do n = Sys(__NR_writev, log.file, P(parts), 2);
-  while (n == -kEintr);
+  long n = Sys(__NR_writev, log.file, P(parts), 2);
   if (n == static_cast<long>(sizeof record + size)) {
     log.size += static_cast<uint64_t>(n);
     return true;

@@ -12,6 +12,8 @@ namespace {
 constexpr int kSocket = 3, kLock = 4, kJournal = 5;
 // How long containers of a dead Node may take to go before the launcher gives up on them.
 constexpr int64_t kStopMs = 10000;
+// Between two looks at what could not be watched.
+constexpr int64_t kLookMs = 10;
 
 void Ready(Launcher& l, Client& client, const Received& request, int error) {
   ReportHeader report = NewReport(Report::ready, request.header.id);
@@ -115,11 +117,24 @@ void OnEvent(Launcher& l, const EpollEvent& event) {
     OnControl(l, c);
 }
 
+// What could not be watched: nothing says that something has come.
+void LookAt(Launcher& l, Container& c) {
+  if (c.sync >= 0) OnSync(l, c);
+  if (c.state == State::unused) return;
+  if (c.oomEvent >= 0) OnOom(l, c);
+  if (c.control >= 0) OnControl(l, c);
+  if (c.pidfd >= 0 && !c.inside && !c.deferred) OnExit(l, c);
+}
+
 // Carries out due retries; ms until the next one, -1 when there is none.
 int64_t Retries(Launcher& l) {
   int64_t next = -1, now = Now();
   for (uint32_t i = 0; i < l.capacity; i++) {
     Container& c = l.table[i];
+    if (c.unwatched) {
+      LookAt(l, c);
+      if (c.unwatched && (next < 0 || next > kLookMs)) next = kLookMs;
+    }
     if (c.state != State::ended) continue;
     if (c.retryAt <= now) RetryTeardown(l, c);
     if (c.state != State::ended) continue;
@@ -137,7 +152,7 @@ int Loop(Launcher& l) {
     bool ends = l.stopping || (l.monitor.detached && l.live == 0);
     if (ends) {
       if (l.live == 0 && AllHeard(l)) {
-        EndJournal(l.home, l.homeMade);
+        EndJournal(l.home);
         return 0;
       }
       if (stopAt == 0) stopAt = Now() + kStopMs;
@@ -145,13 +160,19 @@ int Loop(Launcher& l) {
       if (left <= 0) return 1;
       if (wait < 0 || wait > left) wait = left;
     }
-    long n = Sys(__NR_epoll_pwait, l.poll, P(events), 16, wait, 0, kSigsetSize);
+    long n = Insist(0, __NR_epoll_pwait, l.poll, P(events), 16, wait);
+    // Nothing would ever be heard again: with the launcher its containers end.
+    if (n < 0) return 1;
     for (long i = 0; i < n; i++) OnEvent(l, events[i]);
   }
 }
 
 // Whether Node has passed it; then it is not passed on.
-bool Passed(int fd) { return Sys(__NR_fcntl, fd, kFSetfd, kFdCloexec) == 0; }
+bool Passed(int fd) {
+  long error = Insist(kEbadf, __NR_fcntl, fd, kFSetfd, kFdCloexec);
+  if (error != 0 && error != -kEbadf) Exit(71);
+  return error == 0;
+}
 
 }  // namespace
 }  // namespace ringfort
@@ -162,6 +183,7 @@ int main() {
   for (Client& client : l.clients) client.fd = -1;
   l.clients[0].fd = kSocket;
   for (int& fd : l.slots) fd = -1;
+  l.home.host = -1;
   static Journal journal;
   Passed(kSocket);
   Passed(kLock);

@@ -65,9 +65,7 @@ int Receive(int socket, Received* out) {
   alignas(8) uint8_t control[sizeof(CmsgHeader) + sizeof(int) * (kMaxFds + 1)];
   IoVec iov{buffer, sizeof buffer};
   MsgHeader message{nullptr, 0, &iov, 1, control, sizeof control, 0};
-  long n;
-  do n = Sys(__NR_recvmsg, socket, P(&message), kMsgCmsgCloexec);
-  while (n == -kEintr);
+  long n = Insist(kEagain, __NR_recvmsg, socket, P(&message), kMsgCmsgCloexec);
   if (n <= 0) return static_cast<int>(n);
   if (!ParseMessage(buffer, static_cast<size_t>(n), message, out)) {
     CloseFds(out);
@@ -86,9 +84,7 @@ int SendFd(int socket, char word, int fd) {
   CmsgFd control = {{sizeof(CmsgHeader) + sizeof(int), kSolSocket, kScmRights}, fd, 0};
   IoVec iov{&word, 1};
   MsgHeader message{nullptr, 0, &iov, 1, &control, sizeof control, 0};
-  long n;
-  do n = Sys(__NR_sendmsg, socket, P(&message), kMsgNosignal);
-  while (n == -kEintr);
+  long n = Insist(kEpipe, __NR_sendmsg, socket, P(&message), kMsgNosignal);
   return n < 0 ? static_cast<int>(n) : 0;
 }
 
@@ -113,9 +109,9 @@ int Send(int socket, const ReportHeader& report, const void* data, int fd, long 
     message.control = &control;
     message.controllen = sizeof control;
   }
-  long n;
-  do n = Sys(__NR_sendmsg, socket, P(&message), kMsgNosignal | flags);
-  while (n == -kEintr);
+  const bool waits = (flags & kMsgDontwait) == 0;
+  long n = waits ? Insist(kEpipe, __NR_sendmsg, socket, P(&message), kMsgNosignal | flags)
+                 : Sys(__NR_sendmsg, socket, P(&message), kMsgNosignal | flags);
   return n < 0 ? static_cast<int>(n) : 0;
 }
 

@@ -14,10 +14,10 @@ uint32_t Bits(uint32_t word) {
   return count;
 }
 
-void SetNonblocking(int fd) {
+int SetNonblocking(int fd) {
   constexpr long kGetfl = 3, kSetfl = 4;
   long flags = Sys(__NR_fcntl, fd, kGetfl);
-  Sys(__NR_fcntl, fd, kSetfl, flags | kONonblock);
+  return static_cast<int>(flags < 0 ? flags : Sys(__NR_fcntl, fd, kSetfl, flags | kONonblock));
 }
 
 // Room for the exit, so that a full disk does not lose it.
@@ -55,7 +55,7 @@ int WatchMonitor(Launcher& l) {
   const Monitor& m = l.monitor;
   for (uint32_t i = 0; i < 2; i++) {
     if (m.log.source[i] < 0) continue;
-    SetNonblocking(m.log.source[i]);
+    if (int error = SetNonblocking(m.log.source[i])) return error;
     if (int error = Watching(l, m.log.source[i], Watch::output, i)) return error;
   }
   return Watching(l, m.listening, Watch::listening, 0);
@@ -145,7 +145,7 @@ void KeepExit(Launcher& l, const Container& c, const ReportHeader& report, const
   // One call: whoever reads meanwhile sees that it is not complete.
   IoVec parts[2] = {{const_cast<ReportHeader*>(&report), sizeof report},
                     {const_cast<void*>(data), report.dataSize}};
-  Sys(__NR_writev, m.exitFile, P(parts), 2);
+  Insist(0, __NR_writev, m.exitFile, P(parts), 2);
 }
 
 }  // namespace ringfort

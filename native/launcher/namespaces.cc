@@ -59,10 +59,10 @@ void ReturnFromJoins(Context& c) {
     const uint64_t type = kJoinable[i].type;
     if ((c.joined & type) == 0) continue;
     // Staying behind in a guest's namespace would taint every later launch.
-    if (Sys(__NR_setns, c.home->self[i], static_cast<long>(type)) != 0) Exit(70);
+    if (Insist(0, __NR_setns, c.home->self[i], static_cast<long>(type)) != 0) Exit(70);
   }
   if ((c.joined & kCloneNewns) != 0 || c.inHostMounts)
-    if (Sys(__NR_setns, c.home->homeMounts, static_cast<long>(kCloneNewns)) != 0) Exit(70);
+    if (Insist(0, __NR_setns, c.home->homeMounts, static_cast<long>(kCloneNewns)) != 0) Exit(70);
   c.joined = 0;
   c.inHostMounts = false;
 }
@@ -102,14 +102,18 @@ int Step_linkUp(Context& c, const Arg* a) {
 int Step_fork(Context& c, const Arg* a) {
   // Signals are held back first, so that none is lost before the init is ready to forward it.
   uint64_t all = ~uint64_t{0}, before;
-  Sys(__NR_rt_sigprocmask, kSigSetmask, P(&all), P(&before), kSigsetSize);
+  long error = Sys(__NR_rt_sigprocmask, kSigSetmask, P(&all), P(&before), kSigsetSize);
+  if (error != 0) return static_cast<int>(error);
   CloneArgs args = {};
   args.exit_signal = kSigchld;
+  c.report->initStep = c.report->step;
   long pid = Sys(nr::clone3, P(&args), sizeof args);
-  if (pid > 0 && a[0].number == FORK_SERVE && c.control >= 0) RunServe(c, static_cast<int>(pid));
+  if (pid > 0 && a[0].number == FORK_SERVE && c.control >= 0)
+    FailInit(c, static_cast<int>(pid), RunServe(c, static_cast<int>(pid)));
   if (pid > 0) RunInit(c, static_cast<int>(pid), static_cast<ForkRole>(a[0].number), a[1].number);
-  Sys(__NR_rt_sigprocmask, kSigSetmask, P(&before), 0, kSigsetSize);
-  return static_cast<int>(pid);
+  error = Sys(__NR_rt_sigprocmask, kSigSetmask, P(&before), 0, kSigsetSize);
+  c.hasInit = pid == 0;
+  return static_cast<int>(pid < 0 ? pid : error);
 }
 
 int Step_watchOom(Context& c, const Arg* a) {

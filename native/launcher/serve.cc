@@ -12,7 +12,7 @@
 namespace ringfort {
 namespace {
 
-constexpr int kControl = 3;
+constexpr int kControl = 3, kSignals = 4;
 // Between two looks at who is left, once it is to end.
 constexpr int64_t kStoppingNs = 5'000'000;
 
@@ -57,7 +57,8 @@ void Tell(Server& s, int pid, int status, const RUsage& usage) {
     IoVec iov{&ended, sizeof ended};
     MsgHeader message{nullptr, 0, &iov, 1, nullptr, 0, 0};
     StopAt(Stop::initReaped);
-    while (Sys(__NR_sendmsg, kControl, P(&message), kMsgNosignal) == -kEintr) continue;
+    // Who does not hear of it would wait for it.
+    if (Insist(kEpipe, __NR_sendmsg, kControl, P(&message), kMsgNosignal) < 0) Exit(70);
     StopAt(Stop::initTold);
     return;
   }
@@ -70,8 +71,9 @@ void ReapAll(Context& c, Server& s) {
   for (;;) {
     int status;
     RUsage usage = {};
-    long pid = Sys(__NR_wait4, -1, P(&status), kWnohang | kWall, P(&usage));
-    if (pid == -kEintr) continue;
+    long pid = Insist(kEchild, __NR_wait4, -1, P(&status), kWnohang | kWall, P(&usage));
+    // Whoever cannot reap would not see an end either.
+    if (pid < 0 && pid != -kEchild) Exit(70);
     if (pid < 0 && s.stopping && IsAlone()) Exit(0);
     if (pid <= 0) return;
     if (pid == s.mainPid) {
@@ -116,7 +118,9 @@ void OnSignals(Context& c, Server& s) {
 [[noreturn]] void Begin(Context& c, const SectionView& section) {
   Close(kControl);
   uint64_t none = 0;
-  Sys(__NR_rt_sigprocmask, kSigSetmask, P(&none), 0, kSigsetSize);
+  c.report->error =
+      static_cast<int32_t>(Sys(__NR_rt_sigprocmask, kSigSetmask, P(&none), 0, kSigsetSize));
+  if (c.report->error != 0) Exit(70);
   RunChild(c, section);
 }
 
@@ -171,7 +175,10 @@ void StartOne(Server& s, const Context& own, Received& request, const Start& sta
   }
   if (pid > 0) {
     StopAt(Stop::initForked);
-    SendFd(c.sync, kWordPidfd, pidfd);
+    if (int error = SendFd(c.sync, kWordPidfd, pidfd)) {
+      c.report->error = error;
+      Sys(__NR_kill, pid, kSigkill);
+    }
     Close(pidfd);
     StopAt(Stop::initSent);
   } else {
@@ -206,48 +213,57 @@ void OnControl(Server& s, const Context& c) {
 }
 
 // Leaves descriptors 0 to 2 (the launcher's /dev/null), so that none that is sent becomes one of
-// them, and the control socket.
-void KeepOnly(int control) {
-  if (control != kControl && Sys(__NR_dup3, control, kControl, kOCloexec) < 0) Exit(70);
-  Sys(nr::close_range, kControl + 1, ~0u, 0);
+// them, the control socket and the signals. The end of the socket to the launcher is among what it
+// closes, and comes last: from then on the init serves.
+int KeepOnly(int control, int signals) {
+  long error = Sys(__NR_dup3, control, kControl, kOCloexec);
+  if (error >= 0) error = Sys(__NR_dup3, signals, kSignals, kOCloexec);
+  if (error >= 0) error = Sys(nr::close_range, kSignals + 1, ~0u, 0);
+  return error < 0 ? static_cast<int>(error) : 0;
+}
+
+int Settle(Context& c, Server& s) {
+  uint64_t all = ~uint64_t{0};
+  // PR_SET_PDEATHSIG is safe here: the launcher has one thread, and this process keeps its uid.
+  if (long error = Sys(__NR_prctl, kPrSetPdeathsig, kSigkill)) return static_cast<int>(error);
+  if (!PeerLives(c.control)) Exit(70);
+  if (long error = Sys(__NR_rt_sigprocmask, kSigSetmask, P(&all), 0, kSigsetSize))
+    return static_cast<int>(error);
+  long signals = Sys(__NR_signalfd4, -1, P(&all), kSigsetSize, kOCloexec | kONonblock);
+  if (signals < 0) return static_cast<int>(signals);
+  if (s.mainPid == 0) c.report->executing = 1;
+  int error = KeepOnly(c.control, static_cast<int>(signals));
+  if (error != 0 && s.mainPid == 0) c.report->executing = 0;
+  return error;
 }
 
 }  // namespace
 
-void RunServe(Context& c, int mainPid) {
+int RunServe(Context& c, int mainPid) {
   Sys(__NR_prctl, kPrSetName, P("ringfort-init"));
+  Server s = {};
+  s.mainPid = mainPid;
+  if (int error = Settle(c, s)) return error;
   Wipe(c.planBytes, c.planSize);
-  // PR_SET_PDEATHSIG is safe here: the launcher has one thread, and this process keeps its uid.
-  Sys(__NR_prctl, kPrSetPdeathsig, kSigkill);
   // Only what has to be written: pages that are not are still the launcher's.
   for (uint32_t i = 0; i < kMaxSlots; i++)
     if (c.slots[i] >= 0) c.slots[i] = -1;
-  KeepOnly(c.control);
-  if (!PeerLives(kControl)) Exit(70);
-  uint64_t all = ~uint64_t{0};
-  Sys(__NR_rt_sigprocmask, kSigSetmask, P(&all), 0, kSigsetSize);
-  Server s = {};
-  s.mainPid = mainPid;
-  s.signals =
-      static_cast<int>(Sys(__NR_signalfd4, -1, P(&all), kSigsetSize, kOCloexec | kONonblock));
-  if (s.signals < 0) Exit(70);
+  c.report->initReady = 1;
+  s.signals = kSignals;
   PollFd polled[2] = {{kControl, kPollin, 0}, {s.signals, kPollin, 0}};
   for (;;) {
     TimeSpec pause = {0, kStoppingNs};
-    long n = Sys(__NR_ppoll, P(polled), 2, s.stopping ? P(&pause) : 0, 0, kSigsetSize);
+    long n = Insist(0, __NR_ppoll, P(polled), 2, s.stopping ? P(&pause) : 0, 0, kSigsetSize);
     if (n == 0) ReapAll(c, s);
-    // RLIMIT_NOFILE was taken from us: better no container than one that does not answer.
-    if (n == -kEinval) Exit(70);
-    if (n <= 0) continue;
+    // Such as when RLIMIT_NOFILE was taken from us: better no container than one that does not
+    // answer.
+    if (n < 0) Exit(70);
+    if (n == 0) continue;
     if (polled[1].revents != 0) OnSignals(c, s);
     if (polled[0].revents != 0) OnControl(s, c);
   }
 }
 
-int Step_serve(Context& c, const Arg* a) {
-  if (c.control < 0) return -kEproto;
-  c.report->executing = 1;
-  RunServe(c, 0);
-}
+int Step_serve(Context& c, const Arg* a) { return c.control < 0 ? -kEproto : RunServe(c, 0); }
 
 }  // namespace ringfort

@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from '@jest/globals';
 import { command, linux, type Requirement, suite } from '../helpers/needs.js';
+import { buildStoppingLauncher } from '../helpers/stops.js';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const launcher = join(root, 'build/Release/launcher');
@@ -67,5 +68,17 @@ suite('the launcher program', [linux, localBuild, command('nm'), command('readel
     expect(flags).toContain('R E');
     expect(flags.filter((flag) => flag.includes('W') && flag.includes('E'))).toEqual([]);
     expect(lines.find((line) => line.includes('GNU_STACK'))).toContain(' RW ');
+  });
+
+  test('has nothing of the tests’ builds: no stop points, no faults', () => {
+    const names = [...symbols('--defined-only'), ...symbols('--undefined-only')];
+    // `Ask` is what a test's build puts between the launcher and the kernel (syscalls.h).
+    expect(names.filter((name) => /StopAt|TakeStop|8ringfort3Ask/.test(name))).toEqual([]);
+    const program = readFileSync(launcher);
+    expect(['.faults', 'stop:'].filter((text) => program.includes(text))).toEqual([]);
+    const built = buildStoppingLauncher();
+    const theirs = readFileSync(built);
+    rmSync(dirname(built), { recursive: true });
+    expect(['.faults', 'stop:'].filter((text) => theirs.includes(text))).toHaveLength(2);
   });
 });

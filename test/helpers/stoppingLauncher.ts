@@ -14,6 +14,7 @@ export interface KilledNode {
 
 let channel: Channel | undefined;
 let journal = '';
+const journals: string[] = [];
 
 /** From now on launchers of this process are the program at `path`, which has stop points. */
 export function useStoppingLauncher(path: string): void {
@@ -22,6 +23,7 @@ export function useStoppingLauncher(path: string): void {
     constructor(...[, ...rest]: ConstructorParameters<typeof binding.Channel>) {
       const [, journalFd] = rest;
       journal = journalFd < 0 ? '' : readlinkSync(`/proc/self/fd/${journalFd}`);
+      journals.push(journal);
       super(path, ...rest);
       channel = this;
     }
@@ -31,6 +33,11 @@ export function useStoppingLauncher(path: string): void {
 /** Path of the last launcher's journal. */
 export function journalPath(): string {
   return journal;
+}
+
+/** Paths of all launchers' journals. */
+export function journalPaths(): readonly string[] {
+  return journals.filter((path) => path !== '');
 }
 
 /** Tells the last launcher where to stop next; `~0` is nowhere. */

@@ -122,7 +122,8 @@ export function buildStoppingLauncher(): string {
     ...flags,
     ...defines.map((name) => `-D${name}`),
     `-I${join(root, 'native')}`,
-    ...['-o', output, ...sources, join(root, 'test/native/stops.cc')],
+    ...['-o', output, ...sources],
+    ...['stops.cc', 'faults.cc'].map((name) => join(root, 'test/native', name)),
   ]);
   return output;
 }

@@ -1,7 +1,12 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { type Container, type ContainerStats, type CreateOptions, createContainer } from '../../lib/index.js';
+import {
+  type Container,
+  type ContainerStats,
+  type CreateOptions,
+  createContainer,
+} from '../../lib/index.js';
 import { until } from '../helpers/launches.js';
 import { expectNoLeaks, type Snapshot, snapshot, warmUp } from '../helpers/leaks.js';
 import { cgroups, manyIds, suite } from '../helpers/needs.js';

@@ -1,11 +1,9 @@
-import { closeSync, mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sweep } from '../../lib/host/sweep.js';
-import { launch } from '../../lib/launch.js';
-import { compileLaunch } from '../../lib/program.js';
-import { createSpecOf, newId, programSpecOf } from '../../lib/specOf.js';
+import { execPoints } from '../helpers/execPoints.js';
 import {
   type Held,
   holdNode,
@@ -18,7 +16,7 @@ import {
 import type { KilledExec } from '../helpers/killedExec.js';
 import { hasEnded } from '../helpers/launches.js';
 import { cgroups, command, suite } from '../helpers/needs.js';
-import { buildStoppingLauncher, programPoints, type StopPoint } from '../helpers/stops.js';
+import { buildStoppingLauncher, type StopPoint } from '../helpers/stops.js';
 
 type Victim = 'Node' | 'the launcher' | 'both' | 'the container’s first process' | 'the program';
 
@@ -36,22 +34,6 @@ const victims: readonly Victim[] = [
  */
 const all = process.env.RINGFORT_KILLED === 'all';
 
-/** Every point of `sleep 600` in a container that has a command, or has none. */
-async function pointsOf(style: 'init' | 'join'): Promise<StopPoint[]> {
-  const id = newId();
-  const fd = openSync('/dev/null', 'r+');
-  const fds = [fd, fd, fd];
-  const options = style === 'join' ? { command: ['sleep', '600'] } : {};
-  const container = await launch({ id, spec: createSpecOf(id, options), fds, lives: true });
-  closeSync(fd);
-  const program = { file: 'sleep', args: ['600'], options: {} };
-  const spec = programSpecOf(container.inside.spec, program, 'exec');
-  const { plan } = compileLaunch(container, { execId: newId(), spec, resources: {}, fds });
-  container.kill();
-  await container.gone;
-  return programPoints(plan);
-}
-
 suite('kill -9 at every stop point of a program in a container', [cgroups, command('c++')], () => {
   let launcher: string;
   let temporary: string;
@@ -68,7 +50,7 @@ suite('kill -9 at every stop point of a program in a container', [cgroups, comma
   describe.each(['init', 'join'] as const)('%s', (style) => {
     let points: StopPoint[];
     beforeAll(async () => {
-      const every = await pointsOf(style);
+      const every = await execPoints(style);
       points = all ? every : samplePoints(every);
     });
 

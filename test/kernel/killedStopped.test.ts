@@ -1,0 +1,128 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { planOf } from '../../lib/launch.js';
+import { newId, specOf } from '../../lib/specOf.js';
+import { execPoints } from '../helpers/execPoints.js';
+import {
+  type Held,
+  holdNode,
+  leftOf,
+  nodeExit,
+  samplePoints,
+  signalIfThere,
+  within,
+} from '../helpers/heldNode.js';
+import type { KilledExec } from '../helpers/killedExec.js';
+import { hasEnded } from '../helpers/launches.js';
+import { descendants, processName } from '../helpers/leaks.js';
+import { cgroups, command, suite } from '../helpers/needs.js';
+import { buildStoppingLauncher, type StopPoint, stopPoints } from '../helpers/stops.js';
+
+const victims = ['Node', 'the launcher', 'the first process', 'the one that is held'] as const;
+type Victim = (typeof victims)[number];
+type Then = 'goes on' | 'is killed';
+
+const thens: readonly Then[] = ['goes on', 'is killed'];
+
+/** Everything with `npm run test:killed`; else each victim has an eighth of a sample. */
+const all = process.env.RINGFORT_KILLED === 'all';
+
+async function launchPoints(): Promise<StopPoint[]> {
+  const id = newId();
+  return stopPoints(await planOf({ id, spec: specOf(id, 'sleep', ['600'], {}) }));
+}
+
+const whats = [
+  ['a launch', 'killedNode.js', launchPoints],
+  ['a program in a container', 'killedExec.js', () => execPoints('init')],
+] as const;
+
+suite('SIGSTOP at every stop point', [cgroups, command('c++')], () => {
+  let launcher: string;
+  let temporary: string;
+  beforeAll(() => {
+    launcher = buildStoppingLauncher();
+    temporary = mkdtempSync(`${tmpdir()}/ringfort-`);
+  });
+  afterAll(() => {
+    expect(readdirSync(temporary)).toEqual([]);
+    rmSync(temporary, { recursive: true });
+    rmSync(dirname(launcher), { recursive: true });
+  });
+
+  describe.each(whats)('%s', (_, helper, pointsOf) => {
+    let points: StopPoint[];
+    beforeAll(async () => {
+      const every = await pointsOf();
+      points = all ? every : samplePoints(every);
+    });
+
+    /** Whether what was held up has come as far as it would have: its program runs, or has ended. */
+    async function goesOn({ node, lines, launcher: of }: Held): Promise<string[]> {
+      let said: KilledExec | undefined;
+      const line = lines.next().then(({ value, done }) => {
+        if (done !== true) said = JSON.parse(value as string) as KilledExec;
+      });
+      const runs = () => descendants(of).some((pid) => processName(pid) === 'sleep');
+      const came = await within(() => runs() || said !== undefined || node.exitCode !== null);
+      if (!came) return ['it does not go on'];
+      const ends = !runs();
+      if (ends) {
+        await line;
+        await nodeExit(node);
+      }
+      const good = !ends || (said?.first === 'exit 0' && node.exitCode === 0);
+      return good ? [] : [`Node: ${node.exitCode}, said ${JSON.stringify(said)}`];
+    }
+
+    /** @returns what is wrong afterwards */
+    async function stop(point: StopPoint, victim: Victim, then: Then): Promise<string[]> {
+      const held = await holdNode({ helper, launcher, temporary }, point);
+      const { node } = held;
+      const pids: Record<Victim, number | undefined> = {
+        Node: node.pid,
+        'the launcher': held.launcher,
+        'the first process': held.first,
+        'the one that is held': held.held,
+      };
+      const pid = pids[victim];
+      const problems: string[] = [];
+      if (pid !== undefined && !hasEnded(pid)) {
+        signalIfThere(pid, 'SIGSTOP');
+        if (pid !== held.held) signalIfThere(held.held, 'SIGCONT');
+        // As far as the others come without it.
+        await sleep(20);
+        signalIfThere(pid, then === 'goes on' ? 'SIGCONT' : 'SIGKILL');
+        if (then === 'goes on') problems.push(...(await goesOn(held)));
+      }
+      const family = [...held.family, ...descendants(held.launcher)];
+      signalIfThere(held.held, 'SIGCONT');
+      signalIfThere(node.pid ?? 0, 'SIGKILL');
+      await nodeExit(node);
+      const after = { ...held, family: [...new Set(family)] };
+      await within(() => leftOf(after).length === 0);
+      return [...problems, ...leftOf(after)].map((problem) => `${point.title}: ${problem}`);
+    }
+
+    const rows = victims.flatMap((victim) => thens.map((then) => [victim, then] as const));
+    test.each(rows)(
+      'of %s, which then %s: nothing is left',
+      async (victim, then) => {
+        expect(points.length).toBeGreaterThan(15);
+        const turn = rows.findIndex((row) => row[0] === victim && row[1] === then);
+        const queue = points.filter((__, at) => all || at % rows.length === turn);
+        const problems: string[] = [];
+        const work = async () => {
+          for (let point = queue.shift(); point !== undefined; point = queue.shift())
+            problems.push(...(await stop(point, victim, then)));
+        };
+        await Promise.all([work(), work(), work()]);
+        expect(problems).toEqual([]);
+      },
+      all ? 1_800_000 : 240_000,
+    );
+  });
+});
