@@ -1,11 +1,11 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { RunOptions } from '../../lib/options.js';
 import { run } from '../../lib/run.js';
 import { defaultPath } from '../../lib/spec/defaults.js';
 import type { SpecMount } from '../../lib/spec/types.js';
-import { cgroups } from '../helpers/requirements.js';
+import { cgroups, memoryIdmaps } from '../helpers/requirements.js';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const main = fileURLToPath(new URL('main.js', import.meta.url));
@@ -47,12 +47,18 @@ function maps(): Pick<RunOptions, 'uidMappings' | 'gidMappings'> {
   return { uidMappings: map, gidMappings: map };
 }
 
+/** Whether the host's /usr, which root's containers see through an overlay, is one already. */
+function usrIsOverlay(): boolean {
+  return statfsSync('/usr').type === 0x794c7630;
+}
+
 /**
  * The corpus inside a container of ours that has given up what stands in the way of making others:
- * filter, Landlock, masks. For root as its root, for an ordinary user as its one user.
+ * filter, Landlock, masks. For root as its root, where tmpfs can be idmapped and there is room for two
+ * more overlays (the kernel stacks two); else as an ordinary user in it.
  */
 const node = dirname(dirname(process.execPath));
-const asRoot = process.getuid?.() === 0;
+const asRoot = process.getuid?.() === 0 && memoryIdmaps.check() === undefined && !usrIsOverlay();
 const base = { limits: 'none', ...(asRoot && { idPool: { hostID: 65_536, size: 131_072 } }) };
 const { stdout, stderr, exitCode, reason } = await run(
   process.execPath,

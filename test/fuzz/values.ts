@@ -134,14 +134,15 @@ function apply(root: Container, { kind, at, other, value }: Edit): void {
   const near = every.filter(([, , depth]) => depth <= at % 7);
   const all = near.length > 0 ? near : every;
   const place = all[Math.floor(at / 7) % all.length];
-  if (place === undefined) return set(root, 'added', value);
+  if (place === undefined) return set(root, 'added', copy(value));
   const [holder, key] = place;
   const old = (holder as Record<string, unknown>)[key];
   const [otherHolder, otherKey] = all[other % all.length] as (typeof all)[number];
   const far = (otherHolder as Record<string, unknown>)[otherKey];
   switch (kind) {
     case 'replace':
-      return set(holder, key, value);
+      // It may be a part of a seed, which a later edit must not change.
+      return set(holder, key, copy(value));
     case 'swap':
       set(holder, key, copy(far));
       return set(otherHolder, otherKey, copy(old));
