@@ -11,8 +11,16 @@ import { buildStoppingLauncher } from '../helpers/stops.js';
 /** Calls without which a container is as it is with them. */
 const optional = [
   // Every kernel has these; what they do, others do as well.
-  ...['close', 'munmap', 'rt_sigaction', 'umask', 'getppid', 'kill', 'waitid'],
-  ...['clock_gettime', 'ppoll', 'unlinkat', 'pread64', 'readlinkat'],
+  ...['close', 'munmap', 'rt_sigaction', 'umask', 'getppid', 'kill', 'waitid', 'wait4'],
+  ...[
+    'rt_sigtimedwait',
+    'ftruncate',
+    'clock_gettime',
+    'ppoll',
+    'unlinkat',
+    'pread64',
+    'readlinkat',
+  ],
   'keyctl', // without CONFIG_KEYS there are no keyrings
   'copy_file_range',
 ];

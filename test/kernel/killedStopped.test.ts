@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { sweep } from '../../lib/host/sweep.js';
 import { planOf } from '../../lib/launch.js';
 import { newId, specOf } from '../../lib/specOf.js';
 import { execPoints } from '../helpers/execPoints.js';
@@ -103,6 +104,9 @@ suite('SIGSTOP at every stop point', [cgroups, command('c++')], () => {
       signalIfThere(node.pid ?? 0, 'SIGKILL');
       await nodeExit(node);
       const after = { ...held, family: [...new Set(family)] };
+      await within(() => after.family.every(hasEnded));
+      // Node has not lived to do it.
+      await sweep(dirname(held.journal));
       await within(() => leftOf(after).length === 0);
       return [...problems, ...leftOf(after)].map((problem) => `${point.title}: ${problem}`);
     }
