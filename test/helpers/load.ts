@@ -31,7 +31,7 @@ interface Seen {
   /** ms that the event loop was late: p50, p99 and most of each round. */
   late: [number, number, number][];
 }
-/** Without bombs; with bombs held to `cpus: 0.05` each; with bombs as they come. */
+/** Without bombs; with bombs held to `cpus: 0.02` each; with bombs as they come. */
 const seen = {
   calm: { times: [], execs: [], late: [] } as Seen,
   held: { times: [], execs: [], late: [] } as Seen,
@@ -107,7 +107,7 @@ async function talk(
 
 async function bombed(kind: 'held' | 'free', boxes: Container[], echoes: Echo[]): Promise<void> {
   const kinds = Object.keys(bombs);
-  const cpus = kind === 'held' ? 0.05 : undefined;
+  const cpus = kind === 'held' ? 0.02 : undefined;
   const lit = await many(bombCount, (i) => Bombed.light(kinds[i % kinds.length] as string, cpus));
   const { last } = await talk(kind, boxes, echoes);
   const burning = await Promise.all(lit.map((each) => each.burns()));
@@ -128,7 +128,7 @@ function report(): void {
     const cells = others.map((ms) => `${ms} | ${(Number(ms) / Number(calm)).toFixed(2)} ×`);
     console.log(`| ${[name, calm, ...cells].join(' | ')} |`);
   };
-  console.log('\n| ms | calm | bombs with cpus: 0.05 | | bombs as they come | |');
+  console.log('\n| ms | calm | bombs with cpus: 0.02 | | bombs as they come | |');
   console.log('|---|---:|---:|---:|---:|---:|');
   for (const share of [0.5, 0.9, 0.99])
     row(`round trip, p${share * 100}`, (from) => cell(from.times, share));
