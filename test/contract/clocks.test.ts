@@ -35,7 +35,9 @@ test('the clock of the day is read only for times that are shown', () => {
 test('the launcher measures with CLOCK_MONOTONIC; only records of a log have a time of day', () => {
   const calls = found('native', /clock_gettime|CLOCK_REALTIME|gettimeofday|timerfd/);
   expect(calls).toEqual({
-    'native/launcher/container.cc': ['  Sys(__NR_clock_gettime, kMonotonic, P(&now));'],
+    'native/launcher/container.cc': [
+      '  if (Insist(0, __NR_clock_gettime, kMonotonic, P(&now)) != 0) Exit(71);',
+    ],
     'native/launcher/log.cc': ['  Sys(__NR_clock_gettime, kRealtime, P(&now));'],
   });
 });

@@ -83,10 +83,11 @@ for (const number of numbers) {
     say({ call, outcome: code, ...(typed ? {} : { problem: message }) } satisfies Absence);
   }
   faults.disarm();
+  // What a launcher that could do nothing more has left is swept by the next, once it has ended;
+  // suites beside this one would take it for theirs.
+  await renewed();
+  await within(() => descendants().length === 0);
 }
-// What launchers that could do nothing more have left is swept once they have ended.
-await renewed();
-await within(() => descendants().length === 0);
 await attempt();
 faults.close();
 process.exit(0);

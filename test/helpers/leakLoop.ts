@@ -36,7 +36,7 @@ async function settled(): Promise<[node: number, launcher: number]> {
 
 async function main(runs: number, atOnce: number): Promise<LoopReport> {
   // Until the heap has found its size.
-  let wrong = await loop(600, atOnce);
+  let wrong = await loop(1200, atOnce);
   const traces = snapshot();
   const before = await settled();
   wrong += await loop(runs, atOnce);
