@@ -1,7 +1,7 @@
 import type { CgroupPlan } from './cgroups/index.js';
 import { type ReadPaths, readPaths } from './follow.js';
 import type { Launched, RunnableSpec } from './launch.js';
-import { optionsKey } from './optionsKey.js';
+import { keyOf } from './optionsKey.js';
 import { Stencil } from './plan/stencil.js';
 import { compileLaunch, type Encoded, type ProgramLaunch } from './program.js';
 import { RecentMap } from './recentMap.js';
@@ -77,11 +77,12 @@ export function programRecipeOf(
   program: Program,
   kind: 'exec' | 'spawn',
 ): ProgramRecipe | undefined {
-  const { file, args, options } = program;
-  const key = options.limits === undefined ? optionsKey(file, args, options) : undefined;
-  if (key === undefined) return undefined;
+  const { file } = program;
+  const keyed = keyOf(file, program.args, program.options);
+  if (keyed === undefined || 'limits' in keyed.options) return undefined;
+  const { key, args, options } = keyed;
   return recipes.get(`${numberOf(container)} ${kind} ${key}`, () => {
-    const spec = programSpecOf(container.inside.spec, program, kind);
+    const spec = programSpecOf(container.inside.spec, { file, args, options }, kind);
     return spec.annotations?.[annotation.user] === undefined ? new ProgramRecipe(spec) : undefined;
   });
 }

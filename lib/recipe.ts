@@ -8,12 +8,13 @@ import type { IdLease } from './host/idRanges.js';
 import type { Isolation } from './isolation.js';
 import type { RunnableSpec } from './launch.js';
 import type { RunOptions } from './options.js';
-import { optionsKey } from './optionsKey.js';
+import { keyOf } from './optionsKey.js';
 import { Stencil } from './plan/stencil.js';
 import type { HostEntry } from './policy/facts.js';
 import { type Compiled, compile, leaseFor, type Prepared } from './prepare.js';
 import { RecentMap } from './recentMap.js';
 import { annotation } from './spec/annotations.js';
+import { defaultMaskedPaths } from './spec/defaults.js';
 import { namespaceTypes } from './spec/namespaces.js';
 import { rootKind } from './spec/rootKind.js';
 import { isBind } from './spec/rules/mounts.js';
@@ -43,7 +44,9 @@ interface Surroundings {
   shared: Supervisor['facts'];
   entries: readonly HostEntry[];
   cgroups: CgroupHost;
+  /** For masked paths with `*`, and for limits of swap. */
   onlineCpus: string;
+  swaps: string;
   lateral: IdLease['lateral'];
 }
 
@@ -56,7 +59,8 @@ interface Made extends Compiled {
 /** Whether no more of the host is in it than `Surroundings` has. */
 function standsAlone(spec: Spec): boolean {
   const notes = spec.annotations ?? {};
-  const { namespaces, uidMappings, gidMappings } = spec.linux;
+  const { namespaces, uidMappings, gidMappings, maskedPaths = [], resources = {} } = spec.linux;
+  const { cpu, blockIO } = resources;
   const own = namespaceTypes
     .filter((type) => type !== 'time')
     .every((type) => namespaces.some((each) => each.type === type && each.path === undefined));
@@ -66,6 +70,9 @@ function standsAlone(spec: Spec): boolean {
     rootKind(spec) === 'host' &&
     uidMappings === undefined &&
     gidMappings === undefined &&
+    // Of sysfs only the CPUs that are online are compared, and of the parent cgroup nothing.
+    maskedPaths.every((path) => !path.includes('*') || defaultMaskedPaths.includes(path)) &&
+    [cpu?.cpus, cpu?.mems, blockIO].every((limit) => limit === undefined) &&
     !(spec.mounts ?? []).some((mount) => isBind(mount) || mount.type === 'overlay') &&
     ![annotation.user, annotation.idPool, annotation.io, annotation.cgroupParent].some(
       (name) => notes[name] !== undefined,
@@ -73,9 +80,9 @@ function standsAlone(spec: Spec): boolean {
   );
 }
 
-function onlineCpus(): string {
+function read(path: string): string {
   try {
-    return readFileSync('/sys/devices/system/cpu/online', 'utf8');
+    return readFileSync(path, 'utf8');
   } catch {
     return '';
   }
@@ -160,7 +167,8 @@ export class Recipe {
       shared: shared.facts,
       entries: hostEntries(),
       cgroups: currentCgroups(),
-      onlineCpus: onlineCpus(),
+      onlineCpus: read('/sys/devices/system/cpu/online'),
+      swaps: read('/proc/swaps'),
       lateral,
     };
     mark(id, 'facts known');
@@ -222,10 +230,11 @@ export function recipeOf(
   args: readonly string[],
   options: RunOptions,
 ): Recipe | undefined {
-  const key = optionsKey(file, args, options);
-  if (key === undefined) return undefined;
-  return recipes.get(key, () => {
-    const spec = specOf(idStandIn, file, args, options);
+  const keyed = keyOf(file, args, options);
+  if (keyed === undefined) return undefined;
+  // Of the copy alone: what the caller does to his objects afterwards is nobody else's affair.
+  return recipes.get(keyed.key, () => {
+    const spec = specOf(idStandIn, file, keyed.args, keyed.options);
     return standsAlone(spec) ? new Recipe(spec) : undefined;
   });
 }

@@ -53,6 +53,26 @@ suite('launches of the same options', [cgroups], () => {
     expect(String((await shell('exit 3')).exitCode)).toBe('3');
   });
 
+  test('hidden fields and getters reach nobody else', async () => {
+    const read = ['/proc/self/status'];
+    const caps = async (options: RunOptions) => {
+      const { stdout } = await run('/bin/cat', read, { ...options, encoding: 'utf8' });
+      return /^CapPrm:\s+(\w+)/m.exec(String(stdout))?.[1];
+    };
+    const hidden = Object.defineProperty({}, 'capabilities', { value: ['CAP_CHOWN'] });
+    await run('/bin/cat', read, hidden);
+    expect(await caps({})).toBe('0000000000000000');
+    let reads = 0;
+    const env = Object.defineProperty({}, 'WORD', {
+      enumerable: true,
+      get: () => ['a', 'b'][reads++ % 2],
+    });
+    for (let i = 0; i < 2; i++) {
+      await shell('echo $WORD', { env });
+      expect((await shell('echo $WORD', { env: { WORD: 'a' } })).stdout).toBe('a\n');
+    }
+  });
+
   test('a result is the caller’s to change', async () => {
     const first = await shell('true');
     first.isolation.asked.length = 0;
