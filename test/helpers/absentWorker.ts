@@ -40,8 +40,8 @@ class ExecEnded extends Error {
 /** A container from its start to its end: what its guests see, and one of its files. */
 async function attempt(): Promise<string> {
   await using box = await createContainer();
-  const { stdout, signal } = await box.exec('sh', ['-c', look]);
-  if (signal !== null) throw new ExecEnded(signal);
+  const { stdout, signal, exitCode } = await box.exec('sh', ['-c', look]);
+  if (exitCode !== 0) throw new ExecEnded(signal ?? `exit code ${exitCode}`);
   await box.fs.writeFile('/tmp/file', 'text');
   return stdout + (await box.fs.readFile('/tmp/file', 'utf8'));
 }

@@ -89,7 +89,7 @@ suite('faults at a launch', [cgroups], () => {
         const { launcher } = await supervisor();
         const { RLIMIT_FSIZE } = sys.Rlimit;
         const limit = (soft) => sys.prlimit(launcher.pid, RLIMIT_FSIZE, { soft, hard: 1n << 40n });
-        limit(100n);
+        limit(20n); // less than the entry of any path
         const failed = await attempt('sleep');
         limit(1n << 40n);
         report({ failed, next: await attempt(), same: (await supervisor()).launcher === launcher });`;
