@@ -106,6 +106,9 @@ export class ContainerProcess
   #done = false;
   #held = true;
   #abortTold = false;
+  /** Why it could not be started, was aborted or was lost: for whoever iterates. */
+  #error: Error | undefined;
+  #heard = false;
   readonly #closed: Promise<void>;
 
   /** @internal */
@@ -169,13 +172,24 @@ export class ContainerProcess
       signal === 'tree' ? started.kill() : started.signal(signal);
   }
 
+  #tellError(error: Error): void {
+    this.#error ??= error;
+    this.#tell(() => this.emit('error', error));
+  }
+
+  /** Somebody hears of an error in another way than by 'error', which need not end this process then. */
+  #hear(): void {
+    if (!this.#heard) this.on('error', () => {});
+    this.#heard = true;
+  }
+
   /** Of a signal that was aborted before there was anything to listen to: after 'spawn', as Node does. */
   #tellAborted(): void {
     const { signal } = this.#options;
     if (signal?.aborted !== true || this.#abortTold) return;
     this.#abortTold = true;
     this.killed = true;
-    this.#tell(() => this.emit('error', abortError(signal)));
+    this.#tellError(abortError(signal));
   }
 
   /** Says so at once, as Node does; the program is ended by `#ending`. */
@@ -184,7 +198,8 @@ export class ContainerProcess
     if (signal === undefined || this.#abortTold || this.#done) return;
     this.#abortTold = true;
     this.killed = true;
-    this.emit('error', abortError(signal));
+    this.#error ??= abortError(signal);
+    this.emit('error', this.#error);
   };
 
   #ended(ended: Ended): void {
@@ -217,7 +232,7 @@ export class ContainerProcess
     this.signalCode = 'SIGKILL';
     this.reason = 'lost';
     const wanted = (error as ContainerError).code === 'ERR_DISCONNECTED';
-    if (!wanted && this.listenerCount('error') > 0) this.#tell(() => this.emit('error', error));
+    if (!wanted && this.listenerCount('error') > 0) this.#tellError(error);
     this.#stdio.destroy();
     this.#tell(() => this.emit('exit', null, this.signalCode));
   }
@@ -237,7 +252,7 @@ export class ContainerProcess
     this.#ending?.done();
     const { errno } = error as { errno?: unknown };
     this.exitCode = typeof errno === 'number' ? errno : -1;
-    this.#tell(() => this.emit('error', error));
+    this.#tellError(error);
     // Whoever reads the streams of a program that never was finds their end, as in Node.
     if (this.#options.pty !== undefined) this.#stdio.destroy();
     else this.#stdio.sent();
@@ -304,8 +319,9 @@ export class ContainerProcess
     return this.#stdio.resize?.(size) ?? false;
   }
 
-  /** Calls back with what the program prints, as text. */
+  /** Calls back with what the program prints, as text. What keeps it from starting is an end (`onExit`). */
   onData(listener: (data: string) => void): { dispose(): void } {
+    this.#hear();
     const { stdout } = this;
     const decode = new TextDecoder();
     const take = (chunk: Buffer) => listener(decode.decode(chunk, { stream: true }));
@@ -315,6 +331,7 @@ export class ContainerProcess
 
   /** Calls back once the program has ended and all that it printed has been handed out. */
   onExit(listener: (end: { exitCode: number; signal?: number }) => void): { dispose(): void } {
+    this.#hear();
     const take = (code: number | null, signal: NodeJS.Signals | null) =>
       listener({
         exitCode: code ?? 0,
@@ -329,9 +346,22 @@ export class ContainerProcess
     return this.stdin?.write(data) ?? false;
   }
 
-  /** Both outputs as they come; ends with the program's streams. */
+  /**
+   * Both outputs as they come; ends with the program's streams.
+   * @throws what `'error'` would say, at the end of the streams: it could not be started, was aborted
+   */
   [Symbol.asyncIterator](): AsyncIterableIterator<OutputChunk> {
-    return interleave({ stdout: this.stdout, stderr: this.stderr });
+    this.#hear();
+    return this.#output();
+  }
+
+  async *#output(): AsyncIterableIterator<OutputChunk> {
+    try {
+      yield* interleave({ stdout: this.stdout, stderr: this.stderr });
+    } catch (error) {
+      throw this.#error ?? error;
+    }
+    if (this.#error !== undefined) throw this.#error;
   }
 
   /** `kill()`, as Node's. */
@@ -339,8 +369,9 @@ export class ContainerProcess
     if (!this.killed) this.kill();
   }
 
-  /** Ends everything of it, and waits until it has. */
+  /** Ends everything of it, and waits until it has. That it could not be started is no error then. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#hear();
     this.killTree();
     for (const stream of [this.stdout, this.stderr]) stream?.resume();
     await this.#closed;
