@@ -112,7 +112,8 @@ export class Programs {
     start: () => Promise<StartedProgram>,
     signal: AbortSignal,
   ): Promise<StartedProgram> {
-    const started = this.#killedWhole(await this.#turns.take(start, signal));
+    const taken = await this.#life.unlessEnded(() => this.#turns.take(start, signal));
+    const started = this.#killedWhole(taken);
     const { execId, pid } = started;
     this.#running.set(execId, { execId, pid, command });
     this.#events.emit('exec', { execId, pid, command });
@@ -136,12 +137,13 @@ export class Programs {
 
   /** Starts a file agent in its turn. @returns our end of its socket */
   startFileAgent(): Promise<number> {
-    return this.#turns.take(async () => {
+    const start = async () => {
       const { fd, agent } = await launchFileAgent(this.#life.running(), newId());
       // Only the calls that wait for it keep anybody alive.
       agent.hold(false);
       return fd;
-    });
+    };
+    return this.#life.unlessEnded(() => this.#turns.take(start));
   }
 
   async #follow({ execId, ended, cgroup }: StartedProgram): Promise<void> {
