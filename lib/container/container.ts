@@ -179,7 +179,9 @@ export class Container implements AsyncDisposable {
   }
 
   /**
-   * Runs one program in it and waits for its end, as `run` does with a container of its own.
+   * Runs one program in it and waits for its end, as `run` does with a container of its own. What the
+   * program leaves running goes on, as in docker; what that prints is read for 1 s more, and `truncated`
+   * says when it had not closed the streams by then.
    * @param file looked up in the container's PATH when it has no `/`; never a shell line
    * @throws StateError `ERR_CONTAINER_NOT_RUNNING`, `ERR_CONTAINER_PAUSED`
    * @throws InvalidSpecError, NotFoundError, UnsupportedError, PermissionError as `run`
