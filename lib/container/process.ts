@@ -6,13 +6,19 @@ import type { Usage } from '../cgroups/index.js';
 import { reasonOf, type Started } from '../complete.js';
 import type { Trace } from '../diagnostics.js';
 import { Ending } from '../ending.js';
-import { ContainerError, errnoName } from '../errors.js';
+import type { ContainerError } from '../errors.js';
 import type { Ended } from '../follow.js';
 import { type ExitReason, signalNumber } from '../result.js';
+import { optionsPlace } from '../spec/rules/place.js';
+import { pty as ptySize } from '../spec/rules/runOptions.js';
 import { type GiveUpCause, StartLimit } from '../startLimit.js';
 import { isHandedOn, type Stdio } from '../stdio.js';
+import { asNodeSays } from './nodeError.js';
 import { interleave, type OutputChunk } from './output.js';
 import type { PlainSpawnOptions } from './spawnCall.js';
+
+/** Of a terminal, in characters. */
+type TerminalSize = NonNullable<PlainSpawnOptions['pty']>;
 
 /** What a `ContainerProcess` is made from. */
 export interface ProcessStart {
@@ -24,8 +30,11 @@ export interface ProcessStart {
   cpuTime?: number | undefined;
   /** Told of its start and end. */
   trace?: Trace;
-  /** Starts it; rejects when it cannot be started. */
-  start(signal: AbortSignal): Promise<Started>;
+  /**
+   * Starts it; rejects when it cannot be started.
+   * @param size of its terminal, where that was changed meanwhile
+   */
+  start(signal: AbortSignal, size: TerminalSize | undefined): Promise<Started>;
 }
 
 /** The events of a `ContainerProcess`, as those of Node's ChildProcess. */
@@ -40,19 +49,7 @@ export interface ProcessEvents {
   close: [code: number | null, signal: NodeJS.Signals | null];
 }
 
-/** What child_process says of a program that is not there, so that its callers find what they look for. */
-function asNodeSays(error: unknown, file: string, args: readonly string[]): Error {
-  if (!(error instanceof ContainerError)) return error as Error;
-  const code = {
-    ERR_PROGRAM_NOT_FOUND: 'ENOENT',
-    ERR_PROGRAM_NOT_EXECUTABLE: 'EACCES',
-  }[error.code];
-  if (code === undefined) return error;
-  const name = error.errno === undefined ? code : errnoName(error.errno);
-  const said = new Error(`spawn ${file} ${name}`, { cause: error });
-  const facts = { errno: error.errno, code: name, syscall: `spawn ${file}` };
-  return Object.assign(said, facts, { path: file, spawnargs: [...args] });
-}
+const sizePlace = optionsPlace.key('size');
 
 /**
  * A program in a container, with the face of Node's ChildProcess: code that takes one of those takes
@@ -100,7 +97,7 @@ export class ContainerProcess
   #started: Started | undefined;
   #ending: Ending | undefined;
   /** Of the terminal, where it was changed before it runs. */
-  #earlySize: { cols: number; rows: number } | undefined;
+  #earlySize: TerminalSize | undefined;
   /** Signals sent before it runs; `'tree'` is everything's end. */
   readonly #early: (number | 'tree')[] = [];
   #done = false;
@@ -133,7 +130,9 @@ export class ContainerProcess
   async #live(start: ProcessStart['start'], cpuTime: number | undefined): Promise<void> {
     const streams = [this.stdout, this.stderr].map(closedStream);
     try {
-      const started = await start(this.#limit.signal);
+      // For a `resize` that follows the call: what is set up has the size from its first look on.
+      if (this.#options.pty !== undefined) await undefined;
+      const started = await start(this.#limit.signal, this.#earlySize);
       this.#limit.done();
       this.#begin(started, cpuTime);
       this.#ended(await started.ended);
@@ -307,11 +306,14 @@ export class ContainerProcess
   }
 
   /**
-   * The terminal's size, in characters; its foreground processes get SIGWINCH. Before `'spawn'` it is
-   * kept until then.
+   * The terminal's size, in characters; its foreground processes get SIGWINCH. In the same turn as
+   * `spawn` it is the one that the program starts with; later, but before `'spawn'`, it may also come
+   * just after the start.
    * @returns false without a terminal and once it is closed
+   * @throws InvalidSpecError for anything but 1 to 65,535
    */
-  resize(size: { cols: number; rows: number }): boolean {
+  resize(size: TerminalSize): boolean {
+    ptySize(size, sizePlace);
     if (this.#started === undefined && this.#options.pty !== undefined && !this.#done) {
       this.#earlySize = { ...size };
       return true;
@@ -361,6 +363,9 @@ export class ContainerProcess
     } catch (error) {
       throw this.#error ?? error;
     }
+    // A terminal ends before we hear that what it was for did not start.
+    if (this.#started === undefined && !this.#done)
+      await Promise.race([new Promise<void>((resolve) => this.once('spawn', resolve)), this.#closed]);
     if (this.#error !== undefined) throw this.#error;
   }
 

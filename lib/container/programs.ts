@@ -90,7 +90,9 @@ export class Programs {
   spawn(file: string, args: readonly string[], options: PlainSpawnOptions): ContainerProcess {
     const execId = newId();
     const running = this.#life.running();
-    const program = prepareProgram(running, { execId, kind: 'spawn', file, args, options });
+    const prepare = (latest: PlainSpawnOptions) =>
+      prepareProgram(running, { execId, kind: 'spawn', file, args, options: latest });
+    const program = prepare(options);
     const stdio = openStreams(options);
     return new ContainerProcess({
       file,
@@ -99,8 +101,9 @@ export class Programs {
       stdio,
       cpuTime: options.limits?.cpuTime,
       trace: new Trace({ containerId: this.#containerId, execId, file }),
-      start: (signal) => {
-        const start = () => program(this.#life.running(), stdio, signal, this.#takeParked());
+      start: (signal, size) => {
+        const latest = size === undefined ? program : prepare({ ...options, pty: size });
+        const start = () => latest(this.#life.running(), stdio, signal, this.#takeParked());
         return this.#start([file, ...args], start, signal);
       },
     });

@@ -52,7 +52,10 @@ suite('programs in a container', [cgroups], () => {
         isMaxBuffer: false,
         failed: false,
       });
-      const { truncated: whole } = await box.exec('sh', ['-c', 'sleep 600 >/dev/null 2>&1 & echo x']);
+      const { truncated: whole } = await box.exec('sh', [
+        '-c',
+        'sleep 600 >/dev/null 2>&1 & echo x',
+      ]);
       expect(whole).toEqual({ stdout: false, stderr: false });
     });
 

@@ -27,7 +27,10 @@ suite('a container that ends while a call starts', [linux, cgroups], () => {
         outcome(box.fs.readFile('/etc/passwd')),
         outcome(
           new Promise((resolve, reject) => {
-            box.spawn('true').once('exit', () => resolve({})).once('error', reject);
+            box
+              .spawn('true')
+              .once('exit', () => resolve({}))
+              .once('error', reject);
           }),
         ),
       ];

@@ -10,7 +10,7 @@ async function printed(program: ContainerProcess): Promise<string> {
 }
 
 // An 'error' that nobody has listened to would end the worker of this suite.
-suite('a program that does not start, for whoever does not listen to it', [linux, cgroups], () => {
+suite('what a program tells whoever only iterates it or has its terminal', [linux, cgroups], () => {
   let box: Container;
   beforeAll(async () => {
     box = await createContainer();
@@ -45,6 +45,22 @@ suite('a program that does not start, for whoever does not listen to it', [linux
     other.onData(() => {});
     await new Promise((resolve) => other.once('close', resolve));
   });
+
+  test('a terminal has the size that it was given in the turn of its spawn', async () => {
+    for (let turn = 0; turn < 10; turn++) {
+      const program = box.spawn('stty', ['size'], { pty: { cols: 80, rows: 24 } });
+      expect(program.resize({ cols: 100 + turn, rows: 30 })).toBe(true);
+      expect(await printed(program)).toBe(`30 ${100 + turn}\r\n`);
+    }
+  });
+
+  test.each([{ cols: 0, rows: 1 }, { cols: Number.NaN, rows: 1 }, { cols: 1 } as never])(
+    'a size that no terminal has is refused at once: %p',
+    async (size) => {
+      await using program = box.spawn('sleep', ['60'], { pty: { cols: 80, rows: 24 } });
+      expect(() => program.resize(size)).toThrow(/size/);
+    },
+  );
 
   test('disposing is the end of it', async () => {
     await box.spawn('nonesuch')[Symbol.asyncDispose]();
