@@ -9,6 +9,7 @@ import { Restore } from '../layers/restore.js';
 import { checkSnapshot, layerOf, type Snapshot, writeSnapshot } from '../layers/snapshot.js';
 import type { CreateOptions } from '../options.js';
 import { type OverlayLayers, overlayLayers } from '../spec/rootKind.js';
+import { checkCall } from '../spec/rules/callOptions.js';
 import type { Container } from './container.js';
 
 /** How a container came to be, so that one like it can be made. */
@@ -96,6 +97,7 @@ function checkPath(options: { path: string } | undefined): string {
 export async function snapshot(layered: Layered, options: SnapshotOptions): Promise<Snapshot> {
   const { of, layers } = keptOf(layered);
   const path = checkPath(options);
+  checkCall('snapshot', options);
   const { signal } = options;
   const { upper, lower } = layers;
   let taken: Snapshot | undefined;
@@ -140,8 +142,10 @@ export async function fork(layered: Layered, forkOptions: ForkOptions): Promise<
 export async function rollback(
   layered: Layered,
   snapshot: Snapshot,
-  { signal }: { signal?: AbortSignal | undefined } = {},
+  options: { signal?: AbortSignal | undefined } = {},
 ): Promise<Container> {
+  checkCall('abortable', options);
+  const { signal } = options;
   const { container } = layered;
   const { of, layers } = keptOf(layered);
   const origin = originOf(layered);
@@ -180,8 +184,10 @@ export async function rollback(
 /** `container.diff` */
 export async function* diff(
   layered: Layered,
-  { signal }: { signal?: AbortSignal | undefined } = {},
+  options: { signal?: AbortSignal | undefined } = {},
 ): AsyncGenerator<Change, void, undefined> {
+  checkCall('abortable', options);
+  const { signal } = options;
   const { of, layers } = keptOf(layered);
   throwIfAborted(signal);
   const { upper, lower } = layers;
