@@ -203,7 +203,7 @@ export class Container implements AsyncDisposable {
   exec(
     file: string,
     args?: readonly string[],
-    options?: Omit<ExecOptions, 'encoding'> & { encoding?: BufferEncoding },
+    options?: Omit<ExecOptions, 'encoding'> & { encoding?: BufferEncoding | undefined },
   ): Promise<RunResult>;
   exec(
     file: string,
@@ -225,7 +225,7 @@ export class Container implements AsyncDisposable {
    */
   shell(
     script: string,
-    options?: Omit<ExecOptions, 'encoding'> & { encoding?: BufferEncoding },
+    options?: Omit<ExecOptions, 'encoding'> & { encoding?: BufferEncoding | undefined },
   ): Promise<RunResult> {
     return this.exec('/bin/sh', ['-c', script], options);
   }

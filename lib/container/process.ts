@@ -365,7 +365,10 @@ export class ContainerProcess
     }
     // A terminal ends before we hear that what it was for did not start.
     if (this.#started === undefined && !this.#done)
-      await Promise.race([new Promise<void>((resolve) => this.once('spawn', resolve)), this.#closed]);
+      await Promise.race([
+        new Promise<void>((resolve) => this.once('spawn', resolve)),
+        this.#closed,
+      ]);
     if (this.#error !== undefined) throw this.#error;
   }
 

@@ -8,6 +8,7 @@ import { type LayerOptions, type LayersOf, Maintenance } from '../layers/mainten
 import { Restore } from '../layers/restore.js';
 import { checkSnapshot, layerOf, type Snapshot, writeSnapshot } from '../layers/snapshot.js';
 import type { CreateOptions } from '../options.js';
+import { defined } from '../spec/defined.js';
 import { type OverlayLayers, overlayLayers } from '../spec/rootKind.js';
 import { checkCall } from '../spec/rules/callOptions.js';
 import type { Container } from './container.js';
@@ -131,7 +132,7 @@ export async function fork(layered: Layered, forkOptions: ForkOptions): Promise<
   const [upper, work] = [layerOf({ path: made }), join(made, 'work')];
   const rootfs = { lower: [...layers.lower], upper, work };
   try {
-    return await origin.create({ ...options, ...overrides, rootfs });
+    return await origin.create({ ...options, ...defined(overrides), rootfs });
   } catch (error) {
     await removeDirectory(of, made).catch(() => {});
     throw error;

@@ -4,8 +4,8 @@ import type { ContainerProcess } from './process.js';
 
 /** Options that leave all three streams what they are by default: pipes. */
 export type PipedOptions = Omit<SpawnOptions, 'stdio' | 'pty'> & {
-  stdio?: 'pipe' | ['pipe', 'pipe', 'pipe'];
-  pty?: never;
+  stdio?: 'pipe' | ['pipe', 'pipe', 'pipe'] | undefined;
+  pty?: undefined;
 };
 
 /** A program whose three streams are all piped: child_process's ChildProcessWithoutNullStreams. */
@@ -14,7 +14,7 @@ export type PipedProcess = ContainerProcess &
 
 /** The options of a spawn with its streams spelt out. */
 export type PlainSpawnOptions = Omit<SpawnOptions, 'stdio' | 'windowsHide'> & {
-  stdio?: StdioChoice | [StdioChoice, StdioChoice, StdioChoice];
+  stdio?: StdioChoice | [StdioChoice, StdioChoice, StdioChoice] | undefined;
 };
 
 /** A call of `spawn` in one shape. */

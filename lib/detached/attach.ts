@@ -13,7 +13,7 @@ import type { DetachedStreams } from './state.js';
 /** Options of `container.attach`. */
 export interface AttachOptions {
   /** Also write to what the command reads. Default `false`. */
-  stdin?: boolean;
+  stdin?: boolean | undefined;
 }
 
 /** A hold on the streams of a detached container's command. Several processes may have one. */
