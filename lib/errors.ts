@@ -143,6 +143,8 @@ export function show(value: unknown): string {
 }
 
 function toJson(value: unknown): string | undefined {
+  // Infinity and NaN, which JSON calls null.
+  if (typeof value === 'number' && !Number.isFinite(value)) return undefined;
   try {
     return JSON.stringify(value);
   } catch {

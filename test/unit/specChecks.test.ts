@@ -304,3 +304,8 @@ describe('commands', () => {
     );
   });
 });
+
+test.each([Number.POSITIVE_INFINITY, Number.NaN])('%p is shown as what it is', (timeout) => {
+  const message = `timeout: expected ms from 0 to 2147483647, got ${timeout}`;
+  expect(() => checkOptions({ timeout }, machine)).toThrow(message);
+});
