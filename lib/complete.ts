@@ -165,7 +165,7 @@ export async function complete(
 ): Promise<RunResult<string | Buffer>> {
   const started = performance.now();
   throwIfAborted(options.signal);
-  const limit = parseSize('maxBuffer', options.maxBuffer ?? defaultMaxBuffer);
+  const limit = parseSize(options.maxBuffer ?? defaultMaxBuffer, 'maxBuffer');
   const stdio = openStreams(options, options.input !== undefined);
   const trace = begin();
   const starting = new StartLimit(options, started);
