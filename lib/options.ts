@@ -279,7 +279,11 @@ export interface ExecOptions extends ProcessOptions, CompletionOptions {
 }
 
 /** Options of `container.spawn`. What is not said is as the container was created. */
-export interface SpawnOptions extends ProcessOptions {
+export interface SpawnOptions extends Omit<ProcessOptions, 'cwd' | 'env'> {
+  /** As of `exec`; child_process's `file:` URL and `null` are taken, too. */
+  cwd?: string | URL | null | undefined;
+  /** As of `exec`; a number is its digits, as in child_process. */
+  env?: Record<string, string | number | undefined> | undefined;
   /** Limits of its own within the container's. Default: none. */
   limits?: ProgramLimits | undefined;
   /**

@@ -286,6 +286,7 @@ describe('commands', () => {
     ['', [], {}, 'file', 'the name of a program'],
     ['a\0b', [], {}, 'file', 'without NUL'],
     ['sh', 'x', {}, 'args', 'an array of strings'],
+    ['sh', { timeout: 10 }, {}, 'args', 'an array before the options: (file, [], options)'],
     ['sh', ['a', 5], {}, 'args[1]', 'a string'],
     ['sh', ['a', '\ud800'], {}, 'args[1]', 'without lone surrogates'],
     ['sh', [`${long}x`], {}, 'args[0]', 'at most 131071 bytes'],
