@@ -13,6 +13,8 @@ const calls: [name: string, misspelt: object, call: Call][] = [
   ['logs', { folow: true }, (box, options) => box.logs(options)],
   ['attach', { stdn: true }, (box, options) => box.attach(options)],
   ['remove', { forse: true }, (box, options) => box.remove(options)],
+  ['rollback', { signl: 1 }, (box, options) => box.rollback(null as never, options)],
+  ['diff', { signl: 1 }, (box, options) => box.diff(options).next()],
   ['Container.list', { alll: true }, (_, options) => Container.list(options)],
   ['Container.remove', { forse: true }, (_, options) => Container.remove('nonesuch', options)],
 ];
