@@ -200,6 +200,8 @@ export class Life {
 
   /** Waits for the word of its end, as long as that may be late. */
   async #wordOfEnd(): Promise<void> {
+    // Then it comes for certain.
+    if (this.#killed.signal.aborted) return void (await this.exit.catch(() => {}));
     const late = new AbortController();
     const ended = this.exit.catch(() => {}).finally(() => late.abort());
     await Promise.race([ended, setTimeout(wordDelay, undefined, late).catch(() => {})]);
