@@ -118,7 +118,7 @@ function resultOf(outcome: Outcome, options: CompletionOptions): RunResult<strin
     reason: reasonOf(ended, cause),
     stdout: text(out),
     stderr: text(err),
-    truncated: { stdout: out.truncated, stderr: err.truncated },
+    truncated: { stdout: out.truncated || !out.ended, stderr: err.truncated || !err.ended },
     failed: ended.exitCode !== 0 || cause !== undefined,
     timedOut: cause === 'timeout',
     isCanceled: cause === 'abort',
@@ -137,10 +137,14 @@ function inputFailed(cause: unknown): ContainerError {
   });
 }
 
-function throwIfAsked(result: RunResult<string | Buffer>, options: CompletionOptions): void {
+function throwIfAsked(
+  result: RunResult<string | Buffer>,
+  options: CompletionOptions,
+  out: Captured,
+): void {
   if (result.isCanceled && options.signal !== undefined) throw abortError(options.signal, result);
   if (options.maxBufferAction === 'error' && result.isMaxBuffer) {
-    const stream = result.truncated.stdout ? 'stdout' : 'stderr';
+    const stream = out.truncated ? 'stdout' : 'stderr';
     const error = new ContainerError('ERR_MAX_BUFFER', `${stream} went beyond maxBuffer`, {
       option: 'maxBuffer',
       phase: 'process',
@@ -161,7 +165,7 @@ export async function complete(
 ): Promise<RunResult<string | Buffer>> {
   const started = performance.now();
   throwIfAborted(options.signal);
-  const limit = parseSize('maxBuffer', options.maxBuffer ?? defaultMaxBuffer);
+  const limit = parseSize(options.maxBuffer ?? defaultMaxBuffer, 'maxBuffer');
   const stdio = openStreams(options, options.input !== undefined);
   const trace = begin();
   const starting = new StartLimit(options, started);
@@ -204,7 +208,7 @@ export async function complete(
     const outcome = { command, ended, launched, out, err, cause: ending.cause, durationMs };
     const result = resultOf(outcome, options);
     if (badInput.happened) throw inputFailed(inputError);
-    throwIfAsked(result, options);
+    throwIfAsked(result, options, out);
     return result;
   } catch (error) {
     trace.failed(error);

@@ -45,14 +45,15 @@ export interface ErrorFacts {
  *   `ERR_NAMESPACE_NOT_FOUND`, `ERR_CGROUP_NOT_FOUND`
  * - what this host or user cannot do: `ERR_UNSUPPORTED_PLATFORM`, `ERR_UNSUPPORTED_KERNEL`,
  *   `ERR_ADDON_NOT_FOUND`, `ERR_USERNS_RESTRICTED`, `ERR_CGROUP_UNAVAILABLE`, `ERR_CGROUP_BUSY`,
- *   `ERR_CGROUP_EXISTS`, `ERR_IDMAP_UNAVAILABLE`, `ERR_IDMAP_FAILED`, `ERR_IDMAP_MISMATCH`,
+ *   `ERR_IDMAP_UNAVAILABLE`, `ERR_IDMAP_FAILED`, `ERR_IDMAP_MISMATCH`,
  *   `ERR_NEWUIDMAP_MISSING`, `ERR_NEWUIDMAP_FAILED`, `ERR_NO_IDS`, `ERR_ID_POOL_EXHAUSTED`,
  *   `ERR_ID_LOCK`, `ERR_STATE_DIR`, `ERR_JOURNAL`, `ERR_HOST_ROOT`, `ERR_LANDLOCK_UNAVAILABLE`, `ERR_LSM_UNAVAILABLE`
  * - a launch that was refused or broke: `ERR_UNSAFE_PATH`, `ERR_READONLY_NOT_ENFORCED`,
  *   `ERR_WALL_MISSING`, `ERR_LAUNCH_DENIED`, `ERR_LAUNCH_FAILED`, `ERR_LAUNCH_DIED`,
  *   `ERR_LAUNCHER_GONE`, `ERR_START_TIMEOUT`
  * - new limits that the kernel refused: `ERR_LIMIT_BUSY` (more is in use), `ERR_LIMIT_REFUSED`
- * - a detached container: `ERR_CONTAINER_EXISTS`, `ERR_CONTAINER_NOT_FOUND`, `ERR_CONTAINER_STATE`,
+ * - an id that is in use: `ERR_CONTAINER_EXISTS`
+ * - a detached container: `ERR_CONTAINER_NOT_FOUND`, `ERR_CONTAINER_STATE`,
  *   `ERR_CONTAINER_RUNNING`, `ERR_CONTAINER_BUSY`, `ERR_MONITOR_BUSY`, `ERR_DETACH_FAILED`,
  *   `ERR_DISCONNECTED`, `ERR_NOT_DETACHED`, `ERR_NO_STDIN`, `ERR_NO_RUNTIME_DIR`, `ERR_STATE_DIR`
  * - a pool: `ERR_POOL_CLOSED`, `ERR_POOL_FULL`
@@ -143,6 +144,8 @@ export function show(value: unknown): string {
 }
 
 function toJson(value: unknown): string | undefined {
+  // Infinity and NaN, which JSON calls null.
+  if (typeof value === 'number' && !Number.isFinite(value)) return undefined;
   try {
     return JSON.stringify(value);
   } catch {

@@ -1,3 +1,4 @@
+import { idInUse } from './cgroups/place.js';
 import {
   ContainerError,
   ContainerGoneError,
@@ -131,6 +132,9 @@ export function launchError(plan: Plan, report: Report): ContainerError {
   const facts: ErrorFacts = { phase: phaseOf(step), step: words, syscall: syscallOf(step) };
   const path = pathOf(step);
   if (path !== undefined) facts.path = path;
+  // Somebody has made it since the plan was.
+  const makesCgroup = sections[report.section] === 'prepare' && step.op === 'mkdir';
+  if (makesCgroup && errno === 'EEXIST' && !isInside(plan)) return idInUse(path ?? '', facts);
   // The program and its directory are the caller's own words; anything else is a place in the plan.
   const where =
     step.op === 'exec' || step.op === 'chdir'

@@ -3,7 +3,10 @@ import type { Readable } from 'node:stream';
 /** What was kept of one output stream. */
 export interface Captured {
   data: Buffer;
+  /** More came than was to be kept. */
   truncated: boolean;
+  /** The stream came to its end. */
+  ended: boolean;
 }
 
 /** Grows by doubling: one object however small the guest's writes are. */
@@ -44,14 +47,18 @@ export function capture(
 ): Promise<Captured> {
   const kept = new Collector(limit);
   let truncated = false;
-  if (stream === undefined) return Promise.resolve({ data: kept.data, truncated });
+  let ended = false;
+  if (stream === undefined) return Promise.resolve({ data: kept.data, truncated, ended: true });
+  stream.once('end', () => {
+    ended = true;
+  });
   stream.on('data', (chunk: Buffer) => {
     if (kept.add(chunk) || truncated) return;
     truncated = true;
     onLimit();
   });
   return new Promise((resolve) => {
-    const finish = () => resolve({ data: kept.data, truncated });
+    const finish = () => resolve({ data: kept.data, truncated, ended });
     // A reset of our own pipe is an end like any other: what was read stays.
     stream.once('error', finish);
     stream.once('close', finish);

@@ -27,12 +27,16 @@ export interface RunResult<Output extends string | Buffer = string> {
   reason: ExitReason;
   stdout: Output;
   stderr: Output;
-  /** Whether output beyond `maxBuffer` was dropped. */
+  /**
+   * Whether something of it is missing: output beyond `maxBuffer`, or what came 1 s after the program's
+   * end or later, from others that it has left running or has handed its streams to.
+   */
   truncated: { stdout: boolean; stderr: boolean };
   /** Not exit code 0. */
   failed: boolean;
   timedOut: boolean;
   isCanceled: boolean;
+  /** Output beyond `maxBuffer` was dropped. */
   isMaxBuffer: boolean;
   /** Wall-clock time from the call to the end of the program, ms. */
   durationMs: number;

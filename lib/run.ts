@@ -35,7 +35,7 @@ export function run(
 export function run(
   file: string,
   args?: readonly string[],
-  options?: RunOptions & { encoding?: BufferEncoding },
+  options?: RunOptions & { encoding?: BufferEncoding | undefined },
 ): Promise<RunResult<string>>;
 export function run(
   file: string,

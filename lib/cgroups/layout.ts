@@ -61,7 +61,7 @@ const wanted = ['memory', 'pids', 'cpu', 'io'] as const satisfies readonly Contr
  * controller, and the v2 tree wherever it can be used, for `cgroup.kill` and the CPU time. Where
  * there is no v2 tree, v1 cpuacct counts the time.
  * @throws UnsupportedError, PermissionError (ERR_CGROUP_UNAVAILABLE) naming the controller,
- * NotFoundError (ERR_CGROUP_NOT_FOUND), StateError (ERR_CGROUP_EXISTS)
+ * NotFoundError (ERR_CGROUP_NOT_FOUND), StateError (ERR_CONTAINER_EXISTS)
  */
 export function layOut(host: CgroupHost, demands: Demands): Layout {
   const { choice, resources, cpuTime } = demands;
@@ -132,7 +132,7 @@ function tryV1(
   try {
     return addV1(trees, hierarchy, controller, choice);
   } catch (error) {
-    if (error instanceof ContainerError && error.code !== 'ERR_CGROUP_EXISTS') return undefined;
+    if (error instanceof ContainerError && error.code !== 'ERR_CONTAINER_EXISTS') return undefined;
     throw error;
   }
 }

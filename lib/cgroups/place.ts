@@ -1,6 +1,12 @@
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type ContainerError, invalid, NotFoundError, StateError } from '../errors.js';
+import {
+  type ContainerError,
+  type ErrorFacts,
+  invalid,
+  NotFoundError,
+  StateError,
+} from '../errors.js';
 import { directoryOf, type Hierarchy, readWords } from './detect.js';
 import { forbidden, hint, type Lack, unsupported } from './unavailable.js';
 
@@ -160,12 +166,22 @@ export function controllersToEnable(
   return missing;
 }
 
+/** The error for a container's cgroup that is there already. */
+export function idInUse(path: string, facts: ErrorFacts): StateError {
+  const message = `a container of this id already exists: its cgroup is ${path}`;
+  return new StateError('ERR_CONTAINER_EXISTS', message, {
+    ...facts,
+    path,
+    option: 'id',
+    hint: 'end that one and wait until it is gone, or leave the id to us',
+  });
+}
+
 /** The directory of the container's cgroup; refuses one that is already there. */
 export function freshDirectory(parent: Parent, name: string): string {
   const path = join(parent.dir, name);
   if (existsSync(path)) {
-    const message = `cgroup ${path} already exists`;
-    throw new StateError('ERR_CGROUP_EXISTS', message, { phase: 'cgroup', path });
+    throw idInUse(path, { phase: 'cgroup' });
   }
   return path;
 }

@@ -67,7 +67,7 @@ export interface CgroupOptions {
  * which has the victim, on v1 the victim alone. A cgroup namespace to join is for each program.
  * @throws InvalidSpecError for values the kernel would refuse; UnsupportedError, PermissionError
  * (ERR_CGROUP_UNAVAILABLE) for what cannot be enforced; NotFoundError (ERR_CGROUP_NOT_FOUND) for a
- * missing `cgroupParent`; StateError (ERR_CGROUP_EXISTS) when the id is taken
+ * missing `cgroupParent`; StateError (ERR_CONTAINER_EXISTS) when the id is taken
  */
 export function planCgroup(
   builder: PlanBuilder,

@@ -38,10 +38,10 @@ export function codeOfError(error: unknown, other = ownFailure): number {
 
 /** The limits that a message may name. */
 export interface NamedLimits {
-  memory?: Size;
-  pids?: number;
+  memory?: Size | undefined;
+  pids?: number | undefined;
   /** ms. */
-  cpuTime?: number;
+  cpuTime?: number | undefined;
   /** ms. */
   timeout?: number;
 }

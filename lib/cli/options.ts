@@ -77,7 +77,7 @@ function resourcesOf(draft: Draft): Pick<RunOptions, 'resources'> {
   const { memorySwap, cpuShares, limits } = draft;
   if (memorySwap !== undefined && limits.memory === undefined)
     throw new UsageError('--memory-swap: needs --memory, which it is the sum of with swap');
-  const swap = memorySwap === '-1' ? -1 : memorySwap && parseSize('--memory-swap', memorySwap);
+  const swap = memorySwap === '-1' ? -1 : memorySwap && parseSize(memorySwap, '--memory-swap');
   const resources = {
     ...(typeof swap === 'number' && { memory: { swap } }),
     ...(cpuShares !== undefined && { cpu: { shares: cpuShares } }),

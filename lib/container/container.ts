@@ -25,8 +25,7 @@ import type { LayerOptions } from '../layers/maintenance.js';
 import type { Snapshot } from '../layers/snapshot.js';
 import type { ExecOptions, LimitsUpdate, SpawnOptions } from '../options.js';
 import { type RunResult, signalNumber } from '../result.js';
-import { optionsPlace } from '../spec/rules/place.js';
-import { timer } from '../spec/rules/runOptions.js';
+import { checkCall } from '../spec/rules/callOptions.js';
 import type { Spec } from '../spec/types.js';
 import { type ContainerEvent, EventHub } from './events.js';
 import type { ContainerExit } from './exit.js';
@@ -50,6 +49,12 @@ import { type PipedOptions, type PipedProcess, spawnCall } from './spawnCall.js'
 import { type ProcessInfo, processesIn } from './top.js';
 
 const defaultStopTimeout = 10_000;
+
+/** Options of `remove`. */
+interface RemoveOptions {
+  /** End it first, with SIGKILL. Default `false`. */
+  force?: boolean | undefined;
+}
 
 /** What a `Container` is made from. */
 export interface ContainerStart extends LifeStart {
@@ -133,7 +138,8 @@ export class Container implements AsyncDisposable {
    * oldest first.
    * @throws PermissionError `ERR_NO_RUNTIME_DIR`
    */
-  static async list(options?: ListOptions): Promise<ContainerSummary[]> {
+  static async list(options: ListOptions = {}): Promise<ContainerSummary[]> {
+    checkCall('list', options);
     return listDetached(options);
   }
 
@@ -142,7 +148,8 @@ export class Container implements AsyncDisposable {
    * damaged and its monitor is gone.
    * @throws as `open` and `remove`
    */
-  static async remove(id: string, options: { force?: boolean } = {}): Promise<void> {
+  static async remove(id: string, options: RemoveOptions = {}): Promise<void> {
+    checkCall('remove', options);
     let container: Container;
     try {
       container = await Container.open(id);
@@ -179,7 +186,9 @@ export class Container implements AsyncDisposable {
   }
 
   /**
-   * Runs one program in it and waits for its end, as `run` does with a container of its own.
+   * Runs one program in it and waits for its end, as `run` does with a container of its own. What the
+   * program leaves running goes on, as in docker; what that prints is read for 1 s more, and `truncated`
+   * says when it had not closed the streams by then.
    * @param file looked up in the container's PATH when it has no `/`; never a shell line
    * @throws StateError `ERR_CONTAINER_NOT_RUNNING`, `ERR_CONTAINER_PAUSED`
    * @throws InvalidSpecError, NotFoundError, UnsupportedError, PermissionError as `run`
@@ -194,7 +203,7 @@ export class Container implements AsyncDisposable {
   exec(
     file: string,
     args?: readonly string[],
-    options?: Omit<ExecOptions, 'encoding'> & { encoding?: BufferEncoding },
+    options?: Omit<ExecOptions, 'encoding'> & { encoding?: BufferEncoding | undefined },
   ): Promise<RunResult>;
   exec(
     file: string,
@@ -216,7 +225,7 @@ export class Container implements AsyncDisposable {
    */
   shell(
     script: string,
-    options?: Omit<ExecOptions, 'encoding'> & { encoding?: BufferEncoding },
+    options?: Omit<ExecOptions, 'encoding'> & { encoding?: BufferEncoding | undefined },
   ): Promise<RunResult> {
     return this.exec('/bin/sh', ['-c', script], options);
   }
@@ -262,13 +271,13 @@ export class Container implements AsyncDisposable {
    * Asks it to end, and ends it when it does not.
    * @param options.signal first signal; default `'SIGTERM'`
    * @param options.timeout ms until SIGKILL for everything; default 10,000
-   * @throws InvalidSpecError for a timeout that no timer can wait for; as `wait`
+   * @throws InvalidSpecError; as `wait`
    */
   async stop(
-    options: { signal?: NodeJS.Signals | number; timeout?: number } = {},
+    options: { signal?: NodeJS.Signals | number | undefined; timeout?: number | undefined } = {},
   ): Promise<ContainerExit> {
+    checkCall('stop', options);
     const { signal = 'SIGTERM', timeout = defaultStopTimeout } = options;
-    timer(timeout, optionsPlace.key('timeout'));
     // Nothing hears a signal before its start.
     this.kill(this.state === 'created' ? 'SIGKILL' : signal);
     const late = setTimeout(() => this.kill(), timeout);
@@ -302,6 +311,7 @@ export class Container implements AsyncDisposable {
    * @throws StateError `ERR_NOT_DETACHED`; InvalidSpecError; AbortError (`ABORT_ERR`)
    */
   logs(options: LogOptions = {}): AsyncIterableIterator<LogEntry> {
+    checkCall('logs', options);
     return this.#detachedOnly('its output is at `main`').logs(options);
   }
 
@@ -310,6 +320,7 @@ export class Container implements AsyncDisposable {
    * @throws StateError `ERR_NOT_DETACHED`, `ERR_CONTAINER_NOT_RUNNING`, `ERR_NO_STDIN`
    */
   async attach(options: AttachOptions = {}): Promise<Attachment> {
+    checkCall('attach', options);
     return this.#detachedOnly('its streams are at `main`').attach(options);
   }
 
@@ -319,7 +330,9 @@ export class Container implements AsyncDisposable {
    * @throws StateError `ERR_CONTAINER_RUNNING` while it runs; `ERR_CONTAINER_BUSY` when something of
    * it cannot be removed
    */
-  async remove({ force = false }: { force?: boolean } = {}): Promise<void> {
+  async remove(options: RemoveOptions = {}): Promise<void> {
+    checkCall('remove', options);
+    const { force = false } = options;
     const detachment = this.#detachedOnly('it is gone when it has ended');
     if (this.state !== 'stopped') {
       if (!force) {
@@ -340,7 +353,8 @@ export class Container implements AsyncDisposable {
    * @throws UnsupportedError `ERR_CGROUP_UNAVAILABLE` where no cgroup can be frozen
    * @throws StateError `ERR_CONTAINER_NOT_RUNNING`; AbortError after `signal`: it runs on
    */
-  pause(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+  async pause(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+    checkCall('abortable', options);
     return this.#life.pause(options);
   }
 
@@ -348,7 +362,8 @@ export class Container implements AsyncDisposable {
    * Lets a paused container run on. Without effect when it runs.
    * @throws as `pause`
    */
-  resume(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+  async resume(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+    checkCall('abortable', options);
     return this.#life.resume(options);
   }
 
@@ -370,10 +385,10 @@ export class Container implements AsyncDisposable {
    * @throws AbortError after `signal`
    */
   stats(
-    options: { interval?: number; signal?: AbortSignal | undefined } = {},
+    options: { interval?: number | undefined; signal?: AbortSignal | undefined } = {},
   ): AsyncGenerator<ContainerStats, void, undefined> {
+    checkCall('stats', options);
     const { interval = 1000, signal } = options;
-    timer(interval, optionsPlace.key('interval'));
     this.#life.notBefore();
     return sample(() => this.#life.stats(), { interval, signal });
   }
@@ -386,6 +401,7 @@ export class Container implements AsyncDisposable {
   events(
     options: { signal?: AbortSignal | undefined } = {},
   ): AsyncIterableIterator<ContainerEvent> {
+    checkCall('abortable', options);
     return this.#events.listen(options.signal);
   }
 

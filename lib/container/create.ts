@@ -100,11 +100,10 @@ function begin({ id, spec, stdio, gate }: Creation) {
  * pid 1 and the container ends with it, as OCI has it; programs that are started in it later join
  * it. Either way it ends with this process, unless it is `detached`.
  * @throws InvalidSpecError for a wrong option, before anything is created
- * @throws StateError `ERR_CGROUP_EXISTS` when the id is in use
+ * @throws StateError `ERR_CONTAINER_EXISTS` when the id is in use
  * @throws AbortError (`ABORT_ERR`) after `signal`
  * @throws NotFoundError, UnsupportedError, PermissionError as `run`
- * @throws with `detached` StateError `ERR_CONTAINER_EXISTS`; PermissionError `ERR_NO_RUNTIME_DIR`,
- * `ERR_STATE_DIR`; ContainerError `ERR_DETACH_FAILED`
+ * @throws with `detached` PermissionError `ERR_NO_RUNTIME_DIR`, `ERR_STATE_DIR`; ContainerError `ERR_DETACH_FAILED`
  */
 export async function createContainer(options: CreateOptions = {}): Promise<Container> {
   if (options.detached === true) return new Container(await createDetached(options));

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { abortError, throwIfAborted } from '../abort.js';
 import {
   type CgroupPaths,
@@ -12,7 +13,7 @@ import {
 import type { Detachment } from '../detached/detachment.js';
 import type { Trace } from '../diagnostics.js';
 import { Ending } from '../ending.js';
-import { StateError } from '../errors.js';
+import { ContainerGoneError, codeOf, StateError } from '../errors.js';
 import { untilGone } from '../follow.js';
 import type { Launched, RunnableSpec } from '../launch.js';
 import type { LimitsUpdate } from '../options.js';
@@ -23,6 +24,12 @@ import { Turns } from '../turns.js';
 import type { EventHub } from './events.js';
 import { type ContainerExit, exitOf } from './exit.js';
 import type { ContainerState } from './info.js';
+
+/** ms that the launcher's word of a container's end may come after what failed because of it. */
+const wordDelay = 1000;
+
+/** Errors of a start that the end of its container may be behind. */
+const symptoms = new Set(['ERR_LAUNCH_FAILED', 'ERR_LAUNCH_DIED', 'ERR_CONTAINER_NOT_RUNNING']);
 
 /** What to do before something can be run in it. */
 const whyNot: Readonly<Record<ContainerState, string>> = {
@@ -171,6 +178,34 @@ export class Life {
       phase: 'exec',
       hint: whyNot[state],
     });
+  }
+
+  /**
+   * Starts something in it that was asked for while it ran.
+   * @throws ContainerGoneError `ERR_CONTAINER_GONE` when that fails because it has ended meanwhile
+   */
+  async unlessEnded<T>(start: () => Promise<T>): Promise<T> {
+    try {
+      return await start();
+    } catch (error) {
+      if (!symptoms.has(codeOf(error))) throw error;
+      // Without an errno: a process of the start was killed, and most likely all others with it.
+      const { errno = 0 } = error as { errno?: number };
+      if (this.#killed.signal.aborted || errno === 0) await this.#wordOfEnd();
+      if (this.#state !== 'stopped') throw error;
+      const facts = { phase: 'process', cause: error } as const;
+      throw new ContainerGoneError('ERR_CONTAINER_GONE', 'the container has ended', facts);
+    }
+  }
+
+  /** Waits for the word of its end, as long as that may be late. */
+  async #wordOfEnd(): Promise<void> {
+    // Then it comes for certain.
+    if (this.#killed.signal.aborted) return void (await this.exit.catch(() => {}));
+    const late = new AbortController();
+    const ended = this.exit.catch(() => {}).finally(() => late.abort());
+    await Promise.race([ended, setTimeout(wordDelay, undefined, late).catch(() => {})]);
+    late.abort();
   }
 
   /** @throws StateError `ERR_CONTAINER_NOT_RUNNING` before its start */

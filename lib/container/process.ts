@@ -6,13 +6,19 @@ import type { Usage } from '../cgroups/index.js';
 import { reasonOf, type Started } from '../complete.js';
 import type { Trace } from '../diagnostics.js';
 import { Ending } from '../ending.js';
-import { ContainerError, errnoName } from '../errors.js';
+import type { ContainerError } from '../errors.js';
 import type { Ended } from '../follow.js';
 import { type ExitReason, signalNumber } from '../result.js';
+import { optionsPlace } from '../spec/rules/place.js';
+import { pty as ptySize } from '../spec/rules/runOptions.js';
 import { type GiveUpCause, StartLimit } from '../startLimit.js';
 import { isHandedOn, type Stdio } from '../stdio.js';
+import { asNodeSays } from './nodeError.js';
 import { interleave, type OutputChunk } from './output.js';
 import type { PlainSpawnOptions } from './spawnCall.js';
+
+/** Of a terminal, in characters. */
+type TerminalSize = NonNullable<PlainSpawnOptions['pty']>;
 
 /** What a `ContainerProcess` is made from. */
 export interface ProcessStart {
@@ -24,8 +30,11 @@ export interface ProcessStart {
   cpuTime?: number | undefined;
   /** Told of its start and end. */
   trace?: Trace;
-  /** Starts it; rejects when it cannot be started. */
-  start(signal: AbortSignal): Promise<Started>;
+  /**
+   * Starts it; rejects when it cannot be started.
+   * @param size of its terminal, where that was changed meanwhile
+   */
+  start(signal: AbortSignal, size: TerminalSize | undefined): Promise<Started>;
 }
 
 /** The events of a `ContainerProcess`, as those of Node's ChildProcess. */
@@ -40,19 +49,7 @@ export interface ProcessEvents {
   close: [code: number | null, signal: NodeJS.Signals | null];
 }
 
-/** What child_process says of a program that is not there, so that its callers find what they look for. */
-function asNodeSays(error: unknown, file: string, args: readonly string[]): Error {
-  if (!(error instanceof ContainerError)) return error as Error;
-  const code = {
-    ERR_PROGRAM_NOT_FOUND: 'ENOENT',
-    ERR_PROGRAM_NOT_EXECUTABLE: 'EACCES',
-  }[error.code];
-  if (code === undefined) return error;
-  const name = error.errno === undefined ? code : errnoName(error.errno);
-  const said = new Error(`spawn ${file} ${name}`, { cause: error });
-  const facts = { errno: error.errno, code: name, syscall: `spawn ${file}` };
-  return Object.assign(said, facts, { path: file, spawnargs: [...args] });
-}
+const sizePlace = optionsPlace.key('size');
 
 /**
  * A program in a container, with the face of Node's ChildProcess: code that takes one of those takes
@@ -100,12 +97,15 @@ export class ContainerProcess
   #started: Started | undefined;
   #ending: Ending | undefined;
   /** Of the terminal, where it was changed before it runs. */
-  #earlySize: { cols: number; rows: number } | undefined;
+  #earlySize: TerminalSize | undefined;
   /** Signals sent before it runs; `'tree'` is everything's end. */
   readonly #early: (number | 'tree')[] = [];
   #done = false;
   #held = true;
   #abortTold = false;
+  /** Why it could not be started, was aborted or was lost: for whoever iterates. */
+  #error: Error | undefined;
+  #heard = false;
   readonly #closed: Promise<void>;
 
   /** @internal */
@@ -130,7 +130,9 @@ export class ContainerProcess
   async #live(start: ProcessStart['start'], cpuTime: number | undefined): Promise<void> {
     const streams = [this.stdout, this.stderr].map(closedStream);
     try {
-      const started = await start(this.#limit.signal);
+      // For a `resize` that follows the call: what is set up has the size from its first look on.
+      if (this.#options.pty !== undefined) await undefined;
+      const started = await start(this.#limit.signal, this.#earlySize);
       this.#limit.done();
       this.#begin(started, cpuTime);
       this.#ended(await started.ended);
@@ -169,13 +171,24 @@ export class ContainerProcess
       signal === 'tree' ? started.kill() : started.signal(signal);
   }
 
+  #tellError(error: Error): void {
+    this.#error ??= error;
+    this.#tell(() => this.emit('error', error));
+  }
+
+  /** Somebody hears of an error in another way than by 'error', which need not end this process then. */
+  #hear(): void {
+    if (!this.#heard) this.on('error', () => {});
+    this.#heard = true;
+  }
+
   /** Of a signal that was aborted before there was anything to listen to: after 'spawn', as Node does. */
   #tellAborted(): void {
     const { signal } = this.#options;
     if (signal?.aborted !== true || this.#abortTold) return;
     this.#abortTold = true;
     this.killed = true;
-    this.#tell(() => this.emit('error', abortError(signal)));
+    this.#tellError(abortError(signal));
   }
 
   /** Says so at once, as Node does; the program is ended by `#ending`. */
@@ -184,7 +197,8 @@ export class ContainerProcess
     if (signal === undefined || this.#abortTold || this.#done) return;
     this.#abortTold = true;
     this.killed = true;
-    this.emit('error', abortError(signal));
+    this.#error ??= abortError(signal);
+    this.emit('error', this.#error);
   };
 
   #ended(ended: Ended): void {
@@ -217,7 +231,7 @@ export class ContainerProcess
     this.signalCode = 'SIGKILL';
     this.reason = 'lost';
     const wanted = (error as ContainerError).code === 'ERR_DISCONNECTED';
-    if (!wanted && this.listenerCount('error') > 0) this.#tell(() => this.emit('error', error));
+    if (!wanted && this.listenerCount('error') > 0) this.#tellError(error);
     this.#stdio.destroy();
     this.#tell(() => this.emit('exit', null, this.signalCode));
   }
@@ -237,7 +251,7 @@ export class ContainerProcess
     this.#ending?.done();
     const { errno } = error as { errno?: unknown };
     this.exitCode = typeof errno === 'number' ? errno : -1;
-    this.#tell(() => this.emit('error', error));
+    this.#tellError(error);
     // Whoever reads the streams of a program that never was finds their end, as in Node.
     if (this.#options.pty !== undefined) this.#stdio.destroy();
     else this.#stdio.sent();
@@ -292,11 +306,14 @@ export class ContainerProcess
   }
 
   /**
-   * The terminal's size, in characters; its foreground processes get SIGWINCH. Before `'spawn'` it is
-   * kept until then.
+   * The terminal's size, in characters; its foreground processes get SIGWINCH. In the same turn as
+   * `spawn` it is the one that the program starts with; later, but before `'spawn'`, it may also come
+   * just after the start.
    * @returns false without a terminal and once it is closed
+   * @throws InvalidSpecError for anything but 1 to 65,535
    */
-  resize(size: { cols: number; rows: number }): boolean {
+  resize(size: TerminalSize): boolean {
+    ptySize(size, sizePlace);
     if (this.#started === undefined && this.#options.pty !== undefined && !this.#done) {
       this.#earlySize = { ...size };
       return true;
@@ -304,8 +321,9 @@ export class ContainerProcess
     return this.#stdio.resize?.(size) ?? false;
   }
 
-  /** Calls back with what the program prints, as text. */
+  /** Calls back with what the program prints, as text. What keeps it from starting is an end (`onExit`). */
   onData(listener: (data: string) => void): { dispose(): void } {
+    this.#hear();
     const { stdout } = this;
     const decode = new TextDecoder();
     const take = (chunk: Buffer) => listener(decode.decode(chunk, { stream: true }));
@@ -315,6 +333,7 @@ export class ContainerProcess
 
   /** Calls back once the program has ended and all that it printed has been handed out. */
   onExit(listener: (end: { exitCode: number; signal?: number }) => void): { dispose(): void } {
+    this.#hear();
     const take = (code: number | null, signal: NodeJS.Signals | null) =>
       listener({
         exitCode: code ?? 0,
@@ -329,9 +348,28 @@ export class ContainerProcess
     return this.stdin?.write(data) ?? false;
   }
 
-  /** Both outputs as they come; ends with the program's streams. */
+  /**
+   * Both outputs as they come; ends with the program's streams.
+   * @throws what `'error'` would say, at the end of the streams: it could not be started, was aborted
+   */
   [Symbol.asyncIterator](): AsyncIterableIterator<OutputChunk> {
-    return interleave({ stdout: this.stdout, stderr: this.stderr });
+    this.#hear();
+    return this.#output();
+  }
+
+  async *#output(): AsyncIterableIterator<OutputChunk> {
+    try {
+      yield* interleave({ stdout: this.stdout, stderr: this.stderr });
+    } catch (error) {
+      throw this.#error ?? error;
+    }
+    // A terminal ends before we hear that what it was for did not start.
+    if (this.#started === undefined && !this.#done)
+      await Promise.race([
+        new Promise<void>((resolve) => this.once('spawn', resolve)),
+        this.#closed,
+      ]);
+    if (this.#error !== undefined) throw this.#error;
   }
 
   /** `kill()`, as Node's. */
@@ -339,8 +377,9 @@ export class ContainerProcess
     if (!this.killed) this.kill();
   }
 
-  /** Ends everything of it, and waits until it has. */
+  /** Ends everything of it, and waits until it has. That it could not be started is no error then. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#hear();
     this.killTree();
     for (const stream of [this.stdout, this.stderr]) stream?.resume();
     await this.#closed;

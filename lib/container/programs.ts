@@ -90,7 +90,9 @@ export class Programs {
   spawn(file: string, args: readonly string[], options: PlainSpawnOptions): ContainerProcess {
     const execId = newId();
     const running = this.#life.running();
-    const program = prepareProgram(running, { execId, kind: 'spawn', file, args, options });
+    const prepare = (latest: PlainSpawnOptions) =>
+      prepareProgram(running, { execId, kind: 'spawn', file, args, options: latest });
+    const program = prepare(options);
     const stdio = openStreams(options);
     return new ContainerProcess({
       file,
@@ -99,8 +101,9 @@ export class Programs {
       stdio,
       cpuTime: options.limits?.cpuTime,
       trace: new Trace({ containerId: this.#containerId, execId, file }),
-      start: (signal) => {
-        const start = () => program(this.#life.running(), stdio, signal, this.#takeParked());
+      start: (signal, size) => {
+        const latest = size === undefined ? program : prepare({ ...options, pty: size });
+        const start = () => latest(this.#life.running(), stdio, signal, this.#takeParked());
         return this.#start([file, ...args], start, signal);
       },
     });
@@ -112,7 +115,8 @@ export class Programs {
     start: () => Promise<StartedProgram>,
     signal: AbortSignal,
   ): Promise<StartedProgram> {
-    const started = this.#killedWhole(await this.#turns.take(start, signal));
+    const taken = await this.#life.unlessEnded(() => this.#turns.take(start, signal));
+    const started = this.#killedWhole(taken);
     const { execId, pid } = started;
     this.#running.set(execId, { execId, pid, command });
     this.#events.emit('exec', { execId, pid, command });
@@ -136,12 +140,13 @@ export class Programs {
 
   /** Starts a file agent in its turn. @returns our end of its socket */
   startFileAgent(): Promise<number> {
-    return this.#turns.take(async () => {
+    const start = async () => {
       const { fd, agent } = await launchFileAgent(this.#life.running(), newId());
       // Only the calls that wait for it keep anybody alive.
       agent.hold(false);
       return fd;
-    });
+    };
+    return this.#life.unlessEnded(() => this.#turns.take(start));
   }
 
   async #follow({ execId, ended, cgroup }: StartedProgram): Promise<void> {

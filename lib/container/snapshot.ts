@@ -8,7 +8,9 @@ import { type LayerOptions, type LayersOf, Maintenance } from '../layers/mainten
 import { Restore } from '../layers/restore.js';
 import { checkSnapshot, layerOf, type Snapshot, writeSnapshot } from '../layers/snapshot.js';
 import type { CreateOptions } from '../options.js';
+import { defined } from '../spec/defined.js';
 import { type OverlayLayers, overlayLayers } from '../spec/rootKind.js';
+import { checkCall } from '../spec/rules/callOptions.js';
 import type { Container } from './container.js';
 
 /** How a container came to be, so that one like it can be made. */
@@ -96,6 +98,7 @@ function checkPath(options: { path: string } | undefined): string {
 export async function snapshot(layered: Layered, options: SnapshotOptions): Promise<Snapshot> {
   const { of, layers } = keptOf(layered);
   const path = checkPath(options);
+  checkCall('snapshot', options);
   const { signal } = options;
   const { upper, lower } = layers;
   let taken: Snapshot | undefined;
@@ -129,7 +132,7 @@ export async function fork(layered: Layered, forkOptions: ForkOptions): Promise<
   const [upper, work] = [layerOf({ path: made }), join(made, 'work')];
   const rootfs = { lower: [...layers.lower], upper, work };
   try {
-    return await origin.create({ ...options, ...overrides, rootfs });
+    return await origin.create({ ...options, ...defined(overrides), rootfs });
   } catch (error) {
     await removeDirectory(of, made).catch(() => {});
     throw error;
@@ -140,8 +143,10 @@ export async function fork(layered: Layered, forkOptions: ForkOptions): Promise<
 export async function rollback(
   layered: Layered,
   snapshot: Snapshot,
-  { signal }: { signal?: AbortSignal | undefined } = {},
+  options: { signal?: AbortSignal | undefined } = {},
 ): Promise<Container> {
+  checkCall('abortable', options);
+  const { signal } = options;
   const { container } = layered;
   const { of, layers } = keptOf(layered);
   const origin = originOf(layered);
@@ -180,8 +185,10 @@ export async function rollback(
 /** `container.diff` */
 export async function* diff(
   layered: Layered,
-  { signal }: { signal?: AbortSignal | undefined } = {},
+  options: { signal?: AbortSignal | undefined } = {},
 ): AsyncGenerator<Change, void, undefined> {
+  checkCall('abortable', options);
+  const { signal } = options;
   const { of, layers } = keptOf(layered);
   throwIfAborted(signal);
   const { upper, lower } = layers;

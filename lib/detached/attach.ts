@@ -1,7 +1,7 @@
 import { Socket } from 'node:net';
 import { Readable, type Writable } from 'node:stream';
 import { ReadStream } from 'node:tty';
-import { invalid, StateError } from '../errors.js';
+import { StateError } from '../errors.js';
 import type { LauncherClient } from '../launcher/launcher.js';
 import { request } from '../launcher/messages.js';
 import { release } from '../native/kept.js';
@@ -13,7 +13,7 @@ import type { DetachedStreams } from './state.js';
 /** Options of `container.attach`. */
 export interface AttachOptions {
   /** Also write to what the command reads. Default `false`. */
-  stdin?: boolean;
+  stdin?: boolean | undefined;
 }
 
 /** A hold on the streams of a detached container's command. Several processes may have one. */
@@ -106,7 +106,6 @@ export async function attach(
   target: AttachTarget,
   { stdin = false }: AttachOptions,
 ): Promise<Attachment> {
-  if (typeof stdin !== 'boolean') throw invalid('stdin', 'a boolean', stdin);
   const { streams, source } = target;
   const input = await openInput(target, stdin);
   // What the command does not read is its own affair, until somebody listens.

@@ -119,7 +119,7 @@ function stateOf(
     cgroups: identifyCgroups(cgroup),
     streams: streams.has,
     logs: {
-      maxSize: parseSize('logs.maxSize', logs.maxSize ?? defaultMaxSize),
+      maxSize: parseSize(logs.maxSize ?? defaultMaxSize, 'logs.maxSize'),
       maxFiles: logs.maxFiles ?? defaultMaxFiles,
     },
     layerOptions: layerOptionsOf(options),

@@ -16,15 +16,15 @@ export interface LogEntry {
 /** What of a log is read. */
 export interface LogOptions {
   /** Read on as it is written, until the container ends. Default `false`. */
-  follow?: boolean;
+  follow?: boolean | undefined;
   /** Nothing from before: ms since the epoch, or a date. */
-  since?: number | Date;
+  since?: number | Date | undefined;
   /** Of what is there already, the last so many lines of both streams together. Default: all. */
-  tail?: number;
+  tail?: number | undefined;
   /** Default `true`. */
-  stdout?: boolean;
+  stdout?: boolean | undefined;
   /** Default `true`. With a terminal everything is stdout. */
-  stderr?: boolean;
+  stderr?: boolean | undefined;
   /** Ends the iteration with an AbortError. */
   signal?: AbortSignal | undefined;
 }

@@ -41,9 +41,9 @@ export interface ContainerSummary {
 /** Which containers `Container.list` shows. */
 export interface ListOptions {
   /** Those that have ended, too. Default `false`. */
-  all?: boolean;
+  all?: boolean | undefined;
   /** Only those that have all of these. */
-  labels?: Readonly<Record<string, string>>;
+  labels?: Readonly<Record<string, string>> | undefined;
 }
 
 /** A connection to the monitor; undefined when nobody listens any more. */

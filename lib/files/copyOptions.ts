@@ -7,19 +7,19 @@ export interface CopyOptions {
    * Owner of everything that is made. Default: in the container its root (0), on the host whoever
    * runs Node. On the host another owner needs root.
    */
-  uid?: number;
-  gid?: number;
+  uid?: number | undefined;
+  gid?: number | undefined;
   /** Keeps the source's numeric owners instead, as `docker cp -a`. */
-  archive?: boolean;
+  archive?: boolean | undefined;
   /**
    * Mode of files that are made; directories also get x where there is r. Default: the source's;
    * set-user-ID, set-group-ID and sticky bits never leave a container.
    */
-  mode?: number;
+  mode?: number | undefined;
   /** Stops at the next file or MiB with an AbortError, and removes what was begun. */
   signal?: AbortSignal | undefined;
   /** Most bytes of all files together, holes included: else EFBIG. Default: unlimited. */
-  maxBytes?: number;
+  maxBytes?: number | undefined;
 }
 
 /** What was copied. */

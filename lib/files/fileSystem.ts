@@ -155,7 +155,8 @@ export class FileSystem {
     data: FileData,
     given?: WriteFileOptions | BufferEncoding | null,
   ): Promise<void> {
-    return this.writeFile(path, data, { flag: 'a', ...options<WriteFileOptions>(given) });
+    const { flag = 'a', ...rest } = options<WriteFileOptions>(given);
+    return this.writeFile(path, data, { ...rest, flag });
   }
 
   /** A stream over a file, with node:fs' options (`start`, `end`, `highWaterMark`, …). */

@@ -9,37 +9,37 @@ export interface SignalOption {
 /** Options of `readFile`. */
 export interface ReadFileOptions extends WholeFileOptions {
   /** Default `'r'`. */
-  flag?: string | number;
+  flag?: string | number | undefined;
   /** Refuses to take more into memory: `ERR_FS_FILE_TOO_LARGE`. Default 2 GiB − 1, as Node. */
-  maxBytes?: number;
+  maxBytes?: number | undefined;
 }
 
 /** Options of `writeFile` and `appendFile`. */
 export interface WriteFileOptions extends WholeFileOptions {
   /** Default `'w'`; of `appendFile`, `'a'`. */
-  flag?: string | number;
+  flag?: string | number | undefined;
   /** Of a file that is made by this, less the container's umask. Default 0o666. */
-  mode?: number | string;
+  mode?: number | string | undefined;
 }
 
 /** Options of `readdir`. */
 export interface ReaddirOptions extends SignalOption {
-  withFileTypes?: boolean;
+  withFileTypes?: boolean | undefined;
   /** Everything below, too; no symbolic link is followed. */
-  recursive?: boolean;
+  recursive?: boolean | undefined;
 }
 
 /** Options of `mkdir`. */
 export interface MkdirOptions {
   /** Makes what is missing on the way; what is there already is no error. */
-  recursive?: boolean;
+  recursive?: boolean | undefined;
   /** Less the container's umask. Default 0o777. */
-  mode?: number | string;
+  mode?: number | string | undefined;
 }
 
 /** Options of `rm`. */
 export interface RmOptions extends SignalOption {
-  recursive?: boolean;
+  recursive?: boolean | undefined;
   /** What is not there is no error. */
-  force?: boolean;
+  force?: boolean | undefined;
 }

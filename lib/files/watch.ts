@@ -16,7 +16,7 @@ export interface WatchOptions {
   /** Ends the iteration with an AbortError. */
   signal?: AbortSignal | undefined;
   /** Whether it keeps Node alive. Default true. */
-  persistent?: boolean;
+  persistent?: boolean | undefined;
 }
 
 // inotify(7)

@@ -17,6 +17,7 @@ import {
 } from './rules/options.js';
 import { optionsPlace } from './rules/place.js';
 import { checkArgumentsFit, sizeOfArgument, sizeOfArguments } from './rules/process.js';
+import { isObject } from './rules/rule.js';
 
 /**
  * Checks options before anything is created: first each by itself (spelling, type, range, bytes
@@ -99,6 +100,7 @@ export function checkCommand(
 ): void {
   if (file === '') throw optionsPlace.key('file').invalid('the name of a program', file);
   const place = optionsPlace.key('args');
+  if (isObject(args)) throw place.invalid('an array before the options: (file, [], options)', args);
   let total = sizeOfArgument(file, optionsPlace.key('file')) + sizeOfArguments(args, place);
   checkArgumentsFit(total, place);
   for (const [name, value] of Object.entries(defined(env))) {

@@ -221,7 +221,7 @@ function overlayFrom(root: OverlayRoot, cwd: string): OverlayRoot {
   const absolute = (path: string) => posix.resolve(cwd, path);
   const lower = root.lower.map(absolute);
   if (root.upper === undefined || root.work === undefined) {
-    return { lower, size: parseSize('rootfs.size', root.size ?? overlaySize) };
+    return { lower, size: parseSize(root.size ?? overlaySize, 'rootfs.size') };
   }
   return { lower, upper: absolute(root.upper), work: absolute(root.work) };
 }

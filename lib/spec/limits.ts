@@ -38,11 +38,11 @@ function memoryFrom(limits: Limits, given: NonNullable<SpecResources['memory']>)
   const limit =
     limits.memory === undefined
       ? (given.limit ?? defaultLimits.memory)
-      : parseSize('limits.memory', limits.memory);
+      : parseSize(limits.memory, 'limits.memory');
   const swap =
     limits.swap === undefined
       ? (given.swap ?? limit)
-      : limit + parseSize('limits.swap', limits.swap);
+      : limit + parseSize(limits.swap, 'limits.swap');
   return { ...given, limit, swap };
 }
 
@@ -103,7 +103,7 @@ function ioRates(limits: readonly IoLimit[]): IoRates[] {
 }
 
 function size(option: string, value: number | string | undefined): number | undefined {
-  return value === undefined ? undefined : parseSize(option, value);
+  return value === undefined ? undefined : parseSize(value, option);
 }
 
 /** Whether a device is named by number, `major:minor`. */

@@ -148,6 +148,14 @@ export const lives = {
     const seen = await transcript(child);
     return [seen, errors, child.exitCode, child.signalCode, child.kill(), child.pid];
   },
+  'a cwd that is not there': async (spawn: Spawn) => {
+    const child = spawn('true', [], { cwd: '/no-such-directory' });
+    const errors: object[] = [];
+    child.on('error', (error) => errors.push(errorFacts(error)));
+    return [await transcript(child), errors, child.exitCode];
+  },
+  'a cwd as a URL': async (spawn: Spawn) =>
+    transcript(spawn('pwd', [], { cwd: new URL('file:///usr/bin/') })),
   'a file that is no program': async (spawn: Spawn) => {
     const child = spawn('/etc/passwd', []);
     const errors: object[] = [];

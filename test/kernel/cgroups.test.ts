@@ -245,7 +245,7 @@ suite('cgroups of a container', [root, cgroups], () => {
       };
       const attempt = () =>
         planCgroup(new PlanBuilder(), spec, detectCgroups(), { id, privileged: true });
-      expect(attempt).toThrow(expect.objectContaining({ code: 'ERR_CGROUP_EXISTS' }));
+      expect(attempt).toThrow(expect.objectContaining({ code: 'ERR_CONTAINER_EXISTS' }));
     } finally {
       rmdirSync(path);
     }

@@ -44,6 +44,24 @@ suite('code that was written for child_process', [linux, cgroups], () => {
     expect(() => box.spawn('/bin/true', [], ipc)).toThrow(/stdio/);
     expect(() => box.spawn('/bin/true', [], { shell: true } as object)).toThrow(/shell/);
     expect(() => box.spawn('/bin/true', [], { detached: true } as object)).toThrow(/detached/);
+    expect(() => box.spawn('/bin/true', [], { argv0: 'x' } as object)).toThrow(/argv0: .* link/);
+    expect(() => box.spawn('/bin/true', { cwd: new URL('http://a/') })).toThrow(
+      /cwd: .* file: URL/,
+    );
+    expect(() => box.spawn('/bin/true', 'x' as never)).toThrow(/args: expected an array/);
+    const swapped = () => box.spawn('/bin/true', {} as never, { timeout: 1 });
+    expect(swapped).toThrow(/args: .* before the options/);
+  });
+
+  test('variables may be numbers, and cwd null', async () => {
+    const numbers = { ...env, A: 1, B: undefined };
+    const child = box.spawn('sh', ['-c', 'echo "$A"; env | grep -c B='], {
+      env: numbers,
+      cwd: null,
+    });
+    let text = '';
+    for await (const { data } of child) text += data;
+    expect(text).toBe('1\n0\n');
   });
 });
 

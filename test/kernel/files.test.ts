@@ -41,7 +41,7 @@ suite('files of a container', [linux], () => {
       expect(await fs.readFile(path, 'utf8')).toBe('häftig');
       expect(await fs.readFile(path)).toEqual(Buffer.from('häftig'));
       expect(await fs.readFile(path, { encoding: 'hex' })).toBe('68c3a466746967');
-      await fs.appendFile(path, Buffer.from('!'));
+      await fs.appendFile(path, Buffer.from('!'), { flag: undefined });
       expect(await fs.readFile(path, 'utf8')).toBe('häftig!');
       await fs.writeFile(path, '00ff', 'hex');
       expect(await fs.readFile(path)).toEqual(Buffer.from([0, 255]));

@@ -125,6 +125,8 @@ os.setxattr('/data/able', 'security.capability', struct.pack('<5I', 0x02000001, 
 os.setxattr('/data/owned', 'user.long', b'v' * 3000)
 os.setxattr('/data/dir', 'user.empty', b'')`,
       );
+      const misspelt = box.snapshot({ path: bench.at('taken'), signl: 1 } as never);
+      await expect(misspelt).rejects.toMatchObject({ option: 'signl' });
       const taken = await box.snapshot({ path: bench.at('taken') });
       const layer = await bench.listing(bench.rootfs.upper);
       expect(layer['/data/owned']).toMatch(/^106755 1000 50 .*user.long=(76){3000} /);
@@ -144,7 +146,7 @@ assert struct.unpack('<5I', os.getxattr('/data/able', 'security.capability'))[1]
     await start({ labels: { who: 'first' }, env: { KEPT: 'yes' } });
     await shell(changes);
     const path = bench.at('fork');
-    await using forked = await box.fork({ path, labels: { who: 'second' } });
+    await using forked = await box.fork({ path, labels: { who: 'second' }, env: undefined });
     expect(forked.id).not.toBe(box.id);
     expect(forked.labels).toEqual({ who: 'second' });
     expect(await inside(forked)).toBe(await inside(box));

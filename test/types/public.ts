@@ -94,6 +94,24 @@ export async function perhapsAborted(box: Container, signal?: AbortSignal): Prom
   await box.rollback(taken, { signal });
 }
 
+/** The same of every other option; argv may be one that nobody changes. */
+export async function perhapsSaid(box: Container, more: { timeout?: number; cwd?: string }) {
+  const { timeout, cwd } = more;
+  const command: readonly string[] = ['true'];
+  const text: RunResult = await run('true', command, { timeout, cwd, encoding: undefined });
+  const made = await createContainer({
+    command,
+    cwd,
+    stdio: undefined,
+    limits: { memory: undefined },
+  });
+  const piped: ChildProcessWithoutNullStreams = box.spawn('cat', { cwd, stdio: undefined });
+  const result: RunResult = await box.exec('true', command, { timeout, encoding: undefined });
+  await box.stop({ timeout, signal: undefined });
+  await box.update({ limits: { memory: undefined, pids: 8 } });
+  void [text, made, piped, result];
+}
+
 /** Whatever takes a ChildProcess takes a program in a container. */
 export function spawned(box: Container): ChildProcess[] {
   return [

@@ -148,7 +148,7 @@ describe('planCgroup on v2', () => {
     fill(join(top, 'ringfort-web-1'), {});
     fill(top, v2Root);
     expect(() => plan(v2Host('/'), spec(limits))).toThrow(
-      expect.objectContaining({ code: 'ERR_CGROUP_EXISTS' }),
+      expect.objectContaining({ code: 'ERR_CONTAINER_EXISTS' }),
     );
   });
 

@@ -286,6 +286,7 @@ describe('commands', () => {
     ['', [], {}, 'file', 'the name of a program'],
     ['a\0b', [], {}, 'file', 'without NUL'],
     ['sh', 'x', {}, 'args', 'an array of strings'],
+    ['sh', { timeout: 10 }, {}, 'args', 'an array before the options: (file, [], options)'],
     ['sh', ['a', 5], {}, 'args[1]', 'a string'],
     ['sh', ['a', '\ud800'], {}, 'args[1]', 'without lone surrogates'],
     ['sh', [`${long}x`], {}, 'args[0]', 'at most 131071 bytes'],
@@ -303,4 +304,9 @@ describe('commands', () => {
       }),
     );
   });
+});
+
+test.each([Number.POSITIVE_INFINITY, Number.NaN])('%p is shown as what it is', (timeout) => {
+  const message = `timeout: expected ms from 0 to 2147483647, got ${timeout}`;
+  expect(() => checkOptions({ timeout }, machine)).toThrow(message);
 });

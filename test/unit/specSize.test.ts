@@ -21,7 +21,7 @@ test.each([
   ['0.0001k', 0],
   ['2t', 2 * 1024 ** 4],
 ])('parseSize(%p) is %p bytes', (value, bytes) => {
-  expect(parseSize('limits.memory', value)).toBe(bytes);
+  expect(parseSize(value, 'limits.memory')).toBe(bytes);
 });
 
 test.each([
@@ -55,13 +55,18 @@ test.each([
   {},
   ['1k'],
 ])('parseSize refuses %p and names the option', (value) => {
-  expect(() => parseSize('limits.memory', value)).toThrow(
+  expect(() => parseSize(value, 'limits.memory')).toThrow(
     expect.objectContaining({
       code: 'ERR_INVALID_OPTION',
       option: 'limits.memory',
       message: expect.stringMatching(/^limits\.memory: expected bytes/),
     }),
   );
+});
+
+test('without an option to name, a size is a size', () => {
+  expect(parseSize('1.5GiB')).toBe(1610612736);
+  expect(() => parseSize('nonsense')).toThrow(/^size: expected bytes/);
 });
 
 test.each([

@@ -323,6 +323,8 @@ export const poolOptions: Rule = object<PoolOptions>({
 
 /** Options of child_process that are something else here. */
 const instead = {
+  argv0:
+    'a program is called by the name that it is started by; for another one, start a link to it',
   shell: "use container.shell(script), or run 'sh' with ['-c', script]",
   detached:
     'a program lives as long as its container, which outlives this process with createContainer({ detached: true })',

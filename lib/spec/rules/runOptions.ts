@@ -10,7 +10,7 @@ const maxTimer = 2 ** 31 - 1;
 /** A size in bytes, or as `parseSize` reads it, of at least `min` bytes. */
 export function size(min = 0): Rule {
   return (value, at) => {
-    if (parseSize(at.path, value) < min) throw at.invalid(`at least ${min} bytes`, value);
+    if (parseSize(value, at.path) < min) throw at.invalid(`at least ${min} bytes`, value);
   };
 }
 

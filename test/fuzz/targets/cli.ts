@@ -95,7 +95,7 @@ const parsers: Readonly<Record<string, (text: string) => unknown>> = {
   parseUlimit,
   parseDetachKeys,
   parseEnvFile: (text) => parseEnvFile(text, { HOME: '/root' }),
-  parseSize: (text) => parseSize('size', text),
+  parseSize: (text) => parseSize(text, 'size'),
   mountFromOption: (text) => mountFromOption('mounts[0]', text, '/srv'),
 };
 
