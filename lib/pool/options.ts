@@ -16,7 +16,10 @@ export interface PoolOptions {
   idleTimeout?: number;
   /** Uses of one container. Only 1, the default: nothing of one use is seen by the next. */
   maxUses?: 1;
-  /** Callers of `run` and `acquire` that may wait for a container at one time. Default 1024. */
+  /**
+   * Callers of `run` and `acquire` that may wait at one time for another's container to end; who has
+   * one made for it is not counted. One more is refused with `ERR_POOL_FULL`. Default 1024.
+   */
   maxWaiting?: number;
 }
 

@@ -10,6 +10,8 @@ export interface Maker<M> {
   end(member: M): Promise<void>;
   /** Resolves when one that waits is of no use any more. */
   died(member: M): Promise<void>;
+  /** Resolves when one has ended, whoever has ended it. */
+  gone(member: M): Promise<void>;
 }
 
 /** The numbers of a `PoolOptions`. */
@@ -109,8 +111,11 @@ export class Stock<M extends object> {
       }, refillDelay).unref();
       return first.member;
     }
-    if (this.#waiting.length >= this.#limits.maxWaiting) {
-      throw new StateError('ERR_POOL_FULL', `the pool: ${this.#waiting.length} wait already`, {
+    // Who has one made for it waits for nobody else's to end.
+    const coming = this.#creating + Math.max(0, this.#limits.max - this.#size);
+    const waiting = this.#waiting.length - coming;
+    if (waiting >= this.#limits.maxWaiting) {
+      throw new StateError('ERR_POOL_FULL', `the pool: ${waiting} wait already`, {
         phase: 'options',
         hint: 'raise `max` or `maxWaiting`, or call less often',
       });
@@ -146,6 +151,8 @@ export class Stock<M extends object> {
   #use(member: M, since: number, hit: boolean): void {
     const durationMs = performance.now() - since;
     this.#used.set(member, undefined);
+    // Its place is the next one's, also where nobody says that its use is over.
+    void this.#maker.gone(member).then(() => this.done(member));
     this.#counts[hit ? 'hits' : 'misses']++;
     this.#counts.total += durationMs;
     this.#counts.max = Math.max(this.#counts.max, durationMs);
