@@ -63,6 +63,7 @@ export { metrics } from './metrics.js';
 export type * from './options.js';
 export { Lease } from './pool/lease.js';
 export type {
+  AcquireOptions,
   PoolContainerOptions,
   PoolOptions,
   PoolRunOptions,

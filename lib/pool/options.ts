@@ -26,6 +26,12 @@ export interface PoolOptions {
 /** Options of `pool.run`: what one program may have of its own, as `container.exec` has it. */
 export type PoolRunOptions = ExecOptions;
 
+/** Options of `pool.acquire`. */
+export interface AcquireOptions {
+  /** Gives the wait up. */
+  signal?: AbortSignal | undefined;
+}
+
 /** What a pool has and has done. */
 export interface PoolStats {
   /** Containers: ready, in use, and in the making. */

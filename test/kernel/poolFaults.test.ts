@@ -89,6 +89,16 @@ suite('pools and what goes wrong', [cgroups], () => {
       expect(make).toThrow(expect.objectContaining({ code: 'ERR_INVALID_OPTION', option }));
     });
 
+    test.each([
+      ['timeout', { timeout: 100 }],
+      ['signal', { signal: 100 }],
+    ])('acquire: %s', async (option, options) => {
+      await using pool = new Pool({}, { min: 0 });
+      const expected = { code: 'ERR_INVALID_OPTION', option };
+      await expect(pool.acquire(options as never)).rejects.toMatchObject(expected);
+      expect(pool.stats()).toMatchObject({ size: 0 });
+    });
+
     test('of a use: refused before a container is taken', async () => {
       await using pool = await ready();
       await expect(pool.run('')).rejects.toMatchObject({ code: 'ERR_INVALID_OPTION' });

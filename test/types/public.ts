@@ -92,6 +92,7 @@ export async function perhapsAborted(box: Container, signal?: AbortSignal): Prom
   await box.fork({ path: 'f', signal });
   box.diff({ signal });
   await box.rollback(taken, { signal });
+  await new Pool().acquire({ signal });
 }
 
 /** Whatever takes a ChildProcess takes a program in a container. */
