@@ -38,6 +38,7 @@ export class Pool implements AsyncDisposable {
       acquired: (acquired) => trace.acquired(acquired),
       changed: (stats) => trace.changed(stats),
       failed: (error) => trace.failed(error),
+      lost: () => trace.lost(),
     });
   }
 

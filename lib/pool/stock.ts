@@ -42,11 +42,12 @@ const refillDelay = 5;
 const firstBackOff = 100;
 const longestBackOff = 30_000;
 
-/** What is told of a stock: each acquisition, each change of its numbers, each failure. */
+/** What is told of a stock: each acquisition, each change of its numbers, each failure, each loss. */
 export interface Listener {
   acquired(acquired: Acquired): void;
   changed(stats: PoolStats): void;
   failed(error: unknown): void;
+  lost(): void;
 }
 
 /** The state machine of a pool: members that are made, wait, are taken once, and end. */
@@ -255,6 +256,7 @@ export class Stock<M extends object> {
     if (at < 0) return;
     this.#ready.splice(at, 1);
     this.#counts.lost++;
+    this.#listener.lost();
     this.#slowDown();
     void this.#end(member);
   }

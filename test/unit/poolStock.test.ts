@@ -63,7 +63,7 @@ class Bench implements Maker<Thing> {
   }
 }
 
-const listener = { acquired() {}, changed() {}, failed() {} };
+const listener = { acquired() {}, changed() {}, failed() {}, lost() {} };
 
 function stock(limits: Partial<StockLimits> = {}) {
   const bench = new Bench();
