@@ -76,3 +76,4 @@ export { run } from './run.js';
 export { defaultPath } from './spec/defaults.js';
 export { parseSize } from './spec/size.js';
 export type * from './spec/types.js';
+export { SyscallError } from './sys/error.js';

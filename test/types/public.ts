@@ -12,6 +12,7 @@ import {
   type RunResult,
   run,
   type Snapshot,
+  SyscallError,
   snapshotRoot,
 } from 'ringfort';
 import { type Plan, PlanBuilder, type Step, slot } from 'ringfort/sys';
@@ -130,6 +131,7 @@ export function steps(): Plan {
 }
 
 export function errors(error: unknown): string | undefined {
+  if (error instanceof SyscallError) return error.path ?? error.syscall;
   if (!(error instanceof ContainerError)) return undefined;
   const facts: (string | number | undefined)[] = [error.phase, error.step, error.errno, error.path];
   void facts;
