@@ -76,11 +76,18 @@ export interface PoolMessage {
   error?: Error;
 }
 
-/** What is told of a pool: its numbers have changed, one was taken, one could not be made. */
-const poolChannels = {
+/**
+ * What is told of a pool: its numbers have changed, one was taken, one could not be made, a ready
+ * one has died.
+ */
+export const poolEvents = ['change', 'acquire', 'error', 'lost'] as const;
+export type PoolEvent = (typeof poolEvents)[number];
+
+const poolChannels: Record<PoolEvent, Channel> = {
   change: channel('ringfort:pool:change'),
   acquire: channel('ringfort:pool:acquire'),
   error: channel('ringfort:pool:error'),
+  lost: channel('ringfort:pool:lost'),
 };
 
 /** The life of one pool, told on its channels. */
@@ -106,6 +113,11 @@ export class PoolTrace {
   failed(error: unknown): void {
     this.#message.error = error as Error;
     poolChannels.error.publish(this.#message);
+  }
+
+  /** Publishes `lost`. */
+  lost(): void {
+    poolChannels.lost.publish(this.#message);
   }
 }
 

@@ -55,7 +55,9 @@ export interface ErrorFacts {
  * - an id that is in use: `ERR_CONTAINER_EXISTS`
  * - a detached container: `ERR_CONTAINER_NOT_FOUND`, `ERR_CONTAINER_STATE`,
  *   `ERR_CONTAINER_RUNNING`, `ERR_CONTAINER_BUSY`, `ERR_MONITOR_BUSY`, `ERR_DETACH_FAILED`,
- *   `ERR_DISCONNECTED`, `ERR_NOT_DETACHED`, `ERR_NO_STDIN`, `ERR_NO_RUNTIME_DIR`, `ERR_STATE_DIR`
+ *   `ERR_DISCONNECTED`, `ERR_NOT_DETACHED`, `ERR_NO_STDIN`, `ERR_NO_RUNTIME_DIR`
+ * - a call that the container's state does not allow: `ERR_CONTAINER_NOT_RUNNING`,
+ *   `ERR_CONTAINER_PAUSED`, `ERR_CONTAINER_STARTED`, `ERR_NOT_JOINABLE`
  * - a pool: `ERR_POOL_CLOSED`, `ERR_POOL_FULL`
  * - a container that ended under a call: `ERR_CONTAINER_GONE`; one whose file agent answers what it
  *   cannot: `ERR_FILE_AGENT`
@@ -63,6 +65,10 @@ export interface ErrorFacts {
  *   `ERR_SNAPSHOT_NOT_FOUND`, `ERR_SNAPSHOT_INVALID`
  * - an `input` stream that failed: `ERR_INPUT`
  * - what you asked to be thrown: `ERR_EXIT`, `ERR_MAX_BUFFER`
+ *
+ * Beside these: an AbortError (`ABORT_ERR`) after a `signal`; and where files are the matter
+ * (`box.fs`, copies, snapshots) a `SyscallError` (`ENOENT`, …) and Node's own codes for arguments
+ * (`ERR_INVALID_ARG_TYPE`, …), as node:fs has them.
  */
 export class ContainerError extends Error implements ErrorFacts {
   override readonly name: string = 'ContainerError';

@@ -63,6 +63,7 @@ export { metrics } from './metrics.js';
 export type * from './options.js';
 export { Lease } from './pool/lease.js';
 export type {
+  AcquireOptions,
   PoolContainerOptions,
   PoolOptions,
   PoolRunOptions,
@@ -75,3 +76,4 @@ export { run } from './run.js';
 export { defaultPath } from './spec/defaults.js';
 export { parseSize } from './spec/size.js';
 export type * from './spec/types.js';
+export { SyscallError } from './sys/error.js';

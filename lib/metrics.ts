@@ -3,7 +3,9 @@ import {
   type DiagnosticMessage,
   type LauncherMessage,
   launchBounds,
+  type PoolEvent,
   type PoolMessage,
+  poolEvents,
 } from './diagnostics.js';
 import { type ExitReason, exitReasons } from './result.js';
 
@@ -139,11 +141,13 @@ class Pools {
   readonly #acquired = new Counts('ready', ['true', 'false']);
   readonly #wait = new Seconds();
   #failed = 0;
+  #lost = 0;
   /** The last numbers of each that has any. */
   readonly #now = new Set<PoolMessage>();
 
-  on(event: string, message: PoolMessage): void {
+  on(event: PoolEvent, message: PoolMessage): void {
     if (event === 'error') this.#failed++;
+    else if (event === 'lost') this.#lost++;
     else if (event === 'acquire') {
       this.#acquired.add(String(message.hit));
       this.#wait.add((message.durationMs ?? 0) / 1000);
@@ -159,7 +163,7 @@ class Pools {
   lines(): string[] {
     const [size, waiting] = ['ringfort_pool_containers', 'ringfort_pool_waiting'];
     const [acquired, wait] = ['ringfort_pool_acquired_total', 'ringfort_pool_wait_seconds'];
-    const failed = 'ringfort_pool_failed_total';
+    const [failed, lost] = ['ringfort_pool_failed_total', 'ringfort_pool_lost_total'];
     const states = (['ready', 'used', 'creating'] as const).map((state) =>
       sample(size, this.#sum(state), { state }),
     );
@@ -177,6 +181,9 @@ class Pools {
       ...family(wait, 'histogram', 'Seconds that taking one took.', this.#wait.samples(wait)),
       ...family(failed, 'counter', 'Containers of pools that could not be made.', [
         sample(failed, this.#failed),
+      ]),
+      ...family(lost, 'counter', 'Ready containers of pools that have died.', [
+        sample(lost, this.#lost),
       ]),
     ];
   }
@@ -200,7 +207,7 @@ export class Metrics implements Disposable {
           lives.on(event, message as DiagnosticMessage),
         );
     }
-    for (const event of ['change', 'acquire', 'error'])
+    for (const event of poolEvents)
       this.#listen(`ringfort:pool:${event}`, (message) =>
         this.#pools.on(event, message as PoolMessage),
       );

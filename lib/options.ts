@@ -308,7 +308,10 @@ export interface SpawnOptions extends Omit<ProcessOptions, 'cwd' | 'env'> {
   windowsHide?: boolean | undefined;
 }
 
-/** Limits that `container.update` can change; `null` takes one away. */
+/**
+ * Limits that `container.update` can change; `null` takes one away. `cpuset` needs a
+ * container that was created with one: else it may have no cgroup for it (`ERR_CGROUP_UNAVAILABLE`).
+ */
 export type LimitsUpdate = {
   [Name in 'memory' | 'swap' | 'cpus' | 'cpuWeight' | 'cpuset' | 'pids' | 'io']?:
     | Limits[Name]

@@ -3,6 +3,7 @@ import { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { isMainThread } from 'node:worker_threads';
 import { invalid, orScarcity } from './errors.js';
+import { keep, release } from './native/kept.js';
 import type { StdioChoice } from './options.js';
 import { close, pipe2, setBlocking } from './sys/files.js';
 
@@ -23,21 +24,22 @@ class Pipe extends Socket {
   }
 }
 
+// The first of a thread takes long to make: a worker that is terminated meanwhile would leave its
+// descriptor, which is nobody's just then.
+if (!isMainThread) new Pipe({}).destroy();
+
 /** One standard stream: the guest's end as a descriptor, ours as a stream when there is one. */
 interface End {
   guest: number;
   /**
    * Closes the guest's end once the plan has left; absent for a descriptor that is not ours. By
-   * the side that opened it: in a worker, Node keeps account of its own.
+   * the side that opened it: in a worker, each keeps account of its own.
    */
   close?: ((fd: number) => void) | undefined;
   ours?: OurEnd;
 }
 
-/**
- * Our end of a pipe: a stream from when it is first asked for, so that a plan can leave before. In a
- * worker at once: when that is terminated, Node closes streams, and no descriptors.
- */
+/** Our end of a pipe: a stream from when it is first asked for, so that a plan can leave before. */
 class OurEnd {
   #stream: Pipe | undefined;
   #closed = false;
@@ -45,13 +47,14 @@ class OurEnd {
   constructor(
     readonly fd: number,
     readonly writable: boolean,
-  ) {
-    if (!isMainThread) this.open();
-  }
+  ) {}
 
   open(): Pipe {
+    if (this.#stream !== undefined) return this.#stream;
     const { fd, writable } = this;
-    this.#stream ??= new Pipe({ fd, readable: !writable, writable });
+    // Node closes it from here on, also at the end of a worker.
+    release(fd);
+    this.#stream = new Pipe({ fd, readable: !writable, writable });
     return this.#stream;
   }
 
@@ -99,24 +102,16 @@ export interface Stdio {
   destroy(): void;
 }
 
-/** When a worker is terminated, Node closes what it has opened itself, and nothing else. */
-function ownedByNode(fd: number, flags: 'r' | 'w'): number {
-  try {
-    return openSync(`/proc/self/fd/${fd}`, flags);
-  } finally {
-    close(fd);
-  }
-}
-
 function openPipe(index: number): End {
   const [read, write] = pipe2(0);
+  keep(read);
+  keep(write);
   const [guest, ours] = index === 0 ? [read, write] : [write, read];
   const end = new OurEnd(ours, index === 0);
   try {
-    const kept = isMainThread ? guest : ownedByNode(guest, index === 0 ? 'r' : 'w');
     // A pipe is its maker's, whom nobody inside is: without this, /dev/stdout could not be opened.
-    fchmodSync(kept, 0o666);
-    return { guest: kept, close: isMainThread ? close : closeSync, ours: end };
+    fchmodSync(guest, 0o666);
+    return { guest, close, ours: end };
   } catch (error) {
     end.destroy();
     throw error;

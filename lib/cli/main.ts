@@ -42,7 +42,7 @@ function ringfort(): Command {
     .description('Real Linux containers: no daemon, no root, no image')
     .version(version(), '--version')
     .helpOption('--help', 'show this help')
-    .helpCommand(false)
+    .helpCommand('help [command]', 'show the help of a command')
     .enablePositionalOptions();
   for (const command of commands()) {
     program.addCommand(command.helpOption('--help', 'show this help'));

@@ -396,6 +396,7 @@ export class Container implements AsyncDisposable {
   /**
    * What happens to it from now on, as an async iterable that ends after `died`. A reader that is
    * more than 1024 events late finds a `lost` in place of the oldest.
+   * What other processes do to a detached one by `exec`, `spawn` and `update` is not seen.
    * @throws AbortError after `signal`
    */
   events(

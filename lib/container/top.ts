@@ -14,6 +14,11 @@ export interface ProcessInfo {
   /** User and system time together, ms. */
   cpuTimeMs: number;
   residentBytes: number;
+  /**
+   * The kernel's name for it, at most 15 bytes (proc_pid_comm(5)): `ringfort-init` and
+   * `ringfort-files` are ours, but a guest may take any name for itself.
+   */
+  name: string;
   /** argv, or the name of a process that has none (any more). It is the guest's own words. */
   command: string[];
 }
@@ -59,6 +64,7 @@ function describe(pid: number): ProcessInfo | undefined {
     state: fields[0] ?? '?',
     cpuTimeMs: ((Number(fields[11]) + Number(fields[12])) * 1000) / ticksPerSecond,
     residentBytes: Number(/^VmRSS:\s+(\d+)/m.exec(status ?? '')?.[1] ?? 0) * 1024,
+    name,
     command: argv.length > 0 ? argv : [`[${name}]`],
   };
 }

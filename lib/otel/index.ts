@@ -1,6 +1,8 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { type Meter, metrics, type Tracer, trace } from '@opentelemetry/api';
+import { type PoolMessage, poolEvents } from '../diagnostics.js';
 import { Instruments } from './instruments.js';
+import { PoolInstruments } from './poolInstruments.js';
 import { Spans } from './spans.js';
 
 /** What `instrument` reports to. */
@@ -17,7 +19,8 @@ export interface InstrumentOptions {
  *
  * - `ringfort.container <id>` spans a container's life, and the only program of a `run`;
  * - `ringfort.exec <file>` spans one program in it: a child of the span that is active where it is
- *   called, with a link to its container's, else a child of its container's.
+ *   called, with a link to its container's, else a child of its container's;
+ * - pools have metrics only. The names of all metrics are in the README.
  *
  * Neither arguments, environment nor output are recorded: they may be secrets.
  * @returns ends it; spans that are open are ended, too
@@ -28,17 +31,22 @@ export function instrument({
 }: InstrumentOptions = {}): Disposable {
   const spans = new Spans(tracer);
   const instruments = new Instruments(meter);
+  const pools = new PoolInstruments(meter);
   const stop: (() => void)[] = [];
+  const listen = (channel: string, listener: (message: unknown) => void) => {
+    subscribe(channel, listener);
+    stop.push(() => unsubscribe(channel, listener));
+  };
   for (const noun of ['container', 'exec'] as const) {
     for (const event of ['create', 'start', 'exit', 'error'] as const) {
-      const listener = (message: unknown) => {
+      listen(`ringfort:${noun}:${event}`, (message) => {
         spans.on(noun, event, message as Parameters<Spans['on']>[2]);
         instruments.on(noun, event, message as Parameters<Instruments['on']>[2]);
-      };
-      subscribe(`ringfort:${noun}:${event}`, listener);
-      stop.push(() => unsubscribe(`ringfort:${noun}:${event}`, listener));
+      });
     }
   }
+  for (const event of poolEvents)
+    listen(`ringfort:pool:${event}`, (message) => pools.on(event, message as PoolMessage));
   return {
     [Symbol.dispose]() {
       for (const each of stop.splice(0)) each();

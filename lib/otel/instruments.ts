@@ -60,6 +60,11 @@ export class Instruments {
 
 function why({ result, error }: DiagnosticMessage): Attributes {
   if (result !== undefined) return { 'ringfort.exit.reason': result.reason };
+  return { 'error.type': typeOf(error) };
+}
+
+/** An error's code, else its class. */
+export function typeOf(error: Error | undefined): string {
   const { code } = (error ?? {}) as { code?: unknown };
-  return { 'error.type': typeof code === 'string' ? code : (error?.name ?? 'unknown') };
+  return typeof code === 'string' ? code : (error?.name ?? 'unknown');
 }

@@ -3,8 +3,10 @@ import { callRefusedToRelease } from '../policy/releaseCalls.js';
 import { compileSeccomp } from '../seccomp/compile.js';
 import { poolContainerOptions, poolOptions } from '../spec/rules/options.js';
 import { optionsPlace } from '../spec/rules/place.js';
+import { object } from '../spec/rules/rule.js';
+import { abortSignal } from '../spec/rules/runOptions.js';
 import { createSpecOf, newId } from '../specOf.js';
-import type { PoolContainerOptions, PoolOptions } from './options.js';
+import type { AcquireOptions, PoolContainerOptions, PoolOptions } from './options.js';
 
 /**
  * Checks what a pool is made from, before anything is created.
@@ -30,4 +32,11 @@ export function checkPool(container: PoolContainerOptions, options: PoolOptions)
     'seccomp',
     `a profile that allows ${refused}, which a pooled program needs to start`,
   );
+}
+
+const acquireRule = object<AcquireOptions>({ signal: abortSignal });
+
+/** @throws InvalidSpecError for what `acquire` does not take */
+export function checkAcquire(options: AcquireOptions): void {
+  acquireRule(options, optionsPlace);
 }

@@ -26,9 +26,13 @@ export function memberMaker(options: PoolContainerOptions): Maker<Member> {
       }
     },
     end: ({ container }) => container[Symbol.asyncDispose](),
-    died: ({ container, parked }) =>
-      Promise.race([container.wait().then(nothing, nothing), parked.died]),
+    died: (member) => Promise.race([gone(member), member.parked.died]),
+    gone,
   };
+}
+
+function gone({ container }: Member): Promise<void> {
+  return container.wait().then(nothing, nothing);
 }
 
 function nothing(): void {}

@@ -16,12 +16,21 @@ export interface PoolOptions {
   idleTimeout?: number;
   /** Uses of one container. Only 1, the default: nothing of one use is seen by the next. */
   maxUses?: 1;
-  /** Callers of `run` and `acquire` that may wait for a container at one time. Default 1024. */
+  /**
+   * Callers of `run` and `acquire` that may wait at one time for another's container to end; who has
+   * one made for it is not counted. One more is refused with `ERR_POOL_FULL`. Default 1024.
+   */
   maxWaiting?: number;
 }
 
 /** Options of `pool.run`: what one program may have of its own, as `container.exec` has it. */
 export type PoolRunOptions = ExecOptions;
+
+/** Options of `pool.acquire`. */
+export interface AcquireOptions {
+  /** Gives the wait up. */
+  signal?: AbortSignal | undefined;
+}
 
 /** What a pool has and has done. */
 export interface PoolStats {

@@ -2,10 +2,16 @@ import { internalsOf } from '../container/internals.js';
 import { PoolTrace } from '../diagnostics.js';
 import type { RunResult } from '../result.js';
 import { checkProgram } from '../specOf.js';
-import { checkPool } from './check.js';
+import { checkAcquire, checkPool } from './check.js';
 import { Lease } from './lease.js';
 import { type Member, memberMaker } from './member.js';
-import type { PoolContainerOptions, PoolOptions, PoolRunOptions, PoolStats } from './options.js';
+import type {
+  AcquireOptions,
+  PoolContainerOptions,
+  PoolOptions,
+  PoolRunOptions,
+  PoolStats,
+} from './options.js';
 import { Stock } from './stock.js';
 
 /**
@@ -32,6 +38,7 @@ export class Pool implements AsyncDisposable {
       acquired: (acquired) => trace.acquired(acquired),
       changed: (stats) => trace.changed(stats),
       failed: (error) => trace.failed(error),
+      lost: () => trace.lost(),
     });
   }
 
@@ -74,10 +81,11 @@ export class Pool implements AsyncDisposable {
   /**
    * Takes a container out of the pool.
    * @param options.signal gives the wait up
-   * @throws StateError `ERR_POOL_CLOSED`, `ERR_POOL_FULL`; AbortError (`ABORT_ERR`) after `signal`
+   * @throws InvalidSpecError for another option; StateError `ERR_POOL_CLOSED`, `ERR_POOL_FULL`; AbortError (`ABORT_ERR`) after `signal`
    * @throws when there was none ready: as `createContainer`
    */
-  async acquire(options: { signal?: AbortSignal } = {}): Promise<Lease> {
+  async acquire(options: AcquireOptions = {}): Promise<Lease> {
+    checkAcquire(options);
     const member = await this.#stock.take(options.signal);
     member.container.ref();
     return new Lease(member.container, () => this.#stock.done(member));

@@ -10,6 +10,8 @@ export interface Maker<M> {
   end(member: M): Promise<void>;
   /** Resolves when one that waits is of no use any more. */
   died(member: M): Promise<void>;
+  /** Resolves when one has ended, whoever has ended it. */
+  gone(member: M): Promise<void>;
 }
 
 /** The numbers of a `PoolOptions`. */
@@ -40,11 +42,12 @@ const refillDelay = 5;
 const firstBackOff = 100;
 const longestBackOff = 30_000;
 
-/** What is told of a stock: each acquisition, each change of its numbers, each failure. */
+/** What is told of a stock: each acquisition, each change of its numbers, each failure, each loss. */
 export interface Listener {
   acquired(acquired: Acquired): void;
   changed(stats: PoolStats): void;
   failed(error: unknown): void;
+  lost(): void;
 }
 
 /** The state machine of a pool: members that are made, wait, are taken once, and end. */
@@ -109,8 +112,11 @@ export class Stock<M extends object> {
       }, refillDelay).unref();
       return first.member;
     }
-    if (this.#waiting.length >= this.#limits.maxWaiting) {
-      throw new StateError('ERR_POOL_FULL', `the pool: ${this.#waiting.length} wait already`, {
+    // Who has one made for it waits for nobody else's to end.
+    const coming = this.#creating + Math.max(0, this.#limits.max - this.#size);
+    const waiting = this.#waiting.length - coming;
+    if (waiting >= this.#limits.maxWaiting) {
+      throw new StateError('ERR_POOL_FULL', `the pool: ${waiting} wait already`, {
         phase: 'options',
         hint: 'raise `max` or `maxWaiting`, or call less often',
       });
@@ -146,6 +152,8 @@ export class Stock<M extends object> {
   #use(member: M, since: number, hit: boolean): void {
     const durationMs = performance.now() - since;
     this.#used.set(member, undefined);
+    // Its place is the next one's, also where nobody says that its use is over.
+    void this.#maker.gone(member).then(() => this.done(member));
     this.#counts[hit ? 'hits' : 'misses']++;
     this.#counts.total += durationMs;
     this.#counts.max = Math.max(this.#counts.max, durationMs);
@@ -248,6 +256,7 @@ export class Stock<M extends object> {
     if (at < 0) return;
     this.#ready.splice(at, 1);
     this.#counts.lost++;
+    this.#listener.lost();
     this.#slowDown();
     void this.#end(member);
   }

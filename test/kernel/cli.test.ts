@@ -273,6 +273,13 @@ suite('ringfort', [linux, cgroups], () => {
     expect(JSON.parse(json.stdout)).toMatchObject({ usable: true, items: expect.any(Array) });
   });
 
+  test('help of a command, as --help has it', async () => {
+    const { stdout } = await ringfort(['run', '--help']);
+    expect(await ringfort(['help', 'run'])).toEqual({ code: 0, stdout, stderr: '' });
+    const unknown = await ringfort(['help', 'nonesuch']);
+    expect(unknown).toMatchObject({ code: 125, stdout: '' });
+  });
+
   test('--version and --help', async () => {
     const manifest = fileURLToPath(new URL('../../../package.json', import.meta.url));
     const { version } = JSON.parse(readFileSync(manifest, 'utf8'));

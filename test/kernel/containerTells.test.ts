@@ -107,7 +107,10 @@ suite('what a container tells', [cgroups], () => {
       spec: { ociVersion: '1.2.0' },
     });
     expect(JSON.parse(JSON.stringify(box.inspect()))).toMatchObject({ id: box.id });
+    await box.fs.access('/');
     const top = await box.top();
+    const names = top.map(({ name }) => name);
+    expect(names).toEqual(expect.arrayContaining(['ringfort-init', 'ringfort-files', 'sleep']));
     expect(top.map(({ pid }) => pid)).toEqual(expect.arrayContaining([box.pid, process.pid]));
     const program = top.find(({ command }) => command.join(' ') === 'sleep 600');
     // A user's program that has joined has a process of ours before it.

@@ -1,3 +1,4 @@
+import { channel } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { context, SpanStatusCode, trace } from '@opentelemetry/api';
@@ -14,7 +15,7 @@ import {
   type ReadableSpan,
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
-import { createContainer, run } from '../../lib/index.js';
+import { createContainer, Pool, run } from '../../lib/index.js';
 import { instrument } from '../../lib/otel/index.js';
 import { cgroups, linux, suite } from '../helpers/needs.js';
 
@@ -113,20 +114,60 @@ suite('OpenTelemetry', [linux, cgroups], () => {
     expect(late.status).toEqual({ code: SpanStatusCode.ERROR, message: 'ended by timeout' });
   });
 
+  /** What the last export says, by metric. */
+  function points() {
+    return Object.fromEntries(
+      (exported.getMetrics().at(-1)?.scopeMetrics ?? [])
+        .flatMap(({ metrics }) => metrics)
+        .map(({ descriptor: { name, unit }, dataPoints }) => [
+          name,
+          { unit, points: dataPoints.map(({ value, attributes }) => ({ value, attributes })) },
+        ]),
+    );
+  }
+
+  test('metrics of pools', async () => {
+    await using pool = new Pool({}, { min: 0, max: 1 });
+    const lease = await pool.acquire();
+    await meters.forceFlush();
+    expect(points()).toMatchObject({
+      'ringfort.pool.containers': {
+        unit: '{container}',
+        points: expect.arrayContaining([
+          { value: 1, attributes: { 'ringfort.pool.state': 'used' } },
+          { value: 0, attributes: { 'ringfort.pool.state': 'creating' } },
+        ]),
+      },
+      'ringfort.pool.waiting': { unit: '{caller}', points: [{ value: 0 }] },
+      'ringfort.pool.wait.duration': {
+        unit: 's',
+        points: [{ value: { count: 1 }, attributes: { 'ringfort.pool.hit': false } }],
+      },
+    });
+    await lease.release();
+    const message = { ready: 0, used: 0, creating: 0, waiting: 0 };
+    channel('ringfort:pool:lost').publish(message);
+    const error = Object.assign(new Error(), { code: 'ERR_TEST' });
+    channel('ringfort:pool:error').publish({ ...message, error });
+    await meters.forceFlush();
+    expect(points()).toMatchObject({
+      'ringfort.pool.containers': {
+        points: expect.arrayContaining([
+          { value: 0, attributes: { 'ringfort.pool.state': 'used' } },
+        ]),
+      },
+      'ringfort.pool.lost': { points: [{ value: 1 }] },
+      'ringfort.pool.failed': {
+        points: [{ value: 1, attributes: { 'error.type': 'ERR_TEST' } }],
+      },
+    });
+  });
+
   test('metrics', async () => {
     const box = await createContainer();
     await box.exec('true');
     await expect(box.exec('no-such-program')).rejects.toThrow();
     await meters.forceFlush();
-    const points = () =>
-      Object.fromEntries(
-        (exported.getMetrics().at(-1)?.scopeMetrics ?? [])
-          .flatMap(({ metrics }) => metrics)
-          .map(({ descriptor: { name, unit }, dataPoints }) => [
-            name,
-            { unit, points: dataPoints.map(({ value, attributes }) => ({ value, attributes })) },
-          ]),
-      );
     expect(points()).toMatchObject({
       'ringfort.container.live': { unit: '{container}', points: [{ value: 1 }] },
       'ringfort.exec.live': { points: [{ value: 0 }] },

@@ -51,10 +51,12 @@ function copyTree(to: string): void {
     'scripts',
     'dist',
     'test',
+    'docs',
+    'examples',
     'binding.gyp',
     'package.json',
   ];
-  for (const name of [...sources, 'README.md', 'CHANGELOG.md', 'LICENSE']) {
+  for (const name of [...sources, 'README.md', 'CHANGELOG.md', 'SECURITY.md', 'LICENSE']) {
     cpSync(join(root, name), join(to, name), { recursive: true });
   }
   symlinkSync(join(root, 'node_modules'), join(to, 'node_modules'));
@@ -90,10 +92,12 @@ suite(
 
     test('holds what a user needs, and nothing of the workshop', () => {
       const folders = new Set(packed.map((path) => path.split('/').slice(0, 2).join('/')));
-      expect([...folders].filter((path) => !/^(native|prebuilds)\//.test(path)).sort()).toEqual([
+      const rest = /^(native|prebuilds|docs|examples)\//;
+      expect([...folders].filter((path) => !rest.test(path)).sort()).toEqual([
         'CHANGELOG.md',
         'LICENSE',
         'README.md',
+        'SECURITY.md',
         'bin/ringfort.mjs',
         'binding.gyp',
         'dist/lib',
@@ -105,6 +109,20 @@ suite(
       for (const path of ['dist/lib/index.js', 'dist/lib/index.d.ts', 'native/steps.def']) {
         expect(packed).toContain(path);
       }
+    });
+
+    test('has what its README links to, but for what that says is in the repository', () => {
+      const text = readFileSync(join(app, 'node_modules/ringfort/README.md'), 'utf8');
+      const links = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, path = '']) => path);
+      const dead = links.filter(
+        (path) => !packed.some((file) => `${file}/`.startsWith(`${path}/`)),
+      );
+      expect(links).toEqual(expect.arrayContaining(['SECURITY.md', 'examples/hello.ts']));
+      expect(
+        dead.filter((path) => !/^(lib|test)\/|^(ARCHITECTURE|CONTRIBUTING)\.md$/.test(path)),
+      ).toEqual([]);
+      const types = dead.filter((path) => path.startsWith('lib/'));
+      for (const path of types) expect(packed).toContain(`dist/${path.replace(/\.ts$/, '.d.ts')}`);
     });
 
     test('carries an addon for this C library and an executable launcher', () => {

@@ -264,6 +264,13 @@ suite('a pool', [cgroups], () => {
     expect(pool.stats().used).toBe(0);
   });
 
+  test('a lease whose container was ended leaves its place to the next', async () => {
+    await using pool = new Pool({}, { min: 0, max: 1 });
+    await using lease = await pool.acquire();
+    await lease.container.stop();
+    expect((await pool.run('true', [], { env })).exitCode).toBe(0);
+  });
+
   test('a root that is a directory, binds, the host’s network', async () => {
     const root = join(directory, 'root');
     for (const name of ['usr', 'proc', 'dev', 'tmp', 'data'])

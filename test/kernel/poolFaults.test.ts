@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
@@ -89,6 +90,16 @@ suite('pools and what goes wrong', [cgroups], () => {
       expect(make).toThrow(expect.objectContaining({ code: 'ERR_INVALID_OPTION', option }));
     });
 
+    test.each([
+      ['timeout', { timeout: 100 }],
+      ['signal', { signal: 100 }],
+    ])('acquire: %s', async (option, options) => {
+      await using pool = new Pool({}, { min: 0 });
+      const expected = { code: 'ERR_INVALID_OPTION', option };
+      await expect(pool.acquire(options as never)).rejects.toMatchObject(expected);
+      expect(pool.stats()).toMatchObject({ size: 0 });
+    });
+
     test('of a use: refused before a container is taken', async () => {
       await using pool = await ready();
       await expect(pool.run('')).rejects.toMatchObject({ code: 'ERR_INVALID_OPTION' });
@@ -129,8 +140,12 @@ suite('pools and what goes wrong', [cgroups], () => {
     await using another = await ready();
     const parked = exec.mock.results.at(-1)?.value as number;
     exec.mockRestore();
+    const told = jest.fn();
+    subscribe('ringfort:pool:lost', told);
     launcher.kill(parked);
     await until(() => another.stats().lost === 1);
+    unsubscribe('ringfort:pool:lost', told);
+    expect(told).toHaveBeenCalledTimes(1);
     await until(() => another.stats().ready === 1);
     expect(pool.stats()).toMatchObject({ ready: 1, lost: 0 });
     expect((await another.run('true', [], { env })).exitCode).toBe(0);

@@ -12,6 +12,7 @@ import {
   type RunResult,
   run,
   type Snapshot,
+  SyscallError,
   snapshotRoot,
 } from 'ringfort';
 import { type Plan, PlanBuilder, type Step, slot } from 'ringfort/sys';
@@ -92,6 +93,7 @@ export async function perhapsAborted(box: Container, signal?: AbortSignal): Prom
   await box.fork({ path: 'f', signal });
   box.diff({ signal });
   await box.rollback(taken, { signal });
+  await new Pool().acquire({ signal });
 }
 
 /** The same of every other option; argv may be one that nobody changes. */
@@ -147,6 +149,7 @@ export function steps(): Plan {
 }
 
 export function errors(error: unknown): string | undefined {
+  if (error instanceof SyscallError) return error.path ?? error.syscall;
   if (!(error instanceof ContainerError)) return undefined;
   const facts: (string | number | undefined)[] = [error.phase, error.step, error.errno, error.path];
   void facts;

@@ -23,6 +23,7 @@ test('the text is right before anything has happened', () => {
     'ringfort_pool_acquired_total',
     'ringfort_pool_wait_seconds',
     'ringfort_pool_failed_total',
+    'ringfort_pool_lost_total',
     'ringfort_launcher_restarts_total',
   ]);
   // A series that appears only with its first event has no rate at that event.
@@ -30,6 +31,12 @@ test('the text is right before anything has happened', () => {
   expect(reasons?.map(({ labels, value }) => [labels.reason, value])).toEqual([
     ...exitReasons.map((reason) => [reason, 0]),
   ]);
+});
+
+test('what a pool has lost is counted', () => {
+  using metrics = new Metrics();
+  channel('ringfort:pool:lost').publish({ ready: 0, used: 0, creating: 0, waiting: 0 });
+  expect(metrics.text()).toMatch(/^ringfort_pool_lost_total 1$/m);
 });
 
 test('labels are escaped', () => {

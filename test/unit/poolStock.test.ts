@@ -13,6 +13,7 @@ class Bench implements Maker<Thing> {
   readonly making: { give(): Thing; fail(error: unknown): void }[] = [];
   readonly ended: number[] = [];
   readonly deaths = new Map<Thing, () => void>();
+  readonly ends = new Map<Thing, () => void>();
   aborted = 0;
   endWith: () => Promise<void> = () => Promise.resolve();
 
@@ -43,6 +44,10 @@ class Bench implements Maker<Thing> {
     return new Promise((resolve) => this.deaths.set(thing, resolve));
   }
 
+  gone(thing: Thing): Promise<void> {
+    return new Promise((resolve) => this.ends.set(thing, resolve));
+  }
+
   /** Makes the next that is asked for. */
   async give(): Promise<Thing> {
     const next = this.making.shift();
@@ -58,7 +63,7 @@ class Bench implements Maker<Thing> {
   }
 }
 
-const listener = { acquired() {}, changed() {}, failed() {} };
+const listener = { acquired() {}, changed() {}, failed() {}, lost() {} };
 
 function stock(limits: Partial<StockLimits> = {}) {
   const bench = new Bench();
@@ -141,13 +146,44 @@ describe('a stock', () => {
     expect((await next).name).toBe(2);
   });
 
+  test('one that has ended in use gives its place up', async () => {
+    const { bench, stock: pool } = stock({ min: 0, max: 1 });
+    const taken = pool.take();
+    const thing = await bench.give();
+    await taken;
+    const next = pool.take();
+    bench.ends.get(thing)?.();
+    await turn();
+    expect(bench.ended).toEqual([1]);
+    await bench.give();
+    expect((await next).name).toBe(2);
+    await pool.done(thing);
+    expect(pool.stats).toMatchObject({ size: 1, used: 1, lost: 0 });
+  });
+
   test('the queue is bounded', async () => {
     const { stock: pool } = stock({ min: 0, max: 1, maxWaiting: 1 });
-    const waits = pool.take();
+    const waits = [pool.take(), pool.take()];
     await expect(pool.take()).rejects.toMatchObject({ code: 'ERR_POOL_FULL' });
-    const refused = expect(waits).rejects.toMatchObject({ code: 'ERR_POOL_CLOSED' });
+    const refused = waits.map((each) =>
+      expect(each).rejects.toMatchObject({ code: 'ERR_POOL_CLOSED' }),
+    );
     await pool.close();
-    await refused;
+    await Promise.all(refused);
+  });
+
+  test('who has one made for it is none of those that wait', async () => {
+    const { bench, stock: pool } = stock({ min: 0, max: 2, maxWaiting: 0 });
+    const takes = [pool.take(), pool.take()];
+    await expect(pool.take()).rejects.toMatchObject({ code: 'ERR_POOL_FULL' });
+    const first = await bench.give();
+    await bench.give();
+    expect(await takes[0]).toBe(first);
+    await expect(pool.take()).rejects.toMatchObject({ code: 'ERR_POOL_FULL' });
+    await pool.done(first);
+    const next = pool.take();
+    await bench.give();
+    expect((await next).name).toBe(3);
   });
 
   test('an abort ends the wait; what was made for it stays', async () => {
