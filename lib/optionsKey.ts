@@ -3,7 +3,8 @@ import { Readable } from 'node:stream';
 /** Longest key, in characters: what is longer is not kept. */
 const maxKey = 16_384;
 
-function isPlain(value: object): boolean {
+/** Whether it is a plain object: nothing but named values. */
+export function isPlain(value: object): boolean {
   const prototype = Object.getPrototypeOf(value);
   return (
     (prototype === Object.prototype || prototype === null) &&
