@@ -2,6 +2,7 @@ import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { parseUsage, type Usage, verdict } from './cgroups/index.js';
 import { debugLaunch } from './debug.js';
+import { Deferred } from './deferred.js';
 import { orScarcity } from './errors.js';
 import { launchError } from './launchError.js';
 import type { LaunchEvents, LauncherClient } from './launcher/launcher.js';
@@ -59,8 +60,8 @@ export interface Follow {
   onCreated?: ((created: Omit<Running, 'ended' | 'gone'>) => void) | undefined;
   /** Gives it up: it is killed, whenever it can be, and the start fails with the signal's reason. */
   signal?: AbortSignal | undefined;
-  /** Nothing that it held on the host is left. */
-  onGone?: () => void;
+  /** Its teardown is over, but for so many steps that are retried; 0: all that it held is free. */
+  onGone?: (left: number) => void;
 }
 
 /** The files that a teardown reads, by the number of the step. Plain data. */
@@ -102,21 +103,6 @@ function descriptorLost(): Error {
   const { EMFILE: errno } = constants.errno;
   const facts = { code: 'EMFILE', errno: -errno, syscall: 'recvmsg' };
   return Object.assign(new Error('recvmsg: too many open files'), facts);
-}
-
-/** A promise and its two ends. */
-class Deferred<T> {
-  resolve!: (value: T) => void;
-  reject!: (error: Error) => void;
-  readonly promise = new Promise<T>((resolve, reject) => {
-    this.resolve = resolve;
-    this.reject = reject;
-  });
-
-  constructor() {
-    // Whoever gave up waiting must not bring the process down.
-    this.promise.catch(() => {});
-  }
 }
 
 /** Waits until nothing is left of it. Until then this process's event loop lives. */
@@ -229,13 +215,13 @@ export async function follow(
     gone(report) {
       if (report.left === 0) endTrace(name);
       trace(report.left === 0 ? 'gone' : `${report.left} teardown steps are retried`);
-      if (report.left === 0) onGone?.();
+      onGone?.(report.left);
       gone.resolve();
     },
     pty: takePty,
     lost(error) {
       endTrace(name);
-      onGone?.();
+      onGone?.(0);
       settle();
       started.reject(error);
       ended.reject(error);

@@ -1,6 +1,7 @@
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { CgroupPlan } from './cgroups/index.js';
+import { Deferred } from './deferred.js';
 import { type ContainerError, NotFoundError, orScarcity } from './errors.js';
 import { type Follow, follow, type ReadPaths, type Running } from './follow.js';
 import { awaitSources } from './host/awaitSources.js';
@@ -88,68 +89,65 @@ function sourceReplaced(error: unknown): boolean {
 
 async function carryOut(input: LaunchInput): Promise<Launched> {
   const shared = input.supervisor ?? readySupervisor() ?? (await supervisor());
-  beginTrace(input.id);
-  mark(input.id, 'launcher ready');
   // The guest's ends are needed until it is sure that there is no second attempt.
   let held = true;
-  const letGo = () => {
+  const closeOnce = () => {
     if (held) input.onSent?.();
     held = false;
   };
-  const { onCreated } = input;
-  const waits = onCreated && {
-    onCreated(created: Parameters<typeof onCreated>[0]) {
-      letGo();
-      onCreated(created);
-    },
-  };
+  const onCreated: LaunchInput['onCreated'] =
+    input.onCreated &&
+    ((created) => {
+      closeOnce();
+      input.onCreated?.(created);
+    });
   try {
     for (let left = attempts; ; left--) {
-      let onGone: () => void = () => {};
-      const gone = new Promise<void>((resolve) => {
-        onGone = resolve;
-      });
+      const gone = new Deferred<number>();
       try {
-        return await attempt(shared, { ...input, ...waits }, onGone);
+        return await attempt(shared, { ...input, onCreated }, gone.resolve);
       } catch (error) {
         // A detached container's launcher is there for one launch.
         if (left === 1 || input.supervisor !== undefined || !sourceReplaced(error)) throw error;
-        await gone;
+        // What is not free yet would be in the way of another attempt.
+        if ((await gone.promise) > 0) throw error;
       }
     }
   } finally {
-    letGo();
+    closeOnce();
   }
 }
 
 async function attempt(
   shared: Supervisor,
   input: LaunchInput,
-  onGone: () => void,
+  onGone: (left: number) => void,
 ): Promise<Launched> {
   const { launcher } = shared;
-  const known = input.recipe?.prepare(shared, input.id, input.fds);
+  const { id: name, recipe, onPty, onCreated } = input;
+  beginTrace(name);
+  mark(name, 'launcher ready');
+  const known = recipe?.prepare(shared, name, input.fds);
   if (known === undefined) await awaitSources(input.spec);
   const prepared = known ?? prepare(shared, input);
   const { bytes, lease, cgroup, opened, reads } = prepared;
+  const about: Follow = {
+    name,
+    get plan() {
+      return prepared.plan;
+    },
+    reads,
+    opened,
+    onPty,
+    onCreated,
+    onGone(left) {
+      if (left === 0) lease.release();
+      onGone(left);
+    },
+  };
   try {
-    const running = await follow(
-      launcher,
-      {
-        name: input.id,
-        get plan() {
-          return prepared.plan;
-        },
-        reads,
-        opened,
-        onPty: input.onPty,
-        onCreated: input.onCreated,
-        onGone() {
-          lease.release();
-          onGone();
-        },
-      },
-      (events) => launcher.launch(bytes, prepared.fds, events, input.supervisor !== undefined),
+    const running = await follow(launcher, about, (events) =>
+      launcher.launch(bytes, prepared.fds, events, input.supervisor !== undefined),
     );
     const { isolation, spec, facts, serves } = prepared;
     // Programs mount nothing: what there is in the host's root need not be kept for them.
@@ -157,7 +155,7 @@ async function attempt(
     const inside = { supervisor: shared, spec, facts: kept, serves, reads };
     return { ...running, isolation, cgroup, inside };
   } catch (error) {
-    input.recipe?.forget();
+    recipe?.forget();
     // Nothing runs with these ids: either nothing was started, or it has been reaped.
     lease.release();
     throw error;

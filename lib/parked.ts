@@ -105,10 +105,16 @@ export class ParkedProgram {
   /**
    * Lets it become that program.
    * @returns undefined when it cannot: it has been killed, for nobody runs beside it
-   * @throws as `launchProgram`
+   * @throws as `launchProgram`; it has been killed then, too
    */
   release(input: ProgramLaunch): Promise<StartedProgram> | undefined {
-    const release = this.#over ? undefined : this.#compile(input);
+    let release: Release | undefined;
+    try {
+      if (!this.#over) release = this.#compile(input);
+    } catch (error) {
+      this.kill();
+      throw error;
+    }
     if (release === undefined || this.#controls === undefined) {
       this.kill();
       return undefined;

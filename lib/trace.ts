@@ -35,9 +35,9 @@ export interface LaunchTrace {
 type Listener = (trace: LaunchTrace) => void;
 
 const log = debuglog('ringfort');
-/** Launches under way, and of them those whose end is known. */
+/** Launches under way, and of them those whose end is known, with the time until they are told of. */
 const open = new Map<string, Moment[]>();
-const ending = new Set<string>();
+const ending = new Map<string, NodeJS.Timeout>();
 const maxOpen = 1000;
 let listener: Listener | undefined;
 
@@ -53,6 +53,8 @@ export function tracing(): boolean {
 
 /** A launch begins. Those that were under way before somebody wanted to hear of any are left out. */
 export function beginTrace(name: string): void {
+  // Another attempt at a launch that has failed.
+  if (ending.has(name)) tell(name);
   if (!tracing() || open.has(name)) return;
   open.set(name, []);
   // What was refused before it could begin is never ended.
@@ -93,19 +95,22 @@ export function addTrace(name: string, data: Buffer, plan: Plan): void {
 
 /** Nothing more is to come but what is done in this turn of the event loop. */
 export function endTrace(name: string): void {
-  const moments = open.get(name);
-  if (moments === undefined || ending.has(name)) return;
-  ending.add(name);
+  if (!open.has(name) || ending.has(name)) return;
   // Once what awaits the end has been told of it.
-  const timer = setTimeout(() => {
-    open.delete(name);
-    ending.delete(name);
-    moments.sort((a, b) => Number(a.at - b.at));
-    listener?.({ name, moments });
-    if (log.enabled) log('%s trace\n%s', name, formatTrace(moments));
-  }, 20);
+  const timer = setTimeout(tell, 20, name);
+  ending.set(name, timer);
   // Who wants to read it waits for it.
   if (!log.enabled) timer.unref();
+}
+
+function tell(name: string): void {
+  const moments = open.get(name) ?? [];
+  clearTimeout(ending.get(name));
+  open.delete(name);
+  ending.delete(name);
+  moments.sort((a, b) => Number(a.at - b.at));
+  listener?.({ name, moments });
+  if (log.enabled) log('%s trace\n%s', name, formatTrace(moments));
 }
 
 /** µs since the beginning, µs since the moment before, who, what. */

@@ -1,7 +1,7 @@
 /** Tasks that wait for their turn, first come first served: only so many run at a time. */
 export class Turns {
   #free: number;
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting = new Set<() => void>();
 
   /** @param count tasks that may run at a time */
   constructor(count: number) {
@@ -19,7 +19,7 @@ export class Turns {
     try {
       return await task();
     } finally {
-      const next = this.#waiting.shift();
+      const [next] = this.#waiting;
       if (next === undefined) this.#free++;
       else next();
     }
@@ -28,15 +28,16 @@ export class Turns {
   #turn(signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       const leave = () => {
-        this.#waiting.splice(this.#waiting.indexOf(enter), 1);
+        this.#waiting.delete(enter);
         reject(signal?.reason as Error);
       };
       const enter = () => {
+        this.#waiting.delete(enter);
         signal?.removeEventListener('abort', leave);
         resolve();
       };
       signal?.addEventListener('abort', leave, { once: true });
-      this.#waiting.push(enter);
+      this.#waiting.add(enter);
     });
   }
 }

@@ -10,7 +10,10 @@ export interface PoolContainerOptions extends ContainerOptions, ProcessOptions {
 export interface PoolOptions {
   /** Containers kept ready, 0 to `max`. Default 1. */
   min?: number;
-  /** Most containers at one time: ready, in use, and in the making. At least 1; default 16. */
+  /**
+   * Most containers at one time: ready, in use, in the making, and at their end. At least 1; default
+   * 16.
+   */
   max?: number;
   /** ms after which a container beyond `min` that nobody has used is ended. Default 30,000. */
   idleTimeout?: number;
@@ -34,7 +37,7 @@ export interface AcquireOptions {
 
 /** What a pool has and has done. */
 export interface PoolStats {
-  /** Containers: ready, in use, and in the making. */
+  /** Containers: ready, in use, in the making, and at their end. */
   size: number;
   ready: number;
   used: number;

@@ -3,6 +3,7 @@ import { PoolTrace } from '../diagnostics.js';
 import type { RunResult } from '../result.js';
 import { checkProgram } from '../specOf.js';
 import { checkAcquire, checkPool } from './check.js';
+import { copyData } from './copyData.js';
 import { Lease } from './lease.js';
 import { type Member, memberMaker } from './member.js';
 import type {
@@ -25,16 +26,17 @@ export class Pool implements AsyncDisposable {
 
   /**
    * Begins to make `min` containers.
-   * @param container what each of them is
+   * @param container what each of them is, as it is now: later changes of it say nothing
    * @throws InvalidSpecError for a wrong option, for a kept upper layer, and for a seccomp profile
    *   under which a program could not be told its arguments (`seccomp`)
    */
   constructor(container: PoolContainerOptions = {}, options: PoolOptions = {}) {
-    checkPool(container, options);
+    const members = copyData(container);
+    checkPool(members, options);
     const { min = 1, max = 16, idleTimeout = 30_000, maxWaiting = 1024 } = options;
     const trace = new PoolTrace();
     const limits = { min, max, idleTimeout, maxWaiting };
-    this.#stock = new Stock(memberMaker({ ...container }), limits, {
+    this.#stock = new Stock(memberMaker(members), limits, {
       acquired: (acquired) => trace.acquired(acquired),
       changed: (stats) => trace.changed(stats),
       failed: (error) => trace.failed(error),

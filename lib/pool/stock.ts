@@ -58,12 +58,14 @@ export class Stock<M extends object> {
   /** Oldest first, with the time since when it waits. */
   readonly #ready: { member: M; since: number }[] = [];
   readonly #used = new Map<M, Promise<void> | undefined>();
-  readonly #waiting: Waiter<M>[] = [];
+  readonly #waiting = new Set<Waiter<M>>();
   /** What `close` waits for. */
   readonly #tasks = new Set<Promise<void>>();
   readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
   #creating = 0;
+  /** Those that are being ended without having been used. */
+  #ending = 0;
   #backOff = 0;
   #backOffTimer: NodeJS.Timeout | undefined;
   #refillTimer: NodeJS.Timeout | undefined;
@@ -84,14 +86,14 @@ export class Stock<M extends object> {
       ready: this.#ready.length,
       used: this.#used.size,
       creating: this.#creating,
-      waiting: this.#waiting.length,
+      waiting: this.#waiting.size,
       ...{ hits, misses, failed, lost },
       waitMs: { total, max },
     };
   }
 
   get #size(): number {
-    return this.#ready.length + this.#used.size + this.#creating;
+    return this.#ready.length + this.#used.size + this.#creating + this.#ending;
   }
 
   /**
@@ -114,7 +116,7 @@ export class Stock<M extends object> {
     }
     // Who has one made for it waits for nobody else's to end.
     const coming = this.#creating + Math.max(0, this.#limits.max - this.#size);
-    const waiting = this.#waiting.length - coming;
+    const waiting = this.#waiting.size - coming;
     if (waiting >= this.#limits.maxWaiting) {
       throw new StateError('ERR_POOL_FULL', `the pool: ${waiting} wait already`, {
         phase: 'options',
@@ -127,11 +129,14 @@ export class Stock<M extends object> {
   #wait(since: number, signal: AbortSignal | undefined): Promise<M> {
     return new Promise((resolve, reject) => {
       const leave = () => {
-        this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
+        this.#waiting.delete(waiter);
         reject(abortError(signal as AbortSignal));
         this.#listener.changed(this.stats);
       };
-      const settled = () => signal?.removeEventListener('abort', leave);
+      const settled = () => {
+        this.#waiting.delete(waiter);
+        signal?.removeEventListener('abort', leave);
+      };
       const waiter: Waiter<M> = {
         since,
         give: (member) => {
@@ -143,7 +148,7 @@ export class Stock<M extends object> {
           reject(error);
         },
       };
-      this.#waiting.push(waiter);
+      this.#waiting.add(waiter);
       signal?.addEventListener('abort', leave, { once: true });
       this.#grow();
     });
@@ -164,15 +169,21 @@ export class Stock<M extends object> {
   /** Its use is over: it is ended. Resolves when nothing of it is left; again: the same. */
   done(member: M): Promise<void> {
     if (!this.#used.has(member)) return Promise.resolve();
-    const ended = this.#used.get(member) ?? this.#end(member);
+    const ended = this.#used.get(member) ?? this.#end(member, () => this.#used.delete(member));
     this.#used.set(member, ended);
     return ended;
   }
 
-  #end(member: M): Promise<void> {
+  /** Ends one of no use: it takes its place until nothing of it is left. */
+  #discard(member: M): void {
+    this.#ending++;
+    void this.#end(member, () => this.#ending--);
+  }
+
+  #end(member: M, leave: () => void): Promise<void> {
     // Whatever comes of it, it is none of ours any more.
     const over = () => {
-      this.#used.delete(member);
+      leave();
       this.#grow();
     };
     return this.#task(this.#maker.end(member).then(over, over));
@@ -190,11 +201,11 @@ export class Stock<M extends object> {
     const { min, max } = this.#limits;
     let room = max - this.#size;
     // For those who wait, at once.
-    for (let n = this.#waiting.length - this.#creating; n > 0 && room > 0; n--, room--)
+    for (let n = this.#waiting.size - this.#creating; n > 0 && room > 0; n--, room--)
       void this.#task(this.#create());
     if (this.#backOffTimer !== undefined) return;
-    const missing = min - this.#ready.length + this.#waiting.length - this.#creating;
-    const turns = refillsAtOnce - Math.max(0, this.#creating - this.#waiting.length);
+    const missing = min - this.#ready.length + this.#waiting.size - this.#creating;
+    const turns = refillsAtOnce - Math.max(0, this.#creating - this.#waiting.size);
     for (let n = Math.min(missing, turns, room); n > 0; n--) void this.#task(this.#create());
   }
 
@@ -223,7 +234,8 @@ export class Stock<M extends object> {
     this.#counts.failed++;
     this.#listener.failed(error);
     this.#slowDown();
-    this.#waiting.shift()?.refuse(error);
+    const [longest] = this.#waiting;
+    longest?.refuse(error);
     this.#grow();
   }
 
@@ -238,11 +250,12 @@ export class Stock<M extends object> {
   }
 
   #put(member: M): void {
-    const waiter = this.#waiting.shift();
+    const [waiter] = this.#waiting;
     if (waiter !== undefined) {
       this.#backOff = 0;
-      this.#use(member, waiter.since, false);
+      // First: whoever hears of it may abort the wait, which is over.
       waiter.give(member);
+      this.#use(member, waiter.since, false);
       return;
     }
     this.#ready.push({ member, since: performance.now() });
@@ -258,7 +271,7 @@ export class Stock<M extends object> {
     this.#counts.lost++;
     this.#listener.lost();
     this.#slowDown();
-    void this.#end(member);
+    this.#discard(member);
   }
 
   /** Ends those beyond `min` that nobody has wanted for long. */
@@ -274,7 +287,7 @@ export class Stock<M extends object> {
         return;
       }
       this.#ready.shift();
-      void this.#end(oldest.member);
+      this.#discard(oldest.member);
     }
   }
 
@@ -294,8 +307,8 @@ export class Stock<M extends object> {
     for (const timer of [this.#backOffTimer, this.#refillTimer, this.#idleTimer])
       clearTimeout(timer);
     this.#closing.abort();
-    for (const waiter of this.#waiting.splice(0)) waiter.refuse(closedError());
-    for (const { member } of this.#ready.splice(0)) void this.#end(member);
+    for (const waiter of this.#waiting) waiter.refuse(closedError());
+    for (const { member } of this.#ready.splice(0)) this.#discard(member);
     for (const member of this.#used.keys()) void this.done(member);
     while (this.#tasks.size > 0) await Promise.all(this.#tasks);
     this.#listener.changed(this.stats);

@@ -40,19 +40,24 @@ bool Enqueue(Launcher& l, Client& client, const ReportHeader& report, const void
   return true;
 }
 
-// Takes the first report out of a queue whose rest begins at `at`; false when there is no room for
-// it just now.
-bool SendQueued(const Client& client, uint32_t* at) {
+// Takes the first report out of a queue whose rest begins at `at`; 0, or why it is there still.
+int SendQueued(const Client& client, uint32_t* at) {
   Pending pending;
   __builtin_memcpy(&pending, client.queue + *at, sizeof pending);
   ReportHeader report;
   const uint8_t* bytes = client.queue + *at + sizeof pending;
   __builtin_memcpy(&report, bytes, sizeof report);
   int error = Send(client.fd, report, bytes + sizeof report, pending.fd, kMsgDontwait);
-  if (error != 0 && error != -kEpipe) return false;
+  if (error != 0 && error != -kEpipe) return error;
   if (pending.fd >= 0) Close(pending.fd);
   *at += static_cast<uint32_t>(sizeof pending) + pending.size;
-  return true;
+  return 0;
+}
+
+// Out of what there may be more of soon: whoever waits for it must not keep us busy meanwhile.
+void PauseShortly() {
+  TimeSpec pause = {0, 5000000};
+  Sys(__NR_ppoll, 0, 0, P(&pause), 0, kSigsetSize);
 }
 
 void EmptyQueue(Client& client) {
@@ -92,7 +97,11 @@ void Tell(Launcher& l, const Container& c, const ReportHeader& report, const voi
 
 void FlushClient(Launcher& l, Client& client) {
   uint32_t at = 0;
-  while (at < client.queued && SendQueued(client, &at)) continue;
+  int error = 0;
+  while (at < client.queued && error == 0) error = SendQueued(client, &at);
+  // It has room for more, so it would be tried again at once, for ever.
+  if (error != 0 && !IsShortage(error)) return DropClient(l, client);
+  if (error != 0 && error != -kEagain) PauseShortly();
   if (at == 0) return;
   client.queued -= at;
   __builtin_memmove(client.queue, client.queue + at, client.queued);
@@ -108,9 +117,8 @@ bool AllHeard(const Launcher& l) {
 void AcceptClient(Launcher& l) {
   long fd = Sys(__NR_accept4, l.monitor.listening, 0, 0, kONonblock | kOCloexec);
   if (fd < 0) {
-    // Out of descriptors: whoever knocks stays at the door, and must not keep us busy meanwhile.
-    TimeSpec pause = {0, 5000000};
-    if (fd != -kEagain) Sys(__NR_ppoll, 0, 0, P(&pause), 0, kSigsetSize);
+    // Out of descriptors: whoever knocks stays at the door.
+    if (fd != -kEagain) PauseShortly();
     return;
   }
   for (uint32_t i = 0; i < kMaxClients; i++) {

@@ -31,6 +31,15 @@ inline uint64_t Ticks() {
 #endif
 }
 
+// A moment of waiting for another CPU.
+inline void Relax() {
+#if defined(__x86_64__)
+  __asm__ volatile("pause" ::: "memory");
+#else
+  __asm__ volatile("yield" ::: "memory");
+#endif
+}
+
 // Namespaces that a prepare section may join, and come back from.
 constexpr int kJoinables = 6;
 
@@ -65,7 +74,7 @@ struct Context {
   ChildReport* report;  // child
   uint64_t* stamps;     // of this section's steps, nullptr: not traced
   uint32_t stampRoom;
-  bool hasInit;     // child: it is the main program of an init that it has left behind
+  bool hasInit;     // child: it has left an init behind, which it has not waited for yet
   void* planBytes;  // child: forgotten by init
   uint32_t planSize;
   const char** argv;  // child: built before the first step
@@ -133,9 +142,12 @@ void Wipe(void* at, size_t size);
 // The main program must not begin: there is no init.
 [[noreturn]] void FailInit(Context& c, int mainPid, int error);
 [[noreturn]] void RunInit(Context& c, int mainPid, ForkRole role, uint64_t keepCaps);
+// process.cc: waits for the init that the main program has left behind, which stands since long, as
+// a rule. Not 0: there will be none. With system calls, so a filter is to come later.
+int AwaitInit(Context& c);
 // serve.cc: the same, and starts programs; mainPid 0: there is none. Returns only when it fails.
 int RunServe(Context& c, int mainPid);
-// launch.cc: carries out a child section; does not return when it ends in a program.
+// execute.cc: carries out a child section; does not return when it ends in a program.
 [[noreturn]] void RunChild(Context& c, const SectionView& child);
 
 }  // namespace ringfort

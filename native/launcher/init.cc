@@ -48,7 +48,7 @@ void RunInit(Context& c, int mainPid, ForkRole role, uint64_t keepCaps) {
   StopAt(Stop::init);
   // PR_SET_PDEATHSIG is safe here: the launcher has one thread, and this process keeps its uid.
   long error = Sys(__NR_prctl, kPrSetPdeathsig, kSigkill);
-  if (!PeerLives(c.sync)) Exit(70);
+  if (error == 0 && !PeerLives(c.sync)) error = -kEpipe;
   if (error == 0) error = DropTo(keepCaps);
   if (error == 0) error = Sys(nr::close_range, 0, ~0u, 0);
   if (error != 0) FailInit(c, mainPid, static_cast<int>(error));

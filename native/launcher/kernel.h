@@ -123,8 +123,8 @@ constexpr uint64_t kClonePidfd = 0x1000, kCloneNewns = 0x20000, kCloneNewcgroup 
                    kCloneIntoCgroup = 0x200000000ull;
 constexpr int kEperm = 1, kEnoent = 2, kEsrch = 3, kEintr = 4, kEio = 5, kEbadf = 9, kEchild = 10,
               kEagain = 11, kEnomem = 12, kEacces = 13, kEexist = 17, kEnodev = 19, kEnotdir = 20,
-              kEinval = 22, kEmfile = 24, kEnospc = 28, kEpipe = 32, kEnametoolong = 36,
-              kEnosys = 38, kEproto = 71;
+              kEinval = 22, kEnfile = 23, kEmfile = 24, kEnospc = 28, kEpipe = 32,
+              kEnametoolong = 36, kEnosys = 38, kEproto = 71, kEnobufs = 105, kEtoomanyrefs = 109;
 constexpr int kSigkill = 9, kSigterm = 15, kSigchld = 17, kSigxfsz = 25;
 constexpr long kSigSetmask = 2, kSigsetSize = 8;
 constexpr long kWnohang = 1, kWexited = 4, kWall = 0x40000000;

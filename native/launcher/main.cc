@@ -72,7 +72,7 @@ void OnRequest(Launcher& l, Client& client, Received& request) {
 void OnClient(Launcher& l, Client& client, uint32_t events) {
   // Before anything new is answered.
   if (client.queued > 0) FlushClient(l, client);
-  if ((events & ~kEpollout) == 0) return;
+  if (client.fd < 0 || (events & ~kEpollout) == 0) return;
   Received request;
   int result = Receive(client.fd, &request);
   if (result == 1)

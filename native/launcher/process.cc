@@ -93,22 +93,28 @@ int Step_closeAll(Context& c, const Arg* a) {
   }
 }
 
-namespace {
-
-// Its init stands since long, as a rule. Without a system call: the guest's filter is in force. It
-// ends: an init that fails ends the main program.
-void AwaitInit(const Context& c) {
-  while (c.hasInit && c.report->initReady == 0) __asm__ volatile("" ::: "memory");
+int AwaitInit(Context& c) {
+  constexpr int kSpins = 200;
+  for (int spins = 0; c.hasInit && c.report->initReady == 0; spins++) {
+    if (spins < kSpins) {
+      Relax();
+      continue;
+    }
+    // Its death is seen by the launcher, which lets go of the socket then, as at its own.
+    PollFd launcher = {c.sync, 0, 0};
+    TimeSpec pause = {0, 100000};
+    if (Sys(__NR_ppoll, P(&launcher), 1, P(&pause), 0, kSigsetSize) > 0) return -kEpipe;
+  }
+  c.hasInit = false;
+  return 0;
 }
-
-}  // namespace
 
 int Step_exec(Context& c, const Arg* a) {
   // execvp(3): go on past what is not there, remember what may not be executed.
   StringList candidates(a[0]);
-  long error = -kEnoent;
   bool forbidden = false;
-  AwaitInit(c);
+  if (int failed = AwaitInit(c)) return failed;
+  long error = -kEnoent;
   c.report->executing = 1;
   while (const char* path = candidates.Next()) {
     error = Sys(__NR_execve, P(path), P(c.argv), P(c.envp));

@@ -226,7 +226,7 @@ int Settle(Context& c, Server& s) {
   uint64_t all = ~uint64_t{0};
   // PR_SET_PDEATHSIG is safe here: the launcher has one thread, and this process keeps its uid.
   if (long error = Sys(__NR_prctl, kPrSetPdeathsig, kSigkill)) return static_cast<int>(error);
-  if (!PeerLives(c.control)) Exit(70);
+  if (!PeerLives(c.control)) return -kEpipe;
   if (long error = Sys(__NR_rt_sigprocmask, kSigSetmask, P(&all), 0, kSigsetSize))
     return static_cast<int>(error);
   long signals = Sys(__NR_signalfd4, -1, P(&all), kSigsetSize, kOCloexec | kONonblock);

@@ -61,15 +61,26 @@ inline long P(T* pointer) {
   return reinterpret_cast<long>(pointer);
 }
 
-// For what must be done even where memory or descriptors are short for a moment: a report, an end
-// that is to be seen, what has been undone and is to be forgotten. `answer` is the one error that
-// is no want, but says how things are; 0: there is none.
+// What there may be enough of a moment later: memory, descriptors, room.
+inline bool IsShortage(long error) {
+  return error == -kEagain || error == -kEnomem || error == -kEnfile || error == -kEmfile ||
+         error == -kEnospc || error == -kEnobufs || error == -kEtoomanyrefs;
+}
+
+// For what must be done even where something is short for a moment: a report, an end that is to be
+// seen, what has been undone and is to be forgotten. `answer` is the one error that is no want, but
+// says how things are; 0: there is none. Any other error lasts, as a rule: it is believed when it
+// comes twice, and nobody waits for it to pass.
 inline long Insist(long answer, long number, long a = 0, long b = 0, long c = 0, long d = 0,
                    long e = 0) {
   constexpr int kTries = 20;
-  for (int tries = 1;; tries++) {
+  for (int tries = 1, lasting = 0;; tries++) {
     long result = Sys(number, a, b, c, d, e);
     if (result >= 0 || result == -answer || tries == kTries) return result;
+    if (!IsShortage(result)) {
+      if (++lasting == 2) return result;
+      continue;
+    }
     TimeSpec pause = {0, 1000000};
     Sys(__NR_ppoll, 0, 0, P(&pause), 0, kSigsetSize);
   }
@@ -121,16 +132,18 @@ inline void GiveBack(void* at, size_t size) {
   Sys(__NR_madvise, P(at), static_cast<long>(size), kRemove);
 }
 
+inline void Unmap(void* at, size_t size) { Sys(__NR_munmap, P(at), static_cast<long>(size)); }
+
 // The same shared memory a second time (mremap(2), an old size of 0), and that for children.
 inline void* MapForChildren(void* at, size_t size) {
   constexpr long kMayMove = 1, kDoFork = 11;
   long copy = Sys(__NR_mremap, P(at), 0, static_cast<long>(size), kMayMove);
   if (copy < 0 && copy > -4096) return nullptr;
-  Sys(__NR_madvise, copy, static_cast<long>(size), kDoFork);
-  return reinterpret_cast<void*>(copy);
+  if (Sys(__NR_madvise, copy, static_cast<long>(size), kDoFork) == 0)
+    return reinterpret_cast<void*>(copy);
+  Unmap(reinterpret_cast<void*>(copy), size);
+  return nullptr;
 }
-
-inline void Unmap(void* at, size_t size) { Sys(__NR_munmap, P(at), static_cast<long>(size)); }
 
 [[noreturn]] inline void Exit(int code) {
   Sys(__NR_exit_group, code);

@@ -1,5 +1,5 @@
 // A Node process that is to be killed: it launches a container with a launcher that stops at a point.
-// Arguments: the launcher's path, section and index of the point. Prints a line of JSON when the
+// Arguments: the launcher's path, section and index of the point, options as JSON. Prints a line of JSON when the
 // plan is about to be sent, and another when the launch, and what comes after, is over.
 import { closeSync, openSync } from 'node:fs';
 import { ContainerError, ContainerGoneError } from '../../lib/errors.js';
@@ -15,7 +15,7 @@ import {
   useStoppingLauncher,
 } from './stoppingLauncher.js';
 
-const [path = '', section = '', index = ''] = process.argv.slice(2);
+const [path = '', section = '', index = '', options = '{}'] = process.argv.slice(2);
 useStoppingLauncher(path);
 
 /** The teardown follows by itself where that is where it is to stop. */
@@ -28,7 +28,7 @@ async function outcome(id: string): Promise<string> {
   const fd = openSync('/dev/null', 'r+');
   const [file, args] = program();
   try {
-    const spec = specOf(id, file, args, {});
+    const spec = specOf(id, file, args, JSON.parse(options));
     const { ended } = await launch({ id, spec, fds: [fd, fd, fd] });
     const { exitCode, signal } = await ended;
     return signal ?? `exit ${exitCode}`;

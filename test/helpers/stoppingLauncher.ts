@@ -20,7 +20,12 @@ const journals: string[] = [];
 export function useStoppingLauncher(path: string): void {
   const binding = loadBinding();
   binding.Channel = class extends binding.Channel {
-    constructor(...[, ...rest]: ConstructorParameters<typeof binding.Channel>) {
+    constructor(...[launcher, ...rest]: ConstructorParameters<typeof binding.Channel>) {
+      // One that runs already.
+      if (typeof launcher === 'number') {
+        super(launcher, ...rest);
+        return;
+      }
       const [, journalFd] = rest;
       journal = journalFd < 0 ? '' : readlinkSync(`/proc/self/fd/${journalFd}`);
       journals.push(journal);

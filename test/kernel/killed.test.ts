@@ -27,7 +27,7 @@ import {
 import { hasEnded } from '../helpers/launches.js';
 import { descendants, foreignMode, ownCgroups } from '../helpers/leaks.js';
 import { cgroups, command, suite } from '../helpers/needs.js';
-import { buildStoppingLauncher, type StopPoint, stopPoints } from '../helpers/stops.js';
+import { buildStoppingLauncher, namedStops, type StopPoint, stopPoints } from '../helpers/stops.js';
 
 type Victim = 'Node' | 'the launcher' | 'both' | 'the first process';
 
@@ -119,6 +119,26 @@ suite('kill -9 at every stop point of a launch and a teardown', [cgroups, comman
       expect(problems).toEqual([]);
     },
     all ? 1_800_000 : 120_000,
+  );
+
+  // Nothing else ends the program with them: neither a pid namespace nor a cgroup.
+  test.each(['the init', 'the launcher'])(
+    'of %s before the init stands: the program does not wait for ever',
+    async (victim) => {
+      const options = { namespaces: { pid: 'host' }, limits: 'none' };
+      const point = { title: 'init', section: 4, index: namedStops.indexOf('init') };
+      const held = await holdNode({ ...howTo(), extra: [JSON.stringify(options)] }, point);
+      expect(held.family).toHaveLength(3);
+      signalIfThere(victim === 'the init' ? held.held : held.launcher, 'SIGKILL');
+      signalIfThere(held.held, 'SIGCONT');
+      await nodeExit(held.node);
+      await within(() => held.family.every(hasEnded));
+      const left = leftOf(held);
+      for (const pid of held.family) signalIfThere(pid, 'SIGKILL');
+      expect(left).toEqual([]);
+      expect(held.node.exitCode).toBe(0);
+    },
+    120_000,
   );
 
   test('what is not theirs is untouched', () => {

@@ -74,6 +74,31 @@ suite('a pool', [cgroups], () => {
     expect(pool.stats()).toMatchObject({ hits: 1, misses: 0 });
   });
 
+  test('members are what the options were when it was made', async () => {
+    const options: PoolContainerOptions = {
+      env: { ...env, WORD: 'then' },
+      limits: { pids: 20 },
+      mounts: [],
+    };
+    await using pool = new Pool(options, { min: 0 });
+    Object.assign(options.env ?? {}, { WORD: 'now' });
+    options.mounts?.push('nonsense');
+    Object.assign(options.limits ?? {}, { pids: 'nonsense' });
+    const { stdout } = await pool.run('sh', ['-c', 'echo $WORD']);
+    expect(stdout).toBe('then\n');
+  });
+
+  test('a first program that is refused leaves none beside the next', async () => {
+    await using pool = await ready();
+    await using lease = await pool.acquire();
+    const waits = (await lease.container.top()).length;
+    await expect(lease.exec('true', [], { user: 'nosuchuser' })).rejects.toMatchObject({
+      code: 'ERR_USER_NOT_FOUND',
+    });
+    await until(async () => (await lease.container.top()).length === waits - 1);
+    expect((await lease.exec('true', [], { env })).exitCode).toBe(0);
+  });
+
   test('the same walls as around a program that exec has started', async () => {
     await using pool = await ready();
     await using box = await createContainer();

@@ -1,12 +1,16 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createContainer, run } from '../../lib/index.js';
 import { expectNoLeaks, snapshot } from '../helpers/leaks.js';
-import { cgroups, suite } from '../helpers/needs.js';
+import { cgroups, command, suite } from '../helpers/needs.js';
+import type { ReplacedBusy } from '../helpers/replacedBusy.js';
+import { buildStoppingLauncher } from '../helpers/stops.js';
 
 /** Replaces a file as updates do, again and again. */
 const replace = `
@@ -52,5 +56,17 @@ suite('a file of the host that is replaced while it is mounted', [cgroups], () =
       expect((await box.exec('cat', ['/tmp/file'])).stdout).toBe('whole\n');
     }
     await expectNoLeaks(before);
+  });
+
+  suite('and whose launch cannot be undone at once', [command('c++')], () => {
+    test('fails that launch: nobody waits for what is retried', async () => {
+      const launcher = buildStoppingLauncher();
+      const helper = fileURLToPath(new URL('../helpers/replacedBusy.js', import.meta.url));
+      const { stdout } = await promisify(execFile)(process.execPath, [helper, launcher]);
+      rmSync(dirname(launcher), { recursive: true });
+      const { busy, ...found }: ReplacedBusy = JSON.parse(stdout);
+      expect(busy).toBeGreaterThan(0);
+      expect(found).toEqual({ outcome: 'ERR_MOUNT_NOT_FOUND', gone: true });
+    }, 120_000);
   });
 });

@@ -1,7 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from '@jest/globals';
 import { createContainer, run } from '../../lib/index.js';
-import { formatTrace, type LaunchTrace, onTrace, phaseNames } from '../../lib/trace.js';
+import {
+  beginTrace,
+  endTrace,
+  formatTrace,
+  type LaunchTrace,
+  mark,
+  onTrace,
+  phaseNames,
+} from '../../lib/trace.js';
 import { cgroups, suite } from '../helpers/needs.js';
 
 /** The traces of what is done meanwhile. */
@@ -44,6 +52,21 @@ suite('the trace of a launch', [cgroups], () => {
     if (trace === undefined) throw new Error('none');
     expect(what(trace, 'child').at(-1)).toMatch(/^assert /);
     expect(what(trace, 'launcher')).not.toContain('executed');
+  });
+
+  test('of another attempt is its own', async () => {
+    const traces = await traced(async () => {
+      for (const attempt of ['first', 'second']) {
+        beginTrace('again');
+        mark('again', attempt);
+        endTrace('again');
+      }
+      await sleep(50);
+    });
+    expect(traces.map((trace) => what(trace, 'node'))).toEqual([
+      ['called', 'first'],
+      ['called', 'second'],
+    ]);
   });
 
   test('of a program in a container is its own', async () => {

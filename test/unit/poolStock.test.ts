@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { StateError } from '../../lib/errors.js';
-import { type Maker, Stock, type StockLimits } from '../../lib/pool/stock.js';
+import { type Listener, type Maker, Stock, type StockLimits } from '../../lib/pool/stock.js';
 
 interface Thing {
   name: number;
@@ -63,9 +63,9 @@ class Bench implements Maker<Thing> {
   }
 }
 
-const listener = { acquired() {}, changed() {}, failed() {}, lost() {} };
+const quiet = { acquired() {}, changed() {}, failed() {}, lost() {} };
 
-function stock(limits: Partial<StockLimits> = {}) {
+function stock(limits: Partial<StockLimits> = {}, listener: Listener = quiet) {
   const bench = new Bench();
   const all = { min: 1, max: 4, idleTimeout: 1000, maxWaiting: 3, ...limits };
   return { bench, stock: new Stock(bench, all, listener) };
@@ -159,6 +159,47 @@ describe('a stock', () => {
     expect((await next).name).toBe(2);
     await pool.done(thing);
     expect(pool.stats).toMatchObject({ size: 1, used: 1, lost: 0 });
+  });
+
+  test.each(['lost', 'trimmed'])('so does one that was never used: %s', async (how) => {
+    const { bench, stock: pool } = stock({ min: how === 'lost' ? 1 : 0, max: 1, idleTimeout: 500 });
+    const controller = new AbortController();
+    if (how === 'trimmed') {
+      const waits = pool.take(controller.signal).catch(() => {});
+      controller.abort();
+      await waits;
+    }
+    const thing = await bench.give();
+    let ended = () => {};
+    bench.endWith = () =>
+      new Promise((resolve) => {
+        ended = resolve;
+      });
+    if (how === 'lost') bench.deaths.get(thing)?.();
+    else jest.advanceTimersByTime(600);
+    await turn();
+    expect(bench.ended).toEqual([1]);
+    expect(pool.stats).toMatchObject({ size: 1, ready: 0, used: 0 });
+    const next = pool.take();
+    await turn();
+    expect(bench.making).toHaveLength(0);
+    ended();
+    await turn();
+    await bench.give();
+    expect((await next).name).toBe(2);
+  });
+
+  test('who aborts a wait when it hears of its end takes nobody else’s place', async () => {
+    const controller = new AbortController();
+    const aborts = { ...quiet, acquired: () => controller.abort() };
+    const { bench, stock: pool } = stock({ min: 0 }, aborts);
+    const first = pool.take(controller.signal);
+    const second = pool.take();
+    const one = await bench.give();
+    expect(await first).toBe(one);
+    expect(pool.stats).toMatchObject({ used: 1, waiting: 1 });
+    const two = await bench.give();
+    expect(await second).toBe(two);
   });
 
   test('the queue is bounded', async () => {

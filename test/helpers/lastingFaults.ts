@@ -1,0 +1,52 @@
+// What comes of system calls of ours that fail again and again: `lastingFaults.js <launcher>`. Prints
+// a line of JSON, `LastingFaults`.
+import { Container, ContainerError, createContainer, run } from '../../lib/index.js';
+import { abis, type Machine } from '../../lib/seccomp/abis.js';
+import { Faults } from './faults.js';
+import { say } from './stoppingLauncher.js';
+
+/** A start's outcome: its exit code, or the code of its error and the error number. */
+export interface LastingFaults {
+  /** Where a child would not have got the memory that it reports in. */
+  withoutReport: string;
+  /** Of a client to which its monitor cannot send anything, and of the next. */
+  unheard: string;
+  next: string;
+}
+
+const [{ numbers }] = abis[process.arch as Machine];
+const numberOf = (name: string) => numbers.get(name) as number;
+
+async function outcome(call: Promise<{ exitCode: number | null }>): Promise<string> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<string>((resolve) => {
+    timer = setTimeout(resolve, 20_000, 'hangs');
+  });
+  const told = call.then(
+    ({ exitCode }) => `exit ${exitCode}`,
+    (error) =>
+      error instanceof ContainerError ? `${error.code} ${error.errno ?? ''}`.trim() : `${error}`,
+  );
+  return Promise.race([told, late]).finally(() => clearTimeout(timer));
+}
+
+const faults = new Faults(process.argv[2] ?? '');
+// The launcher's own memory is kept from its children from here on.
+await run('true');
+faults.armNumber(numberOf('madvise'), 'ENOMEM');
+const withoutReport = await outcome(run('true'));
+faults.disarm();
+
+const { id } = await createContainer({ detached: true, command: ['sleep', '600'] });
+const open = async () => {
+  const box = await Container.open(id);
+  return box.exec('true');
+};
+faults.armNumber(numberOf('sendmsg'), 'EPERM');
+const unheard = await outcome(open());
+faults.disarm();
+const next = await outcome(open());
+await Container.remove(id, { force: true });
+say({ withoutReport, unheard, next } satisfies LastingFaults);
+faults.close();
+process.exit(0);
