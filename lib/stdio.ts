@@ -1,9 +1,8 @@
 import { closeSync, fchmodSync, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
-import { isMainThread } from 'node:worker_threads';
 import { invalid, orScarcity } from './errors.js';
-import { keep, release } from './native/kept.js';
+import { handOver, keep } from './native/kept.js';
 import type { StdioChoice } from './options.js';
 import { close, pipe2, setBlocking } from './sys/files.js';
 
@@ -23,10 +22,6 @@ class Pipe extends Socket {
     if (this.readable) super._read(0);
   }
 }
-
-// The first of a thread takes long to make: a worker that is terminated meanwhile would leave its
-// descriptor, which is nobody's just then.
-if (!isMainThread) new Pipe({}).destroy();
 
 /** One standard stream: the guest's end as a descriptor, ours as a stream when there is one. */
 interface End {
@@ -52,9 +47,7 @@ class OurEnd {
   open(): Pipe {
     if (this.#stream !== undefined) return this.#stream;
     const { fd, writable } = this;
-    // Node closes it from here on, also at the end of a worker.
-    release(fd);
-    this.#stream = new Pipe({ fd, readable: !writable, writable });
+    this.#stream = handOver(fd, () => new Pipe({ fd, readable: !writable, writable }));
     return this.#stream;
   }
 

@@ -1,7 +1,7 @@
 import { readSync } from 'node:fs';
 import { PassThrough, type Writable } from 'node:stream';
 import { ReadStream } from 'node:tty';
-import { release } from './native/kept.js';
+import { handOver } from './native/kept.js';
 import type { Stdio } from './stdio.js';
 import { close, setWindowSize } from './sys/files.js';
 import { TerminalInput } from './terminalInput.js';
@@ -14,9 +14,7 @@ const maxRead = 4096;
  * @param ended is called once all has been written to `output`
  */
 function openMaster(fd: number, output: Writable, ended: () => void): ReadStream {
-  // Node closes it from here on.
-  release(fd);
-  const master = new ReadStream(fd);
+  const master = handOver(fd, () => new ReadStream(fd));
   // libuv takes a hang-up after a short read for the end, though there may be more.
   master.on('end', () => {
     for (let rest = readRest(fd); rest.length > 0; rest = readRest(fd)) output.write(rest);

@@ -4,7 +4,7 @@ import { ReadStream } from 'node:tty';
 import { StateError } from '../errors.js';
 import type { LauncherClient } from '../launcher/launcher.js';
 import { request } from '../launcher/messages.js';
-import { release } from '../native/kept.js';
+import { handOver } from '../native/kept.js';
 import { setWindowSize } from '../sys/files.js';
 import { openAtEnd } from './logFile.js';
 import { type LogSource, readLogs } from './logs.js';
@@ -65,10 +65,8 @@ async function openInput(
       hint: "create it with `stdio: 'pipe'` or `pty`; somebody may have ended it since",
     });
   }
-  // Node closes it from here on.
-  release(fd);
-  if (streams.pty) return { stream: new ReadStream(fd), fd };
-  const stream = new Socket({ fd, readable: false, writable: true });
+  if (streams.pty) return { stream: handOver(fd, () => new ReadStream(fd)), fd };
+  const stream = handOver(fd, () => new Socket({ fd, readable: false, writable: true }));
   // At the end of what we write, the monitor lets go of its own end, too.
   stream.once('finish', () => launcher.ask(request.feed, number, 1).catch(() => {}));
   return { stream, fd };

@@ -13,3 +13,13 @@ export function keep(fd: number): void {
 export function release(fd: number): void {
   if (!isMainThread) loadBinding().release(fd);
 }
+
+/**
+ * Makes a handle of Node's that closes a pipe, a socket or a terminal from then on, also at the end of a
+ * worker. Kept until it is made: a worker that is terminated meanwhile closes it in one of the two ways.
+ */
+export function handOver<T>(fd: number, make: () => T): T {
+  const handle = make();
+  release(fd);
+  return handle;
+}

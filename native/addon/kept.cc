@@ -1,32 +1,61 @@
 #include "addon/kept.h"
 
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/types.h>
 #include <unistd.h>
 #include <uv.h>
 
-#include <set>
+#include <map>
 
 #include "addon/parts.h"
 
 namespace ringfort {
 namespace {
 
+// What a number stood for, so that nothing else is closed that has come to have it.
+struct Identity {
+  dev_t device;
+  ino_t inode;
+  unsigned terminal;  // all master sides of terminals are one inode
+
+  bool operator==(const Identity& other) const {
+    return device == other.device && inode == other.inode && terminal == other.terminal;
+  }
+};
+
 struct Kept {
-  std::set<int> fds;
+  std::map<int, Identity> fds;
   bool isWorker;
 };
 
-std::set<int>& Of(const Napi::CallbackInfo& info) { return static_cast<Kept*>(info.Data())->fds; }
+std::map<int, Identity>& Of(const Napi::CallbackInfo& info) {
+  return static_cast<Kept*>(info.Data())->fds;
+}
 
 int Descriptor(const Napi::CallbackInfo& info) { return info[0].As<Napi::Number>().Int32Value(); }
 
-void Keep(const Napi::CallbackInfo& info) { Of(info).insert(Descriptor(info)); }
+Identity IdentityOf(int fd) {
+  struct stat st = {};
+  if (fstat(fd, &st) != 0) return {};
+  unsigned number = 0;
+  bool terminal = S_ISCHR(st.st_mode) && ioctl(fd, TIOCGPTN, &number) == 0;
+  return {st.st_dev, st.st_ino, terminal ? number + 1 : 0};
+}
+
+void Keep(const Napi::CallbackInfo& info) {
+  int fd = Descriptor(info);
+  Of(info)[fd] = IdentityOf(fd);
+}
 
 void Release(const Napi::CallbackInfo& info) { Of(info).erase(Descriptor(info)); }
 
-// By then no call that Node has under way uses one any more (Environment::RunCleanup).
+// By then no call that Node has under way uses one any more, and its own handles, to which some
+// were handed, are closed (Environment::RunCleanup).
 void CloseAll(void* data) {
   auto* kept = static_cast<Kept*>(data);
-  for (int fd : kept->fds) close(fd);
+  for (const auto& [fd, identity] : kept->fds)
+    if (IdentityOf(fd) == identity) close(fd);
   kept->fds.clear();
 }
 
@@ -34,8 +63,9 @@ void CloseAll(void* data) {
 
 bool KeepAll(Napi::Env env, const std::vector<int>& fds) {
   auto* kept = env.GetInstanceData<Kept>();
-  if (kept->isWorker) kept->fds.insert(fds.begin(), fds.end());
-  return kept->isWorker;
+  if (!kept->isWorker) return false;
+  for (int fd : fds) kept->fds[fd] = IdentityOf(fd);
+  return true;
 }
 
 void InitKept(Napi::Env env, Napi::Object exports) {
