@@ -97,7 +97,11 @@ export async function runCode(
     // What it has left in the background ends with it, and with that its output.
     child.on('exit', () => box.kill());
     const reported = reportUsage(box, since, send);
-    const complete = await reportOutput(child, send);
+    const complete = await reportOutput(child, send).catch((error) => {
+      // Stopped: what it has used is told all the same.
+      if (!signal.aborted) throw error;
+      return true;
+    });
     if (!complete) box.kill();
     const [{ usage }] = await Promise.all([box.wait(), closed, reported]);
     if (child.reason === undefined) throw failure;
