@@ -142,7 +142,7 @@ class Pools {
   readonly #wait = new Seconds();
   #failed = 0;
   #lost = 0;
-  /** The last numbers of each that has any. */
+  /** What each pool that has any member or caller has said last. */
   readonly #now = new Set<PoolMessage>();
 
   on(event: PoolEvent, message: PoolMessage): void {
