@@ -31,15 +31,6 @@ inline uint64_t Ticks() {
 #endif
 }
 
-// A moment of waiting for another CPU.
-inline void Relax() {
-#if defined(__x86_64__)
-  __asm__ volatile("pause" ::: "memory");
-#else
-  __asm__ volatile("yield" ::: "memory");
-#endif
-}
-
 // Namespaces that a prepare section may join, and come back from.
 constexpr int kJoinables = 6;
 
@@ -142,8 +133,10 @@ void Wipe(void* at, size_t size);
 // The main program must not begin: there is no init.
 [[noreturn]] void FailInit(Context& c, int mainPid, int error);
 [[noreturn]] void RunInit(Context& c, int mainPid, ForkRole role, uint64_t keepCaps);
-// process.cc: waits for the init that the main program has left behind, which stands since long, as
-// a rule. Not 0: there will be none. With system calls, so a filter is to come later.
+// process.cc: the init stands, and whoever waits for it may go on.
+void TellInitStands(Context& c);
+// Waits for the init that the main program has left behind. Not 0: there will be none. With system
+// calls, so a filter is to come later.
 int AwaitInit(Context& c);
 // serve.cc: the same, and starts programs; mainPid 0: there is none. Returns only when it fails.
 int RunServe(Context& c, int mainPid);

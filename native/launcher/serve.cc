@@ -248,7 +248,7 @@ int RunServe(Context& c, int mainPid) {
   // Only what has to be written: pages that are not are still the launcher's.
   for (uint32_t i = 0; i < kMaxSlots; i++)
     if (c.slots[i] >= 0) c.slots[i] = -1;
-  c.report->initReady = 1;
+  TellInitStands(c);
   s.signals = kSignals;
   PollFd polled[2] = {{kControl, kPollin, 0}, {s.signals, kPollin, 0}};
   for (;;) {
