@@ -91,6 +91,7 @@ struct Launcher {
   uint32_t capacity;
   ReportPages* pages;  // for the next launches
   uint32_t live;
+  int ended;  // signalfd: a child has
   bool stopping;
   int slots[kMaxSlots];  // of the launch in hand, -1 when empty
 };
@@ -103,6 +104,7 @@ enum class Watch : uint32_t {
   control = 4,
   listening = 5,
   output = 6,
+  ended = 7,
 };
 
 Container* FindContainer(Launcher& l, uint32_t number);
@@ -184,6 +186,8 @@ void OnSync(Launcher& l, Container& c);
 // Begins to look for its end.
 int WatchExit(Launcher& l, Container& c);
 void OnExit(Launcher& l, Container& c);
+// Reaps what was never a child of ours, and has become one when its parent died.
+void ReapOrphans(Launcher& l);
 void OnOom(Launcher& l, Container& c);
 void OnControl(Launcher& l, Container& c);
 void Signal(Launcher& l, Container& c, int number);

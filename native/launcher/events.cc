@@ -107,6 +107,16 @@ int PidOf(Launcher& l, int pidfd) {
   return 0;
 }
 
+// Whether it was cloned here, and is not reaped yet.
+bool IsOurs(const Launcher& l, int pid) {
+  for (uint32_t i = 0; i < l.capacity; i++) {
+    const Container& c = l.table[i];
+    bool reaped = c.state == State::unused || c.state == State::ended;
+    if (!reaped && !c.inside && c.pid == pid) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 void OnSync(Launcher& l, Container& c) {
@@ -167,6 +177,18 @@ void OnExit(Launcher& l, Container& c) {
   if (c.control >= 0) OnControl(l, c);
   if (c.parent == 0) EndPrograms(l, c.number);
   Conclude(l, c, ended);
+}
+
+void ReapOrphans(Launcher& l) {
+  constexpr long kPAll = 0;
+  for (;;) {
+    SignalInfo info = {};
+    constexpr long kLook = kWexited | kWnohang | kWnowait | kWall;
+    if (Sys(__NR_waitid, kPAll, 0, P(&info), kLook, 0) != 0 || info.pid == 0) return;
+    // Its pidfd tells; what is behind it in the kernel's list is seen when it has gone.
+    if (IsOurs(l, info.pid)) return;
+    Sys(__NR_wait4, info.pid, 0, kWnohang | kWall, 0);
+  }
 }
 
 void OnControl(Launcher& l, Container& c) {

@@ -65,7 +65,10 @@ void RunChild(Context& c, const SectionView& child) {
   c.stampRoom = 0;
   if (c.report != nullptr && c.report->traced != 0)
     StampFrom(c, c.report->trace, c.report->traceFrom);
-  int error = FillVectors(c, child, 0);
+  // What the launcher and an init hold back.
+  const uint64_t none = 0;
+  int error = static_cast<int>(Sys(__NR_rt_sigprocmask, kSigSetmask, P(&none), 0, kSigsetSize));
+  if (error == 0) error = FillVectors(c, child, 0);
   if (error == 0) error = RunSection(c, child, &failed);
   if (c.report != nullptr) c.report->error = error;
   Exit(70);

@@ -94,7 +94,7 @@ void OpenJournal(Journal& j, int fd) {
   char link[] = "/proc/self/fd/0";
   link[sizeof link - 2] = static_cast<char>('0' + fd);
   // Without a path it stays, empty, for the next start.
-  long n = Sys(__NR_readlinkat, kAtFdCwd, P(link), P(j.path), sizeof j.path - 1);
+  long n = Insist(0, __NR_readlinkat, kAtFdCwd, P(link), P(j.path), sizeof j.path - 1);
   j.path[n > 0 ? n : 0] = 0;
 }
 

@@ -127,7 +127,7 @@ constexpr int kEperm = 1, kEnoent = 2, kEsrch = 3, kEintr = 4, kEio = 5, kEbadf 
               kEnametoolong = 36, kEnosys = 38, kEproto = 71, kEnobufs = 105, kEtoomanyrefs = 109;
 constexpr int kSigkill = 9, kSigterm = 15, kSigchld = 17, kSigxfsz = 25;
 constexpr long kSigSetmask = 2, kSigsetSize = 8;
-constexpr long kWnohang = 1, kWexited = 4, kWall = 0x40000000;
+constexpr long kWnohang = 1, kWexited = 4, kWnowait = 0x1000000, kWall = 0x40000000;
 constexpr long kMsgPeek = 2, kMsgDontwait = 0x40, kMsgNosignal = 0x4000,
                kMsgCmsgCloexec = 0x40000000;
 constexpr int kSolSocket = 1, kScmRights = 1;
@@ -137,6 +137,6 @@ constexpr uint32_t kEpollin = 1, kEpollout = 4;
 constexpr int16_t kPollin = 1;
 constexpr uint64_t kPrSetPdeathsig = 1, kPrSetDumpable = 4, kPrSetKeepcaps = 8, kPrCapbsetDrop = 24,
                    kPrSetNoNewPrivs = 38, kPrCapAmbient = 47, kPrCapAmbientRaise = 2,
-                   kPrSetName = 15;
+                   kPrSetName = 15, kPrSetChildSubreaper = 36;
 
 }  // namespace ringfort

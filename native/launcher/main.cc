@@ -88,6 +88,12 @@ void OnOutput(Launcher& l, uint32_t source) {
   Unwatch(l, &m.log.source[source]);
 }
 
+void OnEnded(Launcher& l) {
+  uint8_t info[128];
+  // Many ends may be one signal: it says that there was one, and waitid the rest.
+  Read(l.ended, info, sizeof info);
+}
+
 // What is no container's.
 bool OnOther(Launcher& l, Watch kind, uint32_t index, uint32_t events) {
   switch (kind) {
@@ -96,6 +102,7 @@ bool OnOther(Launcher& l, Watch kind, uint32_t index, uint32_t events) {
       return true;
     case Watch::listening: AcceptClient(l); return true;
     case Watch::output: OnOutput(l, index); return true;
+    case Watch::ended: OnEnded(l); return true;
     default: return false;
   }
 }
@@ -164,7 +171,22 @@ int Loop(Launcher& l) {
     // Nothing would ever be heard again: with the launcher its containers end.
     if (n < 0) return 1;
     for (long i = 0; i < n; i++) OnEvent(l, events[i]);
+    ReapOrphans(l);
   }
+}
+
+// Those that we have not cloned: where programs join, one that is killed may be survived by its
+// child, which the host's init would reap late, or, where that is Node, never; and until then the
+// container's pid namespace does not end.
+int WatchEnds(Launcher& l) {
+  const uint64_t mask = uint64_t{1} << (kSigchld - 1);
+  if (long error = Sys(__NR_rt_sigprocmask, kSigSetmask, P(&mask), 0, kSigsetSize))
+    return static_cast<int>(error);
+  l.ended = static_cast<int>(
+      Sys(__NR_signalfd4, -1, P(&mask), kSigsetSize, static_cast<long>(kOCloexec | kONonblock)));
+  if (l.ended < 0) return l.ended;
+  if (int error = Watching(l, l.ended, Watch::ended, 0)) return error;
+  return static_cast<int>(Sys(__NR_prctl, kPrSetChildSubreaper, 1, 0, 0, 0));
 }
 
 // Whether Node has passed it; then it is not passed on.
@@ -195,5 +217,6 @@ int main() {
   if (CleanSelf(kJournal) != 0) return 71;
   l.poll = static_cast<int>(Sys(__NR_epoll_create1, kOCloexec));
   if (l.poll < 0 || Watching(l, kSocket, Watch::client, 0) != 0) return 71;
+  if (WatchEnds(l) != 0) return 71;
   return Loop(l);
 }

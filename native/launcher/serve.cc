@@ -117,10 +117,6 @@ void OnSignals(Context& c, Server& s) {
 // The child of a Start: all that it was sent is in place.
 [[noreturn]] void Begin(Context& c, const SectionView& section) {
   Close(kControl);
-  uint64_t none = 0;
-  c.report->error =
-      static_cast<int32_t>(Sys(__NR_rt_sigprocmask, kSigSetmask, P(&none), 0, kSigsetSize));
-  if (c.report->error != 0) Exit(70);
   RunChild(c, section);
 }
 
