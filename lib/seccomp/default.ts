@@ -9,7 +9,22 @@ const newNamespaces = 0x7e020000;
 const refusedIoctls = { TIOCSTI: 0x5412, TIOCLINUX: 0x541c, TIOCSETD: 0x5423 };
 
 /** Domains of socket(2). */
-const family = { unix: 1, inet: 2, inet6: 10, netlink: 16, packet: 17 };
+const family = { unix: 1, netlink: 16, packet: 17 };
+
+/** AF_INET (2) and AF_INET6 (10): they differ in one bit. */
+const internet: SeccompArgument = {
+  index: 0,
+  value: 0xfffffff7,
+  valueTwo: 2,
+  op: 'SCMP_CMP_MASKED_EQ',
+};
+
+/** SOCK_* and the IPPROTO_* that programs use with it: TCP, MPTCP; UDP and ping's ICMP, ICMPv6. */
+const transports = [
+  { type: 1, protocols: [0, 6, 262] },
+  { type: 2, protocols: [0, 17, 1, 58] },
+];
+const rawType = 3;
 
 /** The values that tools such as setarch use: Linux, 32-bit Linux, UNAME26 with each, a query. */
 const personalities = [0x0, 0x8, 0x20000, 0x20008, 0xffffffff];
@@ -38,16 +53,38 @@ function words(text: string): string[] {
 }
 
 /**
+ * The transports that programs use: with any other protocol or type the kernel loads the module
+ * that has it (SCTP, DCCP, L2TP, SMC), whoever asks. Raw sockets need a capability anyway.
+ */
+function internetRules(): SeccompSyscall[] {
+  // Above the lowest four bits are SOCK_NONBLOCK and SOCK_CLOEXEC.
+  const isType = (type: number): SeccompArgument => ({
+    index: 1,
+    value: 0xf,
+    valueTwo: type,
+    op: 'SCMP_CMP_MASKED_EQ',
+  });
+  return [
+    ...transports.flatMap(({ type, protocols }) =>
+      protocols.map((protocol) => allow(['socket'], [internet, isType(type), int(2, protocol)])),
+    ),
+    allow(['socket'], [internet, isType(rawType)]),
+    deny('socket', errno.EPROTONOSUPPORT, [internet]),
+  ];
+}
+
+/**
  * Sockets of the own network and between programs; the rest seems not to be built in. Netlink only
  * with CAP_NET_ADMIN: replies that wait in its sockets are charged to no cgroup, so that one
  * container could fill the host's memory with them.
  */
 function socketRules(capabilities: ReadonlySet<string>): SeccompSyscall[] {
-  const families = [family.unix, family.inet, family.inet6];
+  const families = [family.unix];
   if (capabilities.has('CAP_NET_RAW')) families.push(family.packet);
   if (capabilities.has('CAP_NET_ADMIN')) families.push(family.netlink);
   return [
     ...families.map((domain) => allow(['socket'], [int(0, domain)])),
+    ...internetRules(),
     deny('socket', errno.EAFNOSUPPORT),
     // Not only AF_UNIX has pairs: AF_TIPC, too.
     allow(['socketpair'], [int(0, family.unix)]),

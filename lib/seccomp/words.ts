@@ -13,7 +13,13 @@ export const actions = {
 } as const;
 
 /** What denied calls return. @see errno(3) */
-export const errno = { EPERM: 1, ENOMEM: 12, ENOSYS: 38, EAFNOSUPPORT: 97 } as const;
+export const errno = {
+  EPERM: 1,
+  ENOMEM: 12,
+  ENOSYS: 38,
+  EPROTONOSUPPORT: 93,
+  EAFNOSUPPORT: 97,
+} as const;
 
 /** An action that can be carried out; `SCMP_ACT_NOTIFY` cannot. */
 export type SeccompAction = keyof typeof actions;

@@ -173,6 +173,15 @@ const own: readonly Call[] = [
     held: /^(EAFNOSUPPORT|EPERM)$/,
   },
   {
+    id: 'r-transport',
+    attack: 'UDP-Lite, in place of all transports whose modules load on demand',
+    call: ['socket', '2', '2', '136'],
+    walls: 'seccomp',
+    oracle: noFilter,
+    onHost: true,
+    held: /^EPROTONOSUPPORT$/,
+  },
+  {
     id: 'r-filter',
     attack: 'a BPF filter on a socket, compiled into the host’s memory',
     call: ['attach-filter'],

@@ -87,6 +87,9 @@ suite('seccomp', [linux, cgroups, staticCompiler], () => {
       [10, 1],
     ])
       expect(await probe(`socket ${family} ${type}`)).toBe('ok');
+    // SCTP, L2TP, SMC, and a type that DCCP had: modules that the kernel would load for anybody.
+    for (const rest of ['1 132', '2 115', '1 256', '6 0'])
+      expect(await probe(`socket 2 ${rest}`)).toBe('EPROTONOSUPPORT');
     for (const [family, type] of [
       [38, 5], // AF_ALG
       [40, 1], // AF_VSOCK

@@ -10,6 +10,7 @@ import { Filter } from '../helpers/bpf.js';
 const allow = 0x7fff0000;
 const eperm = 0x00050001;
 const enosys = 0x00050026;
+const eprotonosupport = 0x0005005d;
 const eafnosupport = 0x00050061;
 
 const rules =
@@ -118,6 +119,18 @@ test('sockets are of the network or of the own machine', () => {
     expect(answer('socket', domain, 3n, 0n)).toBe(eafnosupport);
     expect(answer('socket', domain | (1n << 32n), 3n, 0n)).toBe(eafnosupport);
   }
+  for (const domain of [2n, 10n]) {
+    for (const type of [1n, 2n, 3n, 0x80801n, (1n << 32n) | 2n])
+      expect(answer('socket', domain, type, 0n)).toBe(allow);
+    for (const [type, protocol] of [
+      ...[0n, 4n, 5n, 6n, 10n, 15n].map((other) => [other, 0n] as const),
+      ...[1n, 17n, 33n, 115n, 132n, 136n, 256n, 0xffffffffn].map((other) => [1n, other] as const),
+      ...[6n, 33n, 115n, 132n, 136n, 256n, 262n].map((other) => [2n, other] as const),
+    ])
+      expect(answer('socket', domain, type, protocol)).toBe(eprotonosupport);
+  }
+  for (const protocol of [6n, 262n]) expect(answer('socket', 2n, 1n, protocol)).toBe(allow);
+  for (const protocol of [1n, 17n, 58n]) expect(answer('socket', 10n, 2n, protocol)).toBe(allow);
   expect(answer('socketpair', 1n)).toBe(allow);
   expect(answer('socketpair', 30n)).toBe(eafnosupport);
   expect(answers('x64', ['CAP_NET_RAW'])('socket', 17n, 3n, 0n)).toBe(allow);
@@ -194,8 +207,8 @@ test.each(['x64', 'arm64'] as const)('on %s the filter is small and shallow', (m
     const profile = defaultProfile({ capabilities });
     const { filter, instructions, unknownNames } = compileSeccomp(profile, { arch: machine });
     expect(instructions).toBeLessThan(600);
-    // Architecture, number, a tree of at most 2^7 ranges, then at most seven checks of sockets.
-    expect(new Filter(filter).longestPath()).toBeLessThan(40);
+    // Architecture, number, a tree of at most 2^7 ranges, then up to 14 rules about socket.
+    expect(new Filter(filter).longestPath()).toBeLessThan(80);
     expect(unknownNames).toEqual([]);
     expect(parseSeccomp(profile)).toEqual(profile);
   }

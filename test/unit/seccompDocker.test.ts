@@ -13,6 +13,7 @@ const answers: Readonly<Record<number, string>> = {
   2147418112: 'yes',
   327681: 'EPERM',
   327718: 'ENOSYS',
+  327773: 'EPROTONOSUPPORT',
   327777: 'EAFNOSUPPORT',
 };
 
@@ -46,12 +47,25 @@ function decision(answer: Answer, name: string, args: readonly bigint[]): string
 function variants(name: string): [row: string, args: readonly bigint[]][] {
   const domains = Array.from({ length: 64 }, (_, i): [string, bigint[]] => [
     `socket ${i}`,
-    [BigInt(i)],
+    [BigInt(i), 1n, 0n],
   ]);
+  const protocols: [string, bigint[]][] = [
+    ['socket TCP', [2n, 1n, 6n]],
+    ['socket MPTCP', [10n, 1n, 262n]],
+    ['socket SMC', [2n, 1n, 256n]],
+    ['socket SCTP', [10n, 1n, 132n]],
+    ['socket UDP', [10n, 2n, 17n]],
+    ['socket ICMP', [2n, 2n, 1n]],
+    ['socket L2TP', [2n, 2n, 115n]],
+    ['socket UDP-Lite', [2n, 2n, 136n]],
+    ['socket of SOCK_SEQPACKET', [2n, 5n, 0n]],
+    ['socket of SOCK_DCCP', [10n, 6n, 33n]],
+    ['socket of SOCK_RAW', [2n, 3n, 1n]],
+  ];
   const pairs = [1n, 2n, 16n, 30n].map((i): [string, bigint[]] => [`socketpair ${i}`, [i]]);
   switch (name) {
     case 'socket':
-      return domains;
+      return [...domains, ...protocols];
     case 'socketpair':
       return pairs;
     case 'personality':
