@@ -95,6 +95,15 @@ function isInside({ flags }: Plan): boolean {
   return ((flags ?? 0) & (planFlag.inside | planFlag.join | planFlag.release)) !== 0;
 }
 
+/** Why there is no process, or nobody who would fork it. */
+function scarceHint({ flags = 0 }: Plan, { section }: Report): string {
+  // An init is asked without waiting for it; what it answers is the child's section.
+  const asked = (flags & planFlag.inside) !== 0 && section === launcherSection;
+  return asked
+    ? 'the container’s init does not answer: something has stopped it'
+    : 'as many processes as limits.pids, a cgroup above, or the kernel allows are there already';
+}
+
 /** What the launcher says of a container that it knows no more, or whose init is dead. */
 const endedMeanwhile = new Set<string | undefined>(['ESRCH', 'EPIPE', 'ECONNRESET']);
 
@@ -116,14 +125,13 @@ export function launchError(plan: Plan, report: Report): ContainerError {
       return new ContainerError('ERR_LAUNCH_DIED', message, { phase: 'launcher' });
     }
     const what = isInside(plan) ? 'program' : 'container';
-    const busy = isInside(plan) && errno === 'EAGAIN';
     return new ContainerError(
       'ERR_LAUNCH_FAILED',
       `the launcher could not start the ${what}: ${errno ?? 'no reason given'}`,
       {
         phase: 'launcher',
         errno: -report.error,
-        ...(busy && { hint: 'the container’s init does not answer: something has stopped it' }),
+        ...(errno === 'EAGAIN' && { hint: scarceHint(plan, report) }),
       },
     );
   }

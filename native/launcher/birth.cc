@@ -13,6 +13,10 @@ long Memfd(const char* name) {
   return fd == -kEinval ? Sys(__NR_memfd_create, P(name), kMfdCloexec) : fd;
 }
 
+// A section that travels in the message. As many as Node sends at once have to fit into the socket
+// while the init does not read: a kernel may count the next power of two for each.
+constexpr uint32_t kInlineSection = 7u << 10;
+
 // A message to an init in the making: its descriptors in the order that inside.h gives.
 struct Parcel {
   struct {
@@ -145,7 +149,7 @@ int AskInit(Launcher& l, const Container& parent, const Birth& birth) {
   IoVec parts[3] = {{&header, sizeof header},
                     {&start, sizeof start},
                     {const_cast<uint8_t*>(section.at), section.size}};
-  bool fits = sizeof start + section.size <= kInlinePlanBytes;
+  bool fits = sizeof start + section.size <= kInlineSection;
   if (error == 0 && !fits) {
     memfd = static_cast<int>(Memfd("ringfort-plan"));
     error = memfd < 0 ? memfd : 0;

@@ -91,7 +91,8 @@ struct Launcher {
   uint32_t capacity;
   ReportPages* pages;  // for the next launches
   uint32_t live;
-  int ended;  // signalfd: a child has
+  int ended;     // signalfd: a child has
+  bool orphans;  // there may be some
   bool stopping;
   int slots[kMaxSlots];  // of the launch in hand, -1 when empty
 };
@@ -186,8 +187,9 @@ void OnSync(Launcher& l, Container& c);
 // Begins to look for its end.
 int WatchExit(Launcher& l, Container& c);
 void OnExit(Launcher& l, Container& c);
-// Reaps what was never a child of ours, and has become one when its parent died.
-void ReapOrphans(Launcher& l);
+// Reaps what we have not cloned: what became a child of ours when its parent died, or by
+// CLONE_PARENT. True: there may be more at once.
+bool ReapOrphans(Launcher& l);
 void OnOom(Launcher& l, Container& c);
 void OnControl(Launcher& l, Container& c);
 void Signal(Launcher& l, Container& c, int number);

@@ -167,7 +167,12 @@ void OnExit(Launcher& l, Container& c) {
   RUsage usage = {};
   long error =
       Insist(0, __NR_waitid, kPPidfd, c.pidfd, P(&info), kWexited | kWnohang | kWall, P(&usage));
-  if (error == 0 && info.pid == 0) return;
+  if (error == 0 && info.pid == 0) {
+    // Somebody traces it, and has not let go of it: its pidfd would say so again and again.
+    if (!c.unwatched) StopWatching(l, c.pidfd);
+    c.unwatched = true;
+    return;
+  }
   constexpr int kCldExited = 1;
   const int status = info.code == kCldExited ? info.status << 8 : info.status;
   Ended ended = {c.number, error == 0 ? status : -1, Micros(usage.utime_sec, usage.utime_usec),
@@ -179,16 +184,21 @@ void OnExit(Launcher& l, Container& c) {
   Conclude(l, c, ended);
 }
 
-void ReapOrphans(Launcher& l) {
+bool ReapOrphans(Launcher& l) {
   constexpr long kPAll = 0;
-  for (;;) {
+  // A guest that goes on making them must not keep everybody else waiting.
+  constexpr int kAtOnce = 64;
+  for (int i = 0; i < kAtOnce; i++) {
     SignalInfo info = {};
     constexpr long kLook = kWexited | kWnohang | kWnowait | kWall;
-    if (Sys(__NR_waitid, kPAll, 0, P(&info), kLook, 0) != 0 || info.pid == 0) return;
-    // Its pidfd tells; what is behind it in the kernel's list is seen when it has gone.
-    if (IsOurs(l, info.pid)) return;
-    Sys(__NR_wait4, info.pid, 0, kWnohang | kWall, 0);
+    long error = Sys(__NR_waitid, kPAll, 0, P(&info), kLook, 0);
+    l.orphans = info.pid != 0 || (error != 0 && error != -kEchild);
+    // Where it is ours, its pidfd tells; what is behind it in the kernel's list is seen when it has
+    // gone.
+    if (error != 0 || info.pid == 0 || IsOurs(l, info.pid)) return false;
+    if (Sys(__NR_wait4, info.pid, 0, kWnohang | kWall, 0) <= 0) return false;
   }
+  return true;
 }
 
 void OnControl(Launcher& l, Container& c) {

@@ -91,7 +91,7 @@ void OnOutput(Launcher& l, uint32_t source) {
 void OnEnded(Launcher& l) {
   uint8_t info[128];
   // Many ends may be one signal: it says that there was one, and waitid the rest.
-  Read(l.ended, info, sizeof info);
+  if (Read(l.ended, info, sizeof info) > 0) l.orphans = true;
 }
 
 // What is no container's.
@@ -167,18 +167,21 @@ int Loop(Launcher& l) {
       if (left <= 0) return 1;
       if (wait < 0 || wait > left) wait = left;
     }
+    if (l.orphans && ReapOrphans(l)) wait = 0;
     long n = Insist(0, __NR_epoll_pwait, l.poll, P(events), 16, wait);
     // Nothing would ever be heard again: with the launcher its containers end.
     if (n < 0) return 1;
     for (long i = 0; i < n; i++) OnEvent(l, events[i]);
-    ReapOrphans(l);
   }
 }
 
-// Those that we have not cloned: where programs join, one that is killed may be survived by its
-// child, which the host's init would reap late, or, where that is Node, never; and until then the
-// container's pid namespace does not end.
+// Of those, too, that we have not cloned: where programs join, one that is killed may be survived
+// by its child, which the host's init would reap late, or, where that is Node, never; and until
+// then the container's pid namespace does not end.
 int WatchEnds(Launcher& l) {
+  // Stops are none of our business, and a guest can have as many as it wants.
+  constexpr uint64_t kNoChildStop = 1;
+  if (long error = Handle(kSigchld, kDefault, kNoChildStop)) return static_cast<int>(error);
   const uint64_t mask = uint64_t{1} << (kSigchld - 1);
   if (long error = Sys(__NR_rt_sigprocmask, kSigSetmask, P(&mask), 0, kSigsetSize))
     return static_cast<int>(error);

@@ -152,11 +152,11 @@ inline void* MapForChildren(void* at, size_t size) {
 
 constexpr uint64_t kDefault = 0, kIgnore = 1;  // SIG_DFL and SIG_IGN, see sigaction(2)
 
-inline void Handle(long signal, uint64_t handler) {
+inline long Handle(long signal, uint64_t handler, uint64_t flags = 0) {
   struct {
     uint64_t handler, flags, restorer, mask;
-  } action = {handler, 0, 0, 0};
-  Sys(__NR_rt_sigaction, signal, P(&action), 0, kSigsetSize);
+  } action = {handler, flags, 0, 0};
+  return Sys(__NR_rt_sigaction, signal, P(&action), 0, kSigsetSize);
 }
 
 inline void Zero(void* at, size_t size) {

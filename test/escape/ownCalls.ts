@@ -174,7 +174,7 @@ const own: readonly Call[] = [
   },
   {
     id: 'r-transport',
-    attack: 'UDP-Lite, in place of all transports whose modules load on demand',
+    attack: 'a rare transport (UDP-Lite, which needs no module, in place of those that load one)',
     call: ['socket', '2', '2', '136'],
     walls: 'seccomp',
     oracle: noFilter,

@@ -30,6 +30,12 @@ export const notRoot: Requirement = {
   check: () => (process.getuid?.() === 0 ? 'this is root' : undefined),
 };
 
+/** Where a test names system calls by their numbers on x86-64. */
+export const x64: Requirement = {
+  name: 'x86_64',
+  check: () => (process.arch === 'x64' ? undefined : `this is ${process.arch}`),
+};
+
 /** A program in PATH. */
 export function command(name: string): Requirement {
   const directories = (process.env.PATH ?? '').split(delimiter);

@@ -293,6 +293,30 @@ suite('programs in a container', [cgroups], () => {
     });
   });
 
+  test('nor where its limit of processes is used up, which the error says', async () => {
+    await using box = await createContainer({ limits: { pids: 4 } });
+    const programs = Array.from({ length: 6 }, () => box.spawn('sleep', ['600']));
+    const errors = await Promise.all(
+      programs.map(
+        (program) =>
+          new Promise<unknown>((resolve) => {
+            program.once('error', resolve).once('spawn', () => resolve(undefined));
+          }),
+      ),
+    );
+    const failed = errors.filter((error) => error !== undefined);
+    expect(failed.length).toBeGreaterThan(1);
+    expect(failed.length).toBeLessThan(6);
+    for (const error of failed)
+      expect(error).toMatchObject({ message: expect.stringContaining('EAGAIN') });
+    expect(failed[0]).toMatchObject({
+      code: 'ERR_LAUNCH_FAILED',
+      hint: expect.stringContaining('limits.pids'),
+    });
+    await box.update({ limits: { pids: 20 } });
+    expect((await box.exec('true')).exitCode).toBe(0);
+  });
+
   test('nothing is started in a container that has ended', async () => {
     const box = await createContainer();
     await box.stop();

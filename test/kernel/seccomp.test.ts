@@ -5,13 +5,8 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { RunOptions } from '../../lib/options.js';
 import { run } from '../../lib/run.js';
 import { refusal, sh, type TextOptions } from '../helpers/containers.js';
-import { cgroups, linux, type Requirement, suite } from '../helpers/needs.js';
+import { cgroups, linux, suite, x64 } from '../helpers/needs.js';
 import { buildProbe, staticCompiler } from '../helpers/probe.js';
-
-const x64: Requirement = {
-  name: 'x86_64',
-  check: () => (process.arch === 'x64' ? undefined : `this is ${process.arch}`),
-};
 
 /** Attempts that the default filter must stop, and the errno that it stops them with. */
 const denied: [string, string][] = [

@@ -6,13 +6,8 @@ import { atLeast, parseKernel } from '../../lib/kernelVersion.js';
 import { run } from '../../lib/run.js';
 import type { TextOptions } from '../helpers/containers.js';
 import { type GoldenCall, readGoldenCalls, writeGoldenCalls } from '../helpers/goldenCalls.js';
-import { cgroups, linux, type Requirement, suite } from '../helpers/needs.js';
+import { cgroups, linux, suite, x64 } from '../helpers/needs.js';
 import { buildProbe, staticCompiler } from '../helpers/probe.js';
-
-const x64: Requirement = {
-  name: 'x86_64',
-  check: () => (process.arch === 'x64' ? undefined : `this is ${process.arch}`),
-};
 
 const kernel = parseKernel(release());
 

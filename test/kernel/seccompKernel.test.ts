@@ -7,16 +7,11 @@ import fc from 'fast-check';
 import { compileSeccomp } from '../../lib/seccomp/compile.js';
 import type { OciSeccomp } from '../../lib/seccomp/profile.js';
 import { Filter, type SeccompData } from '../helpers/bpf.js';
-import { linux, type Requirement, suite } from '../helpers/needs.js';
+import { linux, suite, x64 } from '../helpers/needs.js';
 import { buildProbe, staticCompiler } from '../helpers/probe.js';
 import { audits, everyCall } from '../helpers/seccompCalls.js';
 import { Meaning } from '../helpers/seccompMeaning.js';
 import { ociProfile } from '../helpers/seccompProfiles.js';
-
-const x64: Requirement = {
-  name: 'x86_64',
-  check: () => (process.arch === 'x64' ? undefined : `this is ${process.arch}`),
-};
 
 /** uretprobe and uprobe: since 6.14 and 6.18 the kernel lets them pass by any filter. */
 const unfiltered = [335, 336];
