@@ -149,8 +149,9 @@ async function left(before: Map<string, number>, restarted: boolean): Promise<st
   }
 }
 
-/** An error of ours that says where, or of a call on a file as Node's own. */
+/** An error of ours that says where, or one as Node's own: of a call on a file, of `spawn`. */
 function isTyped(error: unknown): boolean {
+  if (error instanceof Error && error.message.startsWith('spawn ')) return isTyped(error.cause);
   if (error instanceof ContainerGoneError) return true;
   if (error instanceof ContainerError)
     return (
