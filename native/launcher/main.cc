@@ -189,6 +189,10 @@ int WatchEnds(Launcher& l) {
       Sys(__NR_signalfd4, -1, P(&mask), kSigsetSize, static_cast<long>(kOCloexec | kONonblock)));
   if (l.ended < 0) return l.ended;
   if (int error = Watching(l, l.ended, Watch::ended, 0)) return error;
+  // What cannot be reaped never ends. There is nobody yet.
+  long error = Sys(__NR_waitid, 0, 0, 0, kWexited | kWnohang | kWall, 0);
+  if (error == -kEchild) error = Sys(__NR_wait4, -1, 0, kWnohang | kWall, 0);
+  if (error != -kEchild) return error < 0 ? static_cast<int>(error) : -kEproto;
   return static_cast<int>(Sys(__NR_prctl, kPrSetChildSubreaper, 1, 0, 0, 0));
 }
 

@@ -11,7 +11,7 @@ import { buildStoppingLauncher } from '../helpers/stops.js';
 /** Calls without which a container is as it is with them. */
 const optional = [
   // Every kernel has these; what they do, others do as well.
-  ...['close', 'munmap', 'rt_sigaction', 'umask', 'getppid', 'kill', 'waitid', 'wait4'],
+  ...['close', 'munmap', 'rt_sigaction', 'umask', 'getppid', 'kill'],
   ...[
     'rt_sigtimedwait',
     'ftruncate',
