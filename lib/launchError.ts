@@ -41,6 +41,11 @@ interface Reading {
 /** Steps that resolve a path inside the new root. */
 const onRoot = new Set<Step['op']>(['attach', 'mask', 'openTree', 'readonlyPath']);
 
+/** A new proc or sysfs, of which a user namespace gets no more than it sees (mount_too_revealing). */
+function isKernelMount(step: Step): boolean {
+  return step.op === 'fsMount' && (step.type === 'proc' || step.type === 'sysfs');
+}
+
 /** What a failed step means to a person. */
 function reading(step: Step, errno: string): Reading {
   if (step.op === 'exec') {
@@ -69,7 +74,9 @@ function reading(step: Step, errno: string): Reading {
   if (errno === 'EPERM' || errno === 'EACCES')
     return {
       maker: make.permission('ERR_LAUNCH_DENIED'),
-      hint: 'ringfort doctor says what this user may do here',
+      hint: isKernelMount(step)
+        ? `something lies over parts of this process's own /proc or /sys, so the kernel allows no new one: leave that out (docker: --security-opt systempaths=unconfined; systemd: no ProtectKernelTunables=)`
+        : 'ringfort doctor says what this user may do here',
     };
   return { maker: make.other('ERR_LAUNCH_FAILED') };
 }
@@ -93,6 +100,20 @@ function journalError(step: string, errno: number): ContainerError {
 /** Whether it is one more program in a container. */
 function isInside({ flags }: Plan): boolean {
   return ((flags ?? 0) & (planFlag.inside | planFlag.join | planFlag.release)) !== 0;
+}
+
+/** What clone(2) was refused for. */
+const cloneHints: Readonly<Record<string, string>> = {
+  ENOSPC: 'too many namespaces: see /proc/sys/user/max_*_namespaces',
+  ENOSYS: 'a filter around this process has no clone3 (systemd: RestrictNamespaces=)',
+  EPERM:
+    'namespaces are forbidden here: by a filter, a chroot, or a lack of CAP_SYS_ADMIN; ringfort doctor says more',
+};
+
+/** What to do where there is no process. */
+function processHint(plan: Plan, report: Report, errno: string | undefined): { hint?: string } {
+  const hint = errno === 'EAGAIN' ? scarceHint(plan, report) : cloneHints[errno ?? ''];
+  return hint === undefined ? {} : { hint };
 }
 
 /** Why there is no process, or nobody who would fork it. */
@@ -131,7 +152,7 @@ export function launchError(plan: Plan, report: Report): ContainerError {
       {
         phase: 'launcher',
         errno: -report.error,
-        ...(errno === 'EAGAIN' && { hint: scarceHint(plan, report) }),
+        ...processHint(plan, report, errno),
       },
     );
   }

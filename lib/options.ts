@@ -141,7 +141,10 @@ export interface ContainerOptions {
    * `Infinity` is no limit.
    */
   rlimits?: Record<string, number | [number, number]> | undefined;
-  /** −1000 to 1000; default 500, so that the guest dies before the host's programs. */
+  /**
+   * −1000 to 1000; default 500, or this process's own if that is more, so that the guest dies before
+   * the host's programs.
+   */
   oomScoreAdj?: number | undefined;
   /** Namespaced sysctls, such as `{ 'net.ipv4.ip_unprivileged_port_start': '0' }`. */
   sysctl?: Record<string, string> | undefined;

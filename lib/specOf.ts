@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import type { RunnableSpec } from './launch.js';
 import type { CreateOptions, RunOptions } from './options.js';
@@ -29,6 +30,15 @@ function workingDirectory(): string {
   }
 }
 
+/** A pod or a service may be marked as the first to die, and what it starts may not be marked less. */
+function ownOomScoreAdj(): number {
+  try {
+    return Number(readFileSync('/proc/self/oom_score_adj', 'utf8'));
+  } catch {
+    return 0;
+  }
+}
+
 /** The number of CPUs takes a tenth of a millisecond to find out, and few options are about it. */
 const machine = {
   get hostCpus(): number {
@@ -48,6 +58,7 @@ function compile({ id, command, options }: Compiled): RunnableSpec {
     cwd: workingDirectory(),
     id,
     seccomp: seccompOption,
+    ...(options.oomScoreAdj === undefined && { ownOomScoreAdj: ownOomScoreAdj() }),
     ...(options.pty && { interactive: options.pty }),
   });
   const final = options.oci === undefined ? spec : applyOciOption(spec, options.oci);

@@ -34,7 +34,7 @@ function setupError(failed: string, errno: number): ContainerError {
   }
   return new PermissionError(
     'ERR_USERNS_RESTRICTED',
-    `an ordinary user may not make containers here: ${failed} failed with ${name}`,
+    `this process may not make containers here: ${failed} failed with ${name}`,
     {
       ...facts,
       hint: 'user namespaces are switched off or restricted by an LSM, run ringfort doctor for the mend',

@@ -5,7 +5,7 @@ const ways = {
   /** No tree has the controller. */
   missing: 'mount it, or have it delegated (systemd-run --user --scope -p Delegate=yes …)',
   /** v2: the parent has processes, so the kernel refuses to enable controllers in it. */
-  busy: `call moveToLeafCgroup() at start, name a cgroup without processes (root: '/') as cgroupParent`,
+  busy: `call moveToLeafCgroup() at start (in a service of systemd's: with Delegate=yes), name a cgroup without processes (root: '/') as cgroupParent`,
   /** v2: no write access. */
   unified:
     'start under systemd-run --user --scope -p Delegate=yes and call moveToLeafCgroup() first, name a cgroup of yours as cgroupParent',

@@ -15,6 +15,8 @@ const needed = [
   ['CAP_SYS_ADMIN', 'mounts and namespaces on the host'],
   ['CAP_SETUID', 'mapping ids'],
   ['CAP_SETGID', 'mapping ids'],
+  ['CAP_SYS_CHROOT', 'entering mount namespaces'],
+  ['CAP_CHOWN', 'directories of a container’s own'],
   ['CAP_SYS_RESOURCE', 'raising resource limits, lowering oom_score_adj'],
 ] as const;
 
@@ -63,8 +65,13 @@ function idPool(): Finding {
   const facts = { uids: ownIds('uid_map'), gids: ownIds('gid_map'), reserved: [] };
   const lease = new IdRanges(facts).acquire({ shareHostDirs: false });
   const { hostID = 0, size = 0 } = lease.uidMappings[0] ?? {};
-  const detail = `${size} ids for each container, from host id ${hostID}`;
-  return size === 65536 ? { detail } : { status: 'limited', detail };
+  if (lease.lateral === 'own-range')
+    return { detail: `${size} ids for each container, from host id ${hostID}` };
+  return {
+    status: 'limited',
+    detail: `${size} ids, shared by all containers: this user namespace has no more`,
+    mend: 'give the container around it a larger map (LXC: lxc.idmap; for n containers n + 1 times 65536 ids)',
+  };
 }
 
 /** How many ids an ordinary user's containers have. */

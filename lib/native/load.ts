@@ -5,16 +5,25 @@ import { fileURLToPath } from 'node:url';
 import { ContainerError, UnsupportedError } from '../errors.js';
 import type { Binding } from './binding.js';
 
-const root = fileURLToPath(new URL('../../../', import.meta.url));
 let binding: Binding | undefined;
 
-/** The C library this Node is linked with, as prebuildify tags it. */
+/**
+ * The package's directory. Found out when it is needed: a bundler may have left no address of this
+ * module, which is no reason for the whole program to fail at its start.
+ */
+function packageRoot(): string {
+  return fileURLToPath(new URL('../../../', import.meta.url));
+}
+
+/** The C library this Node is linked with, as prebuildify tags it. musl has no libc.so.6. */
 function libc(): 'glibc' | 'musl' {
-  return readFileSync('/proc/self/maps', 'latin1').includes('/ld-musl-') ? 'musl' : 'glibc';
+  const maps = readFileSync('/proc/self/maps', 'latin1');
+  return /\/libc(\.so\.6|-2\.\d+\.so)$/m.test(maps) ? 'glibc' : 'musl';
 }
 
 /** The addon's file: a local build if there is one, else the prebuild that fits. */
 function addonPath(): string | undefined {
+  const root = packageRoot();
   const built = join(root, 'build', 'Release', 'ringfort.node');
   if (existsSync(built)) return built;
   const prebuilt = join(root, 'prebuilds', `linux-${process.arch}`, `ringfort.${libc()}.node`);
@@ -36,9 +45,18 @@ export function loadBinding(): Binding {
     );
   }
   const hint = 'run npm rebuild ringfort; it needs a C++17 compiler, make and Python 3';
-  const path = addonPath();
+  let path: string | undefined;
+  try {
+    path = addonPath();
+  } catch (cause) {
+    const message = 'the native addon cannot be looked for: this module has no address';
+    const external = 'a bundler has taken the package in: mark ringfort as external';
+    throw new ContainerError('ERR_ADDON_NOT_FOUND', message, { hint: external, cause });
+  }
   if (path === undefined) {
-    throw new ContainerError('ERR_ADDON_NOT_FOUND', `no native addon in ${root}`, { hint });
+    throw new ContainerError('ERR_ADDON_NOT_FOUND', `no native addon in ${packageRoot()}`, {
+      hint,
+    });
   }
   try {
     binding = createRequire(import.meta.url)(path) as Binding;

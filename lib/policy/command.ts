@@ -25,6 +25,12 @@ function softLimit({ type, soft, hard }: SpecRlimit, facts: Facts): number {
   return lower ? Math.min(soft, ceiling) : soft;
 }
 
+/** How to get a limit that this process has not. */
+function limitHint(type: string): string {
+  if (type !== 'RLIMIT_CORE') return 'raise it with prlimit or ulimit -H';
+  return `start this process with a hard limit of 1 (systemd: LimitCORE=1; limits.conf: hard core 1), or let each crash start the host's core handler: rlimits: { RLIMIT_CORE: 0 }`;
+}
+
 /** What takes the descriptors that a release brings; so it is set with the release. */
 const descriptors = 'RLIMIT_NOFILE';
 
@@ -53,7 +59,7 @@ export function planLimits(
       throw new PermissionError(
         'ERR_RLIMIT_TOO_HIGH',
         `rlimits.${type}: expected at most the hard limit of this process, ${ceiling}, got ${soft}`,
-        { option: `rlimits.${type}`, phase: 'process', hint: `raise it with prlimit or ulimit -H` },
+        { option: `rlimits.${type}`, phase: 'process', hint: limitHint(type) },
       );
     }
     builder.add('child', {

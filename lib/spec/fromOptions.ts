@@ -41,6 +41,8 @@ export interface SpecContext {
   cwd: string;
   /** The container's id, which is its default host name. */
   id: string;
+  /** The score of this process, below which only CAP_SYS_RESOURCE gets (proc_pid_oom_score_adj(5)). */
+  ownOomScoreAdj?: number;
   /** Give the program a terminal of this size. */
   interactive?: { cols: number; rows: number };
   /**
@@ -128,7 +130,7 @@ function processFrom(
     capabilities: capabilitySets(options.capabilities),
     rlimits: rlimitsFromOptions(options),
     noNewPrivileges: options.noNewPrivileges ?? true,
-    oomScoreAdj: options.oomScoreAdj ?? defaultOomScoreAdj,
+    oomScoreAdj: options.oomScoreAdj ?? Math.max(defaultOomScoreAdj, context.ownOomScoreAdj ?? 0),
     apparmorProfile: options.apparmorProfile,
     selinuxLabel: options.selinuxLabel,
   });

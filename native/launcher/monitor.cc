@@ -106,6 +106,9 @@ int Detached(Launcher& l, Received& request) {
   Reserve(m.exitFile);
   request.fdCount = 0;
   m.detached = true;
+  // From now on there is no Node that would end it.
+  const uint64_t blocked = ~(uint64_t{1} << (kSigterm - 1));
+  Sys(__NR_rt_sigprocmask, kSigSetmask, P(&blocked), 0, kSigsetSize);
   return 0;
 }
 

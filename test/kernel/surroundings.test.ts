@@ -92,6 +92,10 @@ suite('strange surroundings', [cgroups], () => {
     ['descriptors 0 to 2 are closed', 'exec "$@" <&- >&- 2>&-'],
     ['SIGPIPE and SIGTERM are ignored', `trap '' PIPE TERM; exec "$@"`],
     [
+      'it is the first to die of a want of memory',
+      'echo 1000 >/proc/self/oom_score_adj; exec "$@"',
+    ],
+    [
       'nothing is in the environment but what Node needs',
       'exec env -i REPORT="$REPORT" XDG_RUNTIME_DIR="$XDG_RUNTIME_DIR" TMPDIR="$TMPDIR" HOME="$HOME" PATH="$PATH" "$@"',
     ],
@@ -110,6 +114,15 @@ suite('strange surroundings', [cgroups], () => {
       const gone = fs.mkdtempSync(process.env.TMPDIR ? process.env.TMPDIR + '/gone-' : '/tmp/gone-');
       process.chdir(gone);
       fs.rmdirSync(gone);`;
+    expect(within('exec "$@"', first)).toEqual(usual);
+  });
+
+  test('signals that go to a whole service end Node alone, and what it has with it: all is the same', () => {
+    const first = `
+      const { supervisor } = await import('${library('supervisor')}');
+      const { launcher } = await supervisor();
+      for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGALRM'])
+        process.kill(launcher.pid, signal);`;
     expect(within('exec "$@"', first)).toEqual(usual);
   });
 

@@ -21,12 +21,14 @@ test.each([
 });
 
 const [sysAdmin, ids, sysResource] = [1n << 21n, (1n << 6n) | (1n << 7n), 1n << 24n];
+/** CAP_CHOWN, CAP_SYS_CHROOT. */
+const others = (1n << 0n) | (1n << 18n);
 
 test('capabilities: what is lacking is named, and an ordinary user lacks nothing', () => {
-  expect(capabilities(sysAdmin | ids | sysResource, true)).toEqual({
+  expect(capabilities(sysAdmin | ids | sysResource | others, true)).toEqual({
     detail: 'all that are used',
   });
-  const limited = capabilities(sysAdmin | ids, true);
+  const limited = capabilities(sysAdmin | ids | others, true);
   expect(limited).toMatchObject({
     status: 'limited',
     detail: expect.stringContaining('CAP_SYS_RESOURCE'),

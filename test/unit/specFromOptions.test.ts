@@ -334,3 +334,10 @@ test('id maps are taken as they are', () => {
   const { linux } = compile({ uidMappings: map, gidMappings: map });
   expect(linux).toMatchObject({ uidMappings: map, gidMappings: map });
 });
+
+test('a process that is to die before others starts nothing that is to die after it', () => {
+  const score = (ownOomScoreAdj: number, options: Options = {}) =>
+    compile(options, { ownOomScoreAdj }).process?.oomScoreAdj;
+  expect([score(0), score(-900), score(500), score(999)]).toEqual([500, 500, 500, 999]);
+  expect(score(999, { oomScoreAdj: 10 })).toBe(10);
+});
