@@ -184,6 +184,9 @@ void AskKill(const Container& parent, const Container& program);
 void Release(Launcher& l, Client& client, Received& request);
 // events.cc
 void OnSync(Launcher& l, Container& c);
+// Of a program: its container has, which is why whatever has failed did (clone(2) into a pid
+// namespace without an init is ENOMEM).
+bool ParentEnded(Launcher& l, const Container& c);
 // Begins to look for its end.
 int WatchExit(Launcher& l, Container& c);
 void OnExit(Launcher& l, Container& c);

@@ -21,6 +21,10 @@ void Settle(Launcher& l, Container& c) {
     c.failedSection = static_cast<uint32_t>(Section::child);
     c.failedStep = said.initError != 0 ? said.initStep : said.step;
     c.failedError = said.initError != 0 ? said.initError : said.error;
+    if (ParentEnded(l, c)) {
+      c.failedSection = static_cast<uint32_t>(Section::launcher);
+      c.failedError = -kEsrch;
+    }
     Kill(l, c);
     // The init could not even fork it, so there is no end to come.
     if (c.inside && c.pidfd < 0) Conclude(l, c, Ended{c.number, -1, 0, 0, 0});
@@ -118,6 +122,16 @@ bool IsOurs(const Launcher& l, int pid) {
 }
 
 }  // namespace
+
+bool ParentEnded(Launcher& l, const Container& c) {
+  constexpr int16_t kReadable = 1;
+  if (c.parent == 0) return false;
+  const Container* parent = FindContainer(l, c.parent);
+  if (parent == nullptr || parent->state != State::running) return true;
+  PollFd init = {parent->pidfd, kReadable, 0};
+  TimeSpec none = {0, 0};
+  return Sys(__NR_ppoll, P(&init), 1, P(&none), 0, kSigsetSize) > 0;
+}
 
 void OnSync(Launcher& l, Container& c) {
   for (;;) {

@@ -272,6 +272,8 @@ void Begin(Launcher& l, Container& record, const Bytes& bytes, const PlanView& p
       record.failedSection == static_cast<uint32_t>(Section::journal))
     NarrowTeardown(record, plan.section[0]);
   ReportHeader report = Failure(record.id, record.failedSection, record.failedStep, error);
+  if (ParentEnded(l, record))
+    report = Failure(record.id, static_cast<uint32_t>(Section::launcher), 0, -kEsrch);
   FinishTeardown(l, record, report);
 }
 

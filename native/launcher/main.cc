@@ -182,8 +182,8 @@ int WatchEnds(Launcher& l) {
   // Stops are none of our business, and a guest can have as many as it wants.
   constexpr uint64_t kNoChildStop = 1;
   if (long error = Handle(kSigchld, kDefault, kNoChildStop)) return static_cast<int>(error);
-  // A signal to the whole tree or cgroup (SIGTERM of systemd, of process managers) is for Node: while
-  // it still ends its work its containers live, and after that the launcher goes, too.
+  // A signal to the whole tree or cgroup (SIGTERM of systemd, of process managers) is for Node:
+  // while it still ends its work its containers live, and after that the launcher goes, too.
   const uint64_t all = ~uint64_t{0}, mask = uint64_t{1} << (kSigchld - 1);
   if (long error = Sys(__NR_rt_sigprocmask, kSigSetmask, P(&all), 0, kSigsetSize))
     return static_cast<int>(error);
