@@ -38,6 +38,9 @@ interface Reading {
   hint?: string;
 }
 
+const manyProcesses =
+  'as many processes as limits.pids, a cgroup above, or the kernel allows are there already';
+
 /** Steps that resolve a path inside the new root. */
 const onRoot = new Set<Step['op']>(['attach', 'mask', 'openTree', 'readonlyPath']);
 
@@ -78,7 +81,8 @@ function reading(step: Step, errno: string): Reading {
         ? `something lies over parts of this process's own /proc or /sys, so the kernel allows no new one: leave that out (docker: --security-opt systempaths=unconfined; systemd: no ProtectKernelTunables=)`
         : 'ringfort doctor says what this user may do here',
     };
-  return { maker: make.other('ERR_LAUNCH_FAILED') };
+  const maker = make.other('ERR_LAUNCH_FAILED');
+  return step.op === 'fork' && errno === 'EAGAIN' ? { maker, hint: manyProcesses } : { maker };
 }
 
 /** What is not noted is not made: nothing would remove it if the launcher were killed. */
@@ -120,9 +124,7 @@ function processHint(plan: Plan, report: Report, errno: string | undefined): { h
 function scarceHint({ flags = 0 }: Plan, { section }: Report): string {
   // An init is asked without waiting for it; what it answers is the child's section.
   const asked = (flags & planFlag.inside) !== 0 && section === launcherSection;
-  return asked
-    ? 'the container’s init does not answer: something has stopped it'
-    : 'as many processes as limits.pids, a cgroup above, or the kernel allows are there already';
+  return asked ? 'the container’s init does not answer: something has stopped it' : manyProcesses;
 }
 
 /** What the launcher says of a container that it knows no more, or whose init is dead. */
