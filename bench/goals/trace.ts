@@ -55,7 +55,7 @@ function way(rows: Measurements, { moments }: LaunchTrace): void {
     ['launcher: attend', named('attended')],
     ['child: root and mounts, to pivot_root', pivot],
     ['child: Landlock rules, fork of the program', fork],
-    ['child: last walls, to execve', firstExec ?? named('executed')],
+    ['child: last walls and execve, until the launcher sees it', firstExec ?? named('executed')],
     ['launcher: execve seen', named('executed')],
     ['program, its end, namespaces, reaped', named('ended')],
     ['launcher: accounts read, told', named('told')],
