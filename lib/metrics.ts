@@ -142,7 +142,7 @@ class Pools {
   readonly #wait = new Seconds();
   #failed = 0;
   #lost = 0;
-  /** What each pool that has any member or caller has said last. */
+  /** What each pool has said last, while it has members or callers. */
   readonly #now = new Set<PoolMessage>();
 
   on(event: PoolEvent, message: PoolMessage): void {

@@ -63,7 +63,6 @@ export interface IdFacts {
 export class IdRanges {
   readonly #facts: IdFacts;
   readonly #pools = new Map<string, RangePool>();
-  #fewIds: { span: IdSpan | undefined } | undefined;
 
   constructor(facts: IdFacts) {
     this.#facts = facts;
@@ -102,32 +101,7 @@ export class IdRanges {
     });
   }
 
-  /**
-   * What all containers have where the surrounding user namespace has not ids for two: as large as
-   * LXC, Docker and Kubernetes make it. `undefined`: there are enough.
-   */
-  #shared(): IdSpan | undefined {
-    this.#fewIds ??= this.#findShared();
-    return this.#fewIds.span;
-  }
-
-  #findShared(): { span: IdSpan | undefined } {
-    const spans = this.#poolSpans(undefined);
-    const ranges = spans.reduce((sum, { count }) => sum + Math.floor(count / rangeSize), 0);
-    if (ranges > 1) return { span: undefined };
-    const longest = spans.toSorted((a, b) => b.count - a.count)[0];
-    return { span: longest };
-  }
-
   #fromPool(option: IdPoolOption | undefined): IdLease {
-    const shared = option === undefined ? this.#shared() : undefined;
-    if (shared !== undefined) {
-      const map = [
-        { containerID: 0, hostID: shared.start, size: Math.min(rangeSize, shared.count) },
-      ];
-      const maps = { uidMappings: map, gidMappings: map };
-      return lease({ ...maps, denySetgroups: false, lateral: 'shared-range' });
-    }
     const pool = this.#pool(option);
     const others = [...this.#pools.values()].filter((other) => other !== pool);
     const reserved = option === undefined ? this.#facts.reserved : [];
@@ -285,7 +259,7 @@ function exhausted(): ContainerError {
   return new UnsupportedError('ERR_ID_POOL_EXHAUSTED', 'idPool: every id range is in use', {
     phase: 'idmap',
     option: 'idPool',
-    hint: 'end containers, or give a larger pool',
+    hint: 'end containers, or give a larger pool; in a user namespace without more ids (LXC, Docker, Kubernetes: 65,536), give it a larger map, or let containers share ids by name: uidMappings and gidMappings',
   });
 }
 

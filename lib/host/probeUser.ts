@@ -65,11 +65,11 @@ function idPool(): Finding {
   const facts = { uids: ownIds('uid_map'), gids: ownIds('gid_map'), reserved: [] };
   const lease = new IdRanges(facts).acquire({ shareHostDirs: false });
   const { hostID = 0, size = 0 } = lease.uidMappings[0] ?? {};
-  if (lease.lateral === 'own-range')
-    return { detail: `${size} ids for each container, from host id ${hostID}` };
+  const detail = `${size} ids for each container, from host id ${hostID}`;
+  if (size === 65536) return { detail };
   return {
     status: 'limited',
-    detail: `${size} ids, shared by all containers: this user namespace has no more`,
+    detail: `${detail}; there are no more, so a second container needs uidMappings and gidMappings`,
     mend: 'give the container around it a larger map (LXC: lxc.idmap; for n containers n + 1 times 65536 ids)',
   };
 }

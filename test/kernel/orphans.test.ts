@@ -11,7 +11,7 @@ const library = new URL('../../lib/index.js', import.meta.url).href;
 suite('Node as pid 1, which reaps nobody but its own children', [cgroups], () => {
   /** Prints what the script does, run by a Node that is the first of its pid namespace. */
   async function asPidOne(script: string): Promise<string> {
-    const whole = `import { createContainer, Pool, run } from '${library}'; ${script}`;
+    const whole = `import { createContainer, run } from '${library}'; ${script}`;
     const user = process.getuid?.() === 0 ? [] : ['--user', '--map-current-user'];
     const { stdout } = await promisify(execFile)('unshare', [
       ...user,
