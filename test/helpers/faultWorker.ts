@@ -119,9 +119,10 @@ function lines(file: string): string[] {
   }
 }
 
-/** The cgroups of containers that were made here. */
+/** The cgroups of containers that were made here: of thousands, hardly any is still there. */
 function below(parent: string): string[] {
-  return place.ids.flatMap((id) => tree(join(parent, `ringfort-${id}`)));
+  const ours = new Set(place.ids.map((id) => `ringfort-${id}`));
+  return names(parent).flatMap((name) => (ours.has(name) ? tree(join(parent, name)) : []));
 }
 
 function tree(path: string): string[] {
