@@ -188,12 +188,14 @@ export function orScarcity(error: unknown): unknown {
   });
 }
 
-const errnoNames = new Map<number, string>(
-  Object.entries(constants.errno)
+const errnoNames = new Map<number, string>([
+  ...Object.entries(constants.errno)
     // EAGAIN by its other name, of which no manual page speaks here.
     .filter(([name]) => name !== 'EWOULDBLOCK')
-    .map(([name, number]) => [number, name]),
-);
+    .map(([name, number]) => [number, name] as const),
+  // Node has no name for what a socket that carries too many descriptors says (unix(7)).
+  [109, 'ETOOMANYREFS'],
+]);
 
 /** `ENOENT` for 2; `E<number>` for one that Node has no name for. Takes either sign. */
 export function errnoName(errno: number): string {

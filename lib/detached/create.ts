@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, constants, openSync } from 'node:fs';
+import { chmodSync, closeSync, constants, existsSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { throwIfAborted } from '../abort.js';
 import type { ContainerStart } from '../container/container.js';
@@ -20,6 +20,7 @@ import { close, listenAt } from '../sys/files.js';
 import { bootId } from './bootId.js';
 import { Detachment } from './detachment.js';
 import { identifyCgroups } from './leftovers.js';
+import { openDetached } from './open.js';
 import { type DetachedState, writeDraft } from './state.js';
 import {
   type Claim,
@@ -83,14 +84,27 @@ interface Creation {
 }
 
 /** Undoes a creation that failed; nothing of it runs when this resolves. */
-async function undo({ path, claim, streams, lock, monitor, launched }: Creation): Promise<void> {
+async function undo(creation: Creation): Promise<void> {
+  const { id, path, claim, streams, lock, monitor, launched } = creation;
   launched?.kill();
   if (launched !== undefined) await untilGone(launched);
+  monitor?.launcher.release(false);
   monitor?.launcher.close();
   streams.destroy();
   lock?.close();
-  removeStateDir(path);
+  const handedOver = existsSync(join(path, stateFile.state));
+  if (!handedOver) removeStateDir(path);
   claim.release();
+  if (handedOver) await endHandedOver(id);
+}
+
+/** The monitor has taken over, and its answer has not come. */
+async function endHandedOver(id: string): Promise<void> {
+  const { launch, detachment } = await openDetached(id);
+  const launched = await launch;
+  launched?.kill();
+  if (launched !== undefined) await untilGone(launched);
+  await detachment?.remove();
 }
 
 function stateOf(
@@ -155,6 +169,8 @@ async function handOver(creation: Creation & { monitor: Supervisor }, state: Det
     chmodSync(join(path, stateFile.socket), 0o600);
     const exit = open(join(path, stateFile.exit), O_WRONLY | O_CREAT | O_EXCL, 0o600);
     const { bits, fds } = streams.kept();
+    // Before the answer, which may be lost: then the monitor lives, without us.
+    monitor.launcher.release(true);
     const { errno } = await monitor.launcher.ask(request.detach, state.number, bits, {
       body: detachBody(state),
       fds: [socket, dir, exit, claim.fd, ...fds],
@@ -166,7 +182,6 @@ async function handOver(creation: Creation & { monitor: Supervisor }, state: Det
   } finally {
     for (const shut of opened) shut();
   }
-  monitor.launcher.release();
 }
 
 async function build(creation: Creation, spec: RunnableSpec, options: CreateOptions) {

@@ -239,9 +239,9 @@ export class LauncherClient {
     });
   }
 
-  /** From now on the launcher outlives this environment. */
-  release(): void {
-    this.#channel.release();
+  /** Whether the launcher may outlive this environment, and its connection to it. */
+  release(outlives: boolean): void {
+    this.#channel.release(outlives);
   }
 
   /** Sends a signal to the container's main program. */

@@ -18,8 +18,11 @@ export interface Channel {
   /** Keeps the event loop alive; `unref` (the state at start) does not. */
   ref(): void;
   unref(): void;
-  /** The launcher outlives this environment, whose end does not wait for it. */
-  release(): void;
+  /**
+   * Whether the launcher outlives this environment, whose end does not wait for it then, and its
+   * connection: `onExit` is called at the end of that.
+   */
+  release(outlives: boolean): void;
 }
 
 /** A socket of messages with descriptors beside them (native/addon/socket.cc). */

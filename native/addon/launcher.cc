@@ -116,9 +116,9 @@ class Channel : public SocketObject<Channel> {
   }
 
   // A launcher that is killed closes its socket a moment before it has ended. Whoever waits for
-  // something now waits for that.
+  // something now waits for that. One that may outlive us may have let go of us, and lives.
   void OnEnd() override {
-    if (ours()) {
+    if (ours() && !released_) {
       if (socket_.HasRef()) uv_ref(reinterpret_cast<uv_handle_t*>(exitPoll_));
       return;
     }
@@ -177,9 +177,9 @@ class Channel : public SocketObject<Channel> {
     return Napi::Boolean::New(env, true);
   }
 
-  // The launcher outlives this environment, which does not wait for it.
+  // release(outlives): whether the launcher outlives this environment, which does not wait for it.
   Napi::Value Release(const Napi::CallbackInfo& info) {
-    released_ = true;
+    released_ = info[0].As<Napi::Boolean>().Value();
     return info.Env().Undefined();
   }
 

@@ -13,6 +13,7 @@ struct ChildReport {
   volatile uint32_t initStep;   // the step that made the init
   volatile int32_t initError;   // why it could not become one
   volatile uint32_t initReady;  // it stands: the main program may begin
+  volatile uint32_t taken;      // descriptors sent for it that the launcher has taken
   volatile uint32_t mainEnded;  // init: the main program has ended, with
   volatile int32_t mainStatus;  // this wait status
   volatile uint32_t traced;     // the next two are written
@@ -66,6 +67,7 @@ struct Context {
   uint64_t* stamps;     // of this section's steps, nullptr: not traced
   uint32_t stampRoom;
   bool hasInit;     // child: it has left an init behind, which it has not waited for yet
+  uint32_t sent;    // child: descriptors that the launcher must have taken before it begins
   void* planBytes;  // child: forgotten by init
   uint32_t planSize;
   const char** argv;  // child: built before the first step
@@ -133,11 +135,11 @@ void Wipe(void* at, size_t size);
 // The main program must not begin: there is no init.
 [[noreturn]] void FailInit(Context& c, int mainPid, int error);
 [[noreturn]] void RunInit(Context& c, int mainPid, ForkRole role, uint64_t keepCaps);
-// process.cc: the init stands, and whoever waits for it may go on.
-void TellInitStands(Context& c);
-// Waits for the init that the main program has left behind. Not 0: there will be none. With system
-// calls, so a filter is to come later.
-int AwaitInit(Context& c);
+// process.cc: counts a word of a report up; whoever waits for it goes on.
+void CountUp(volatile uint32_t& word);
+// Waits until the program may begin: its init stands, and the launcher has what it needs to signal
+// it. Not 0: one of them will never be. With system calls, so a filter is to come later.
+int AwaitOthers(Context& c);
 // serve.cc: the same, and starts programs; mainPid 0: there is none. Returns only when it fails.
 int RunServe(Context& c, int mainPid);
 // execute.cc: carries out a child section; does not return when it ends in a program.

@@ -40,12 +40,12 @@ void Settle(Launcher& l, Container& c) {
 
 // There was no room for its pidfd, without which it can be neither signalled nor waited for, to
 // look at that, or for its terminal: it must not run.
-void LoseDescriptor(Launcher& l, Container& c) {
+void LoseDescriptor(Launcher& l, Container& c, int error) {
   Unwatch(l, &c.sync);
   c.state = State::failed;
   c.failedSection = static_cast<uint32_t>(Section::launcher);
   c.failedStep = 0;
-  c.failedError = -kEmfile;
+  c.failedError = error;
   Kill(l, c);
   // Its end comes from the init, or with it.
   const Container* parent = c.inside && c.pidfd < 0 ? FindContainer(l, c.parent) : nullptr;
@@ -151,7 +151,7 @@ void OnSync(Launcher& l, Container& c) {
     }
     if (message.controllen < sizeof(CmsgHeader) + sizeof(int)) {
       bool needed = word == kWordPty || (word == kWordPidfd && c.inside);
-      if (needed && c.state == State::starting) return LoseDescriptor(l, c);
+      if (needed && c.state == State::starting) return LoseDescriptor(l, c, -kEmfile);
       continue;
     }
     if (word == kWordPidfd && c.inside && c.pidfd < 0) {
@@ -159,12 +159,13 @@ void OnSync(Launcher& l, Container& c) {
       StopAt(Stop::gotPidfd);
       if (c.killed) Signal(l, c, kSigkill);
       int pid = PidOf(l, c.pidfd);
-      if (pid < 0 && c.state == State::starting) return LoseDescriptor(l, c);
+      if (pid < 0 && c.state == State::starting) return LoseDescriptor(l, c, pid);
       c.pid = pid;
-      continue;
+    } else {
+      Tell(l, c, NewReport(Report::pty, c.id), nullptr, control.fd);
+      Close(control.fd);
     }
-    Tell(l, c, NewReport(Report::pty, c.id), nullptr, control.fd);
-    Close(control.fd);
+    CountUp(c.report->taken);
   }
 }
 

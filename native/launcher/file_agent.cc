@@ -39,7 +39,8 @@ int Dispatch(FileAgent& a, const FileRequestView& r) {
   return -kEproto;
 }
 
-bool SendReply(int socket, const FileReply& reply, const uint8_t* data, int fd) {
+// 0, or why it has not left.
+long SendReply(int socket, const FileReply& reply, const uint8_t* data, int fd) {
   CmsgFd control = {{sizeof(CmsgHeader) + sizeof(int), kSolSocket, kScmRights}, fd, 0};
   IoVec iov[2] = {{const_cast<FileReply*>(&reply), sizeof reply},
                   {const_cast<uint8_t*>(data), reply.dataSize}};
@@ -49,7 +50,7 @@ bool SendReply(int socket, const FileReply& reply, const uint8_t* data, int fd) 
     message.controllen = sizeof control;
   }
   long n = Insist(kEpipe, __NR_sendmsg, socket, P(&message), kMsgNosignal);
-  return n >= 0;
+  return n < 0 ? n : 0;
 }
 
 void Answer(FileAgent& a, uint32_t id, int error) {
@@ -59,17 +60,16 @@ void Answer(FileAgent& a, uint32_t id, int error) {
                      a.last ? 1u : 0u,
                      a.value,
                      error == 0 ? a.dataSize : 0};
-  bool sent = SendReply(a.socket, reply, a.data, error == 0 ? a.fd : -1);
-  if (!sent && a.fd >= 0) {
-    // unix(7): too many descriptors are on their way already.
-    constexpr int kEtoomanyrefs = 109;
-    reply.error = kEtoomanyrefs;
+  long failed = SendReply(a.socket, reply, a.data, error == 0 ? a.fd : -1);
+  // Such as ETOOMANYREFS (unix(7)): without its descriptor it leaves.
+  if (failed != 0 && failed != -kEpipe && a.fd >= 0) {
+    reply.error = static_cast<int32_t>(-failed);
     reply.dataSize = 0;
-    sent = SendReply(a.socket, reply, a.data, -1);
+    failed = SendReply(a.socket, reply, a.data, -1);
   }
   if (a.fd >= 0) Close(a.fd);
   a.fd = -1;
-  if (!sent) Exit(0);  // Node is gone
+  if (failed != 0) Exit(0);  // Node is gone
 }
 
 // Keeps one descriptor at most; false when there were more.
@@ -117,7 +117,7 @@ void OnInotify(FileAgent& a) {
   if (n <= 0) return;
   FileReply events = {
       static_cast<uint32_t>(FileReplyKind::events), 0, 0, 0, 0, static_cast<uint32_t>(n)};
-  if (!SendReply(a.socket, events, a.data, -1)) Exit(0);
+  if (SendReply(a.socket, events, a.data, -1) != 0) Exit(0);
 }
 
 [[noreturn]] void Serve(FileAgent& a) {

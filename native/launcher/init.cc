@@ -52,7 +52,7 @@ void RunInit(Context& c, int mainPid, ForkRole role, uint64_t keepCaps) {
   if (error == 0) error = DropTo(keepCaps);
   if (error == 0) error = Sys(nr::close_range, 0, ~0u, 0);
   if (error != 0) FailInit(c, mainPid, static_cast<int>(error));
-  TellInitStands(c);
+  CountUp(c.report->initReady);
   const uint64_t all = ~uint64_t{0};
   for (;;) {
     SignalInfo info;

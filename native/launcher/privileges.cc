@@ -97,7 +97,7 @@ int Step_seccomp(Context& c, const Arg* a) {
   constexpr long kSetModeFilter = 1;
   if (a[1].size == 0 || a[1].size % 8 != 0 || a[1].size / 8 > 4096) return -kEinval;
   // Afterwards the guest's filter may forbid what waiting takes.
-  if (int error = AwaitInit(c)) return error;
+  if (int error = AwaitOthers(c)) return error;
   SockFprog program{static_cast<uint16_t>(a[1].size / 8), a[1].text};
   long result = Sys(__NR_seccomp, kSetModeFilter, static_cast<long>(a[0].number), P(&program));
   return static_cast<int>(result);

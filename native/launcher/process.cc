@@ -2,6 +2,22 @@
 #include "launcher/inside.h"
 
 namespace ringfort {
+namespace {
+
+int AwaitCount(const Context& c, const volatile uint32_t& word, uint32_t count) {
+  constexpr long kFutexWait = 0;
+  for (uint32_t now = word; now < count; now = word) {
+    TimeSpec pause = {0, 5000000}, none = {0, 0};
+    Sys(__NR_futex, P(&word), kFutexWait, now, P(&pause));
+    if (word >= count) break;
+    // The launcher sees everybody's death, and lets go of the socket then, as at its own.
+    PollFd launcher = {c.sync, 0, 0};
+    if (Sys(__NR_ppoll, P(&launcher), 1, P(&none), 0, kSigsetSize) > 0) return -kEpipe;
+  }
+  return 0;
+}
+
+}  // namespace
 
 int Step_setsid(Context& c, const Arg* a) {
   long id = Sys(__NR_setsid);
@@ -56,6 +72,7 @@ int Step_pty(Context& c, const Arg* a) {
   long peer = error != 0 ? error : Sys(__NR_ioctl, master, kPeer, kPeerFlags);
   if (peer >= 0) {
     error = SendFd(c.sync, kWordPty, master);
+    c.sent++;
     for (int i = 0; i < 3 && error >= 0; i++) error = Sys(__NR_dup3, peer, i, 0);
     if (error >= 0) error = Sys(__NR_ioctl, 0, kControlling, 0);
     Close(static_cast<int>(peer));
@@ -94,32 +111,24 @@ int Step_closeAll(Context& c, const Arg* a) {
 }
 
 // futex(2), not private: the two do not share their memory, only this page.
-void TellInitStands(Context& c) {
+void CountUp(volatile uint32_t& word) {
   constexpr long kFutexWake = 1;
-  c.report->initReady = 1;
+  word = word + 1;
   // If it fails, the waiting one looks again by itself.
-  Sys(__NR_futex, P(&c.report->initReady), kFutexWake, 1);
+  Sys(__NR_futex, P(&word), kFutexWake, 1);
 }
 
-int AwaitInit(Context& c) {
-  constexpr long kFutexWait = 0;
-  while (c.hasInit && c.report->initReady == 0) {
-    TimeSpec pause = {0, 5000000}, none = {0, 0};
-    Sys(__NR_futex, P(&c.report->initReady), kFutexWait, 0, P(&pause));
-    if (c.report->initReady != 0) break;
-    // Its death is seen by the launcher, which lets go of the socket then, as at its own.
-    PollFd launcher = {c.sync, 0, 0};
-    if (Sys(__NR_ppoll, P(&launcher), 1, P(&none), 0, kSigsetSize) > 0) return -kEpipe;
-  }
+int AwaitOthers(Context& c) {
+  if (int error = c.hasInit ? AwaitCount(c, c.report->initReady, 1) : 0) return error;
   c.hasInit = false;
-  return 0;
+  return AwaitCount(c, c.report->taken, c.sent);
 }
 
 int Step_exec(Context& c, const Arg* a) {
   // execvp(3): go on past what is not there, remember what may not be executed.
   StringList candidates(a[0]);
   bool forbidden = false;
-  if (int failed = AwaitInit(c)) return failed;
+  if (int failed = AwaitOthers(c)) return failed;
   long error = -kEnoent;
   c.report->executing = 1;
   while (const char* path = candidates.Next()) {

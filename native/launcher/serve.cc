@@ -163,6 +163,7 @@ void StartOne(Server& s, const Context& own, Received& request, const Start& sta
   const uint8_t* bytes = SectionBytes(request, &mapped);
   SectionView section{bytes, request.header.size, request.header.arg};
   int pidfd = -1;
+  c.sent = 1;
   long pid = bytes == nullptr ? -kEnomem : Fork(c, start, section, &pidfd);
   if (pid > 0 && !Remember(s, static_cast<int>(pid), request.header.id)) {
     Sys(__NR_kill, pid, kSigkill);
@@ -244,7 +245,7 @@ int RunServe(Context& c, int mainPid) {
   // Only what has to be written: pages that are not are still the launcher's.
   for (uint32_t i = 0; i < kMaxSlots; i++)
     if (c.slots[i] >= 0) c.slots[i] = -1;
-  TellInitStands(c);
+  CountUp(c.report->initReady);
   s.signals = kSignals;
   PollFd polled[2] = {{kControl, kPollin, 0}, {s.signals, kPollin, 0}};
   for (;;) {

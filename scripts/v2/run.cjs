@@ -112,7 +112,7 @@ function startGuest(temporary, kernel, image, socket) {
       ['-M', 'q35', '-accel', 'tcg,thread=multi', '-cpu', 'max,-la57', '-smp', '2', '-m', '3G'],
       ['-object', 'memory-backend-memfd,id=mem,size=3G,share=on', '-numa', 'node,memdev=mem'],
       ['-kernel', `/boot/vmlinuz-${kernel}`, '-initrd', image],
-      ['-append', 'console=ttyS0 quiet panic=-1 cryptomgr.notests mitigations=off'],
+      ['-append', 'console=ttyS0 loglevel=5 panic=-1 cryptomgr.notests mitigations=off'],
       ['-serial', `file:${join(temporary, 'console')}`],
       ['-chardev', `socket,id=share,path=${socket}`],
       ['-device', 'vhost-user-fs-pci,chardev=share,tag=share'],

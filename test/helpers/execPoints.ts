@@ -1,4 +1,5 @@
 import { closeSync, openSync } from 'node:fs';
+import { untilGone } from '../../lib/follow.js';
 import { launch } from '../../lib/launch.js';
 import { compileLaunch } from '../../lib/program.js';
 import { createSpecOf, newId, programSpecOf } from '../../lib/specOf.js';
@@ -16,6 +17,6 @@ export async function execPoints(style: 'init' | 'join'): Promise<StopPoint[]> {
   const spec = programSpecOf(container.inside.spec, program, 'exec');
   const { plan } = compileLaunch(container, { execId: newId(), spec, resources: {}, fds });
   container.kill();
-  await container.gone;
+  await untilGone(container);
   return programPoints(plan);
 }

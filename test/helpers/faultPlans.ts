@@ -1,6 +1,6 @@
 import { closeSync, mkdirSync, openSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Container, createContainer } from '../../lib/index.js';
+import { Container, type ContainerError, createContainer } from '../../lib/index.js';
 import { launch } from '../../lib/launch.js';
 import type { LauncherClient } from '../../lib/launcher/launcher.js';
 import type { CreateOptions, RunOptions, SpawnOptions } from '../../lib/options.js';
@@ -171,7 +171,14 @@ function programs(
 }
 
 async function end(box: Container, { detached = false }: CreateOptions): Promise<void> {
-  await (detached ? box.remove({ force: true }) : box[Symbol.asyncDispose]());
+  if (!detached) return box[Symbol.asyncDispose]();
+  try {
+    await box.remove({ force: true });
+  } catch (error) {
+    // Its monitor has let go of us.
+    if ((error as ContainerError).code !== 'ERR_DISCONNECTED') throw error;
+    await Container.remove(box.id, { force: true });
+  }
 }
 
 /** A container from its start to its end; a program in it says that it ran. */

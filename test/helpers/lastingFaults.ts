@@ -2,6 +2,7 @@
 // a line of JSON, `LastingFaults`.
 import { Container, ContainerError, createContainer, run } from '../../lib/index.js';
 import { abis, type Machine } from '../../lib/seccomp/abis.js';
+import { newId } from '../../lib/specOf.js';
 import { Faults } from './faults.js';
 import { say } from './stoppingLauncher.js';
 
@@ -12,6 +13,12 @@ export interface LastingFaults {
   /** Of a client to which its monitor cannot send anything, and of the next. */
   unheard: string;
   next: string;
+  /** Of a creation whose detach is not answered, and what is left of it. */
+  unanswered: string;
+  leftOfIt: number;
+  /** Of a program whose monitor lets go of its creator, and of waiting for the container. */
+  letGo: string;
+  afterwards: string;
 }
 
 const [{ numbers }] = abis[process.arch as Machine];
@@ -47,6 +54,36 @@ const unheard = await outcome(open());
 faults.disarm();
 const next = await outcome(open());
 await Container.remove(id, { force: true });
-say({ withoutReport, unheard, next } satisfies LastingFaults);
+
+/** The outcome when a monitor's message to its creator, not to its init, is lost. */
+async function unheardBy(attempt: () => Promise<{ exitCode: number | null }>): Promise<string> {
+  for (let nth = 1; nth < 500; nth++) {
+    faults.arm('monitor', nth, 'EPIPE');
+    const said = await outcome(attempt());
+    const { count, call } = faults.hits;
+    faults.disarm();
+    const toInit = /^(exit|ERR_CONTAINER_GONE)/.test(said);
+    if (count > 0 && call === 'sendmsg' && !toInit) return said;
+  }
+  return 'no message';
+}
+
+const ids: string[] = [];
+const unanswered = await unheardBy(async () => {
+  const name = newId();
+  ids.push(name);
+  const box = await createContainer({ id: name, detached: true });
+  await box.remove({ force: true });
+  return { exitCode: 0 };
+});
+const there = await Container.list({ all: true });
+const leftOfIt = there.filter((each) => ids.includes(each.id)).length;
+
+const box = await createContainer({ detached: true });
+const letGo = await unheardBy(() => box.exec('true'));
+const afterwards = await outcome(box.wait());
+await Container.remove(box.id, { force: true });
+const lasting = { withoutReport, unheard, next, unanswered, leftOfIt, letGo, afterwards };
+say(lasting satisfies LastingFaults);
 faults.close();
 process.exit(0);

@@ -1,6 +1,7 @@
 // A Node process whose launcher has no room for a descriptor just when it comes. Argument: the path of
 // a launcher with stop points. Prints a line of JSON: `LostDescriptors`.
 import { closeSync, openSync } from 'node:fs';
+import { untilGone } from '../../lib/follow.js';
 import { ContainerError, createContainer } from '../../lib/index.js';
 import { launch } from '../../lib/launch.js';
 import { compileLaunch } from '../../lib/program.js';
@@ -33,7 +34,7 @@ async function terminalPoint(): Promise<StopPoint> {
   const spec = programSpecOf(container.inside.spec, program, 'spawn');
   const { plan } = compileLaunch(container, { execId: newId(), spec, resources: {}, fds: [] });
   container.kill();
-  await container.gone;
+  await untilGone(container);
   const index = plan.child.findIndex(({ op }) => op === 'pty');
   return { title: 'terminal', section: 2, index };
 }
@@ -56,9 +57,13 @@ for (const point of points) {
     program.once('error', resolve);
     program.once('spawn', () => resolve(undefined));
   });
-  await until(() => heldAt(point, process.pid) !== undefined);
+  let held: number | undefined;
+  await until(() => {
+    held = heldAt(point, process.pid);
+    return held !== undefined;
+  });
   prlimit(launcher.pid, Rlimit.RLIMIT_NOFILE, { soft: 1n, hard: limit.hard });
-  process.kill(heldAt(point, process.pid) as number, 'SIGCONT');
+  process.kill(held as unknown as number, 'SIGCONT');
   const error = await started;
   prlimit(launcher.pid, Rlimit.RLIMIT_NOFILE, limit);
   const { code, errno } = error instanceof ContainerError ? error : ({} as ContainerError);

@@ -21,6 +21,10 @@ suite('a system call of ours that fails for good', [cgroups, runtimeDir, command
       withoutReport: `ERR_LAUNCH_FAILED ${-constants.errno.ENOMEM}`,
       unheard: 'ERR_MONITOR_BUSY',
       next: 'exit 0',
+      unanswered: 'ERR_LAUNCHER_GONE',
+      leftOfIt: 0,
+      letGo: 'ERR_LAUNCHER_GONE',
+      afterwards: 'ERR_DISCONNECTED',
     });
   }, 120_000);
 });
