@@ -8,6 +8,13 @@ type Row = 'here' | 'elsewhere' | 'spawn' | 'unshare --net';
 /** By live containers, then by row: the values of each round. */
 type Taken = Map<number, Map<Row, number[][]>>;
 
+function shuffled<T>(rows: readonly T[]): T[] {
+  return rows
+    .map((row) => ({ row, place: Math.random() }))
+    .sort((a, b) => a.place - b.place)
+    .map(({ row }) => row);
+}
+
 async function measure(network: Network, peer: Peer, times: number): Promise<Map<Row, number[]>> {
   const values = new Map<Row, number[]>();
   const rows: [Row, () => Promise<number>][] = [
@@ -18,8 +25,12 @@ async function measure(network: Network, peer: Peer, times: number): Promise<Map
       ? ([['unshare --net', () => timeSpawn('unshare', '--net', 'true')]] as const)
       : []),
   ] as [Row, () => Promise<number>][];
-  for (let i = 0; i < times; i++)
-    for (const [row, time] of rows) values.set(row, [...(values.get(row) ?? []), await time()]);
+  for (let i = 0; i < times; i++) {
+    // What the kernel does after a launch, when it takes down the memory cgroup an RCU grace period
+    // later, falls on the row after the next: in another order each time, not always on the same.
+    for (const [row, time] of shuffled(rows))
+      values.set(row, [...(values.get(row) ?? []), await time()]);
+  }
   return values;
 }
 

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -68,12 +68,14 @@ export async function tryFaults(
   const launcher = buildStoppingLauncher();
   chmodSync(dirname(launcher), 0o755);
   const rows = new Map<FaultPlan, FaultRow[]>();
-  const queue = faultPlans.filter(({ name }) => name.includes(only));
+  // The longest, which are the last of the list, first.
+  const queue = faultPlans.filter(({ name }) => name.includes(only)).reverse();
   const worker = async () => {
     for (let plan = queue.shift(); plan !== undefined; plan = queue.shift())
       rows.set(plan, await work(launcher, plan, `${sample}`, seed));
   };
-  await Promise.all([worker(), worker()]);
+  // Each waits for its containers most of the time.
+  await Promise.all(Array.from({ length: 2 * availableParallelism() }, worker));
   rmSync(dirname(launcher), { recursive: true });
   return faultPlans.flatMap((plan) => rows.get(plan) ?? []);
 }
