@@ -16,7 +16,6 @@ function shuffled<T>(rows: readonly T[]): T[] {
 }
 
 async function measure(network: Network, peer: Peer, times: number): Promise<Map<Row, number[]>> {
-  const values = new Map<Row, number[]>();
   const rows: [Row, () => Promise<number>][] = [
     ['here', () => timeRun(network)],
     ['elsewhere', () => peer.time(network)],
@@ -25,11 +24,11 @@ async function measure(network: Network, peer: Peer, times: number): Promise<Map
       ? ([['unshare --net', () => timeSpawn('unshare', '--net', 'true')]] as const)
       : []),
   ] as [Row, () => Promise<number>][];
+  const values = new Map(rows.map(([row]) => [row, [] as number[]]));
   for (let i = 0; i < times; i++) {
     // What the kernel does after a launch, when it takes down the memory cgroup an RCU grace period
     // later, falls on the row after the next: in another order each time, not always on the same.
-    for (const [row, time] of shuffled(rows))
-      values.set(row, [...(values.get(row) ?? []), await time()]);
+    for (const [row, time] of shuffled(rows)) values.get(row)?.push(await time());
   }
   return values;
 }

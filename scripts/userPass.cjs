@@ -115,4 +115,4 @@ async function asOrdinaryUser(makeCommand, { after, ...options } = {}) {
   }
 }
 
-module.exports = { asOrdinaryUser, ordinaryUser, root, run };
+module.exports = { asOrdinaryUser, delegate, ordinaryUser, remove, root, run };

@@ -390,7 +390,8 @@ export class Container implements AsyncDisposable {
     checkCall('stats', options);
     const { interval = 1000, signal } = options;
     this.#life.notBefore();
-    return sample(() => this.#life.stats(), { interval, signal });
+    const ended = this.#life.exit;
+    return sample(() => this.#life.stats(), { interval, ended, signal });
   }
 
   /**

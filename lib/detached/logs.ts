@@ -1,6 +1,7 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { throwIfAborted } from '../abort.js';
 import { invalid } from '../errors.js';
+import { leavable } from '../leavable.js';
 import { type LogFile, type LogPlace, type LogRecord, openAfter } from './logFile.js';
 
 /** A piece of what a detached container's command has printed, as it was read from it. */
@@ -58,17 +59,17 @@ class Changes {
     this.#wake();
   }
 
-  async next(signal: AbortSignal | undefined): Promise<void> {
+  async next(signal: AbortSignal): Promise<void> {
     const wake = () => this.#now();
     const timer = setTimeout(wake, pollMs);
-    signal?.addEventListener('abort', wake, { once: true });
-    if (!this.#changed && signal?.aborted !== true)
+    signal.addEventListener('abort', wake, { once: true });
+    if (!this.#changed && !signal.aborted)
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
     this.#changed = false;
     clearTimeout(timer);
-    signal?.removeEventListener('abort', wake);
+    signal.removeEventListener('abort', wake);
   }
 
   close(): void {
@@ -200,7 +201,11 @@ async function* past(cursor: LogCursor, picker: Picker, options: LogOptions) {
   if (tail !== undefined) yield* tail.take();
 }
 
-async function* read(source: LogSource, options: LogOptions, from: LogFile | undefined) {
+async function* read(
+  source: LogSource,
+  options: LogOptions & { signal: AbortSignal },
+  from: LogFile | undefined,
+) {
   const { signal, follow = false } = options;
   const cursor = new LogCursor(source, from);
   const picker = new Picker(options);
@@ -234,5 +239,5 @@ export function readLogs(
   from?: LogFile,
 ): AsyncIterableIterator<LogEntry> {
   checkOptions(options);
-  return read(source, options, from);
+  return leavable(options.signal, (signal) => read(source, { ...options, signal }, from));
 }

@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import { abortError } from '../abort.js';
+import { leavable } from '../leavable.js';
 import type { AgentListener, FileAgent } from './agent.js';
 import { type GuestPath, pathBytes, pathText } from './paths.js';
 
@@ -94,16 +95,24 @@ export class Watches implements AgentListener {
   }
 
   /** Changes of a file, or of the entries of a directory, until the iteration is left. */
-  async *watch(path: GuestPath, options: WatchOptions = {}): AsyncGenerator<WatchEvent, void> {
-    const { signal, persistent = true } = options;
+  watch(path: GuestPath, options: WatchOptions = {}): AsyncGenerator<WatchEvent, void, undefined> {
+    const { persistent = true } = options;
+    return leavable(options.signal, (signal) => this.#watch(path, signal, persistent));
+  }
+
+  async *#watch(
+    path: GuestPath,
+    signal: AbortSignal,
+    persistent: boolean,
+  ): AsyncGenerator<WatchEvent, void, undefined> {
     const watcher = new Watcher();
-    const abort = () => watcher.end(abortError(signal as AbortSignal));
+    const abort = () => watcher.end(abortError(signal));
     const release = persistent ? this.#agent.keepAlive() : undefined;
     let number: number | undefined;
     try {
       number = await this.#inTurn(() => this.#add(path, watcher, signal));
-      signal?.addEventListener('abort', abort, { once: true });
-      if (signal?.aborted === true) abort();
+      signal.addEventListener('abort', abort, { once: true });
+      if (signal.aborted) abort();
       const name = basename(pathText(path));
       for (;;) {
         const event = await watcher.next();
@@ -111,7 +120,7 @@ export class Watches implements AgentListener {
         yield event.filename === '' ? { ...event, filename: name } : event;
       }
     } finally {
-      signal?.removeEventListener('abort', abort);
+      signal.removeEventListener('abort', abort);
       release?.();
       if (number !== undefined) {
         const left = number;

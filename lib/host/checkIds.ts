@@ -1,4 +1,4 @@
-import { invalid } from '../errors.js';
+import { InvalidSpecError, invalid } from '../errors.js';
 import { isMapped } from '../spec/idMap.js';
 import type { IdMapping, SpecUser } from '../spec/types.js';
 import type { IdLease } from './idRanges.js';
@@ -8,9 +8,14 @@ function check(option: string, id: number, map: readonly IdMapping[]): void {
   const ids = map.map(({ containerID, size }) =>
     size === 1 ? `${containerID}` : `${containerID}-${containerID + size - 1}`,
   );
+  const error = invalid(option, `an id that the container has: ${ids.join(', ')}`, id);
   const single = map.length === 1 && map[0]?.size === 1;
-  const why = single ? ', all that a user without subordinate ids has to give' : '';
-  throw invalid(option, `an id that the container has: ${ids.join(', ')}${why}`, id);
+  if (!single) throw error;
+  throw new InvalidSpecError(error.code, error.message, {
+    option,
+    phase: 'options',
+    hint: 'a user without subordinate ids has one to give: newuidmap and a range in /etc/subuid and /etc/subgid bring more',
+  });
 }
 
 /**

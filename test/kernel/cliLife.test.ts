@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
@@ -253,6 +253,13 @@ suite('ringfort on detached containers', [linux, cgroups, runtimeDir], () => {
       expect(await succeed(['exec', id, 'cat', '/tmp/in'])).toBe('content\n');
       await succeed(['cp', `${id}:tmp/in`, join(directory, 'out')]);
       expect(readFileSync(join(directory, 'out'), 'utf8')).toBe('content\n');
+      mkdirSync(join(directory, 'tree/inner'), { recursive: true });
+      writeFileSync(join(directory, 'tree/inner/file'), 'deep\n', { mode: 0o600 });
+      await succeed(['cp', '-a', join(directory, 'tree'), `${id}:/tmp/tree`]);
+      const mode = ['exec', id, 'stat', '-c', '%a %n', '/tmp/tree/inner/file'];
+      expect(await succeed(mode)).toBe('600 /tmp/tree/inner/file\n');
+      await succeed(['cp', `${id}:/tmp/tree`, join(directory, 'back')]);
+      expect(readFileSync(join(directory, 'back/inner/file'), 'utf8')).toBe('deep\n');
       expect((await ringfort(['cp', '-', `${id}:/tmp`])).stderr).toMatch(/no tar streams/);
       const missing = await ringfort(['cp', `${id}:/nothing`, directory]);
       expect(missing).toMatchObject({ code: 1, stderr: expect.stringContaining('ENOENT') });

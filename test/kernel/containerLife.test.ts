@@ -30,6 +30,16 @@ suite('the life of a container', [cgroups], () => {
   });
   afterAll(() => expectNoLeaks(before));
 
+  test('two that dispose of it at once, and of a program, do no harm', async () => {
+    const box = await createContainer();
+    const program = box.spawn('sleep', ['600']);
+    await Promise.all([program[Symbol.asyncDispose](), program[Symbol.asyncDispose]()]);
+    expect(program.signalCode).toBe('SIGKILL');
+    await Promise.all([box[Symbol.asyncDispose](), box[Symbol.asyncDispose]()]);
+    await box[Symbol.asyncDispose]();
+    expect(box.state).toBe('stopped');
+  });
+
   describe('created and started', () => {
     test('a command waits for start with everything set up, and nothing of it has run', async () => {
       await using box = await createContainer({

@@ -27,6 +27,8 @@ suite('what a container tells', [cgroups], () => {
     expect(last?.pids.current).toBeGreaterThanOrEqual(1);
     expect(last?.memory.limitBytes).toBe(128 << 20);
     expect(last?.cpu.usageMs).toBeGreaterThan(seen[0]?.cpu.usageMs ?? 0);
+    expect(last?.memory.peakBytes).toBeGreaterThan(40 << 20);
+    expect(last?.memory.breakdown.anonBytes).toBeGreaterThan(30 << 20);
     await burn[Symbol.asyncDispose]();
   });
 
@@ -41,9 +43,18 @@ suite('what a container tells', [cgroups], () => {
     const next = aborted.next();
     controller.abort();
     await expect(next).rejects.toMatchObject({ code: 'ABORT_ERR' });
+    const rare = box.stats({ interval: 600_000 });
+    await rare.next();
+    const left = rare.next();
+    await rare.return();
+    expect(await left).toEqual({ done: true, value: undefined });
+    const last = box.stats({ interval: 600_000 });
+    await last.next();
+    const ending = last.next();
     let rounds = 0;
     for await (const _ of box.stats({ interval: 10 })) if (++rounds === 3) box.kill();
     expect(rounds).toBeLessThan(20);
+    expect(await ending).toEqual({ done: true, value: undefined });
     const after = box.stats();
     expect(await after.next()).toEqual({ done: true, value: undefined });
     expect(() => box.stats({ interval: -1 })).toThrow(
@@ -95,8 +106,21 @@ suite('what a container tells', [cgroups], () => {
     expect(await box.events().next()).toEqual({ done: true, value: undefined });
   });
 
+  test('a program that wants more CPU than it may have is throttled', async () => {
+    await using box = await createContainer({ limits: { cpus: 0.05 } });
+    const burn = box.spawn('sh', ['-c', 'while :; do :; done']);
+    let throttled: ContainerEvent | undefined;
+    for await (const event of box.events()) {
+      throttled = event;
+      if (event.type === 'throttled') break;
+    }
+    expect(throttled).toMatchObject({ type: 'throttled', id: box.id, count: expect.any(Number) });
+    await burn[Symbol.asyncDispose]();
+  });
+
   test('inspect and top', async () => {
-    await using box = await createContainer({ labels: { for: 'a test' } });
+    const annotations = { 'org.example.job': '7' };
+    await using box = await createContainer({ labels: { for: 'a test' }, annotations });
     const process = box.spawn('sleep', ['600']);
     await until(() => process.pid !== undefined);
     expect(box.inspect()).toMatchObject({
@@ -104,6 +128,7 @@ suite('what a container tells', [cgroups], () => {
       state: 'running',
       labels: { for: 'a test' },
       programs: [{ pid: process.pid, command: ['sleep', '600'] }],
+      annotations,
       spec: { ociVersion: '1.2.0' },
     });
     expect(JSON.parse(JSON.stringify(box.inspect()))).toMatchObject({ id: box.id });

@@ -106,7 +106,7 @@ suite('the output of detached containers', [linux, cgroups, runtimeDir], () => {
     expect((await textOf(box)).endsWith('end\n')).toBe(true);
   });
 
-  test('following ends with the container, and by an abort', async () => {
+  test('following ends with the container, by an abort, and when it is left', async () => {
     const id = await createElsewhere({ command: ['sh', '-c', 'echo first; sleep 1000'] });
     const box = await Container.open(id);
     const controller = new AbortController();
@@ -119,6 +119,11 @@ suite('the output of detached containers', [linux, cgroups, runtimeDir], () => {
     })();
     await expect(aborted).rejects.toMatchObject({ name: 'AbortError', code: 'ABORT_ERR' });
     expect(seen).toEqual(['first\n']);
+    const left = box.logs({ follow: true });
+    await left.next();
+    const pending = left.next();
+    await left.return?.();
+    expect(await pending).toEqual({ done: true, value: undefined });
     const reading = textOf(box, { follow: true });
     box.kill();
     expect(await reading).toBe('first\n');
