@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { throwIfAborted } from '../abort.js';
 import type { ContainerStart } from '../container/container.js';
 import { Trace } from '../diagnostics.js';
-import { ContainerError, errnoName } from '../errors.js';
+import { ContainerError, errnoName, NotFoundError } from '../errors.js';
 import { untilGone } from '../follow.js';
 import { hostFacts } from '../host/hostFacts.js';
 import { IdLock, idLockPath } from '../host/idLock.js';
@@ -18,7 +18,7 @@ import { type OwnLock, type Supervisor, startSupervisor } from '../supervisor.js
 import { SocketType } from '../sys/constants.js';
 import { close, listenAt } from '../sys/files.js';
 import { bootId } from './bootId.js';
-import { Detachment } from './detachment.js';
+import { Detachment, isSame } from './detachment.js';
 import { identifyCgroups } from './leftovers.js';
 import { openDetached } from './open.js';
 import { type DetachedState, writeDraft } from './state.js';
@@ -44,6 +44,7 @@ const backlog = 64;
 class MonitorLock implements OwnLock {
   readonly #lock: IdLock;
   #closed = false;
+  #handedOver = false;
 
   constructor(path: string) {
     this.#lock = new IdLock(path);
@@ -58,7 +59,12 @@ class MonitorLock implements OwnLock {
   }
 
   unlock(start: number): void {
-    if (!this.#closed) this.#lock.unlock(start);
+    if (!this.#closed && !this.#handedOver) this.#lock.unlock(start);
+  }
+
+  /** From now on what is locked is the monitor's: its copy goes with it. */
+  handOver(): void {
+    this.#handedOver = true;
   }
 
   close(): void {
@@ -81,30 +87,45 @@ interface Creation {
   lock: MonitorLock | undefined;
   monitor?: Supervisor;
   launched?: Launched;
+  state?: DetachedState;
 }
 
 /** Undoes a creation that failed; nothing of it runs when this resolves. */
 async function undo(creation: Creation): Promise<void> {
-  const { id, path, claim, streams, lock, monitor, launched } = creation;
+  const { path, claim, streams, lock, monitor, launched, state } = creation;
   launched?.kill();
   if (launched !== undefined) await untilGone(launched);
-  monitor?.launcher.release(false);
+  const handedOver = existsSync(join(path, stateFile.state));
+  // Else its end is waited for, as any launcher's.
+  if (!handedOver) monitor?.launcher.release(false);
   monitor?.launcher.close();
   streams.destroy();
   lock?.close();
-  const handedOver = existsSync(join(path, stateFile.state));
   if (!handedOver) removeStateDir(path);
   claim.release();
-  if (handedOver) await endHandedOver(id);
+  if (handedOver && state !== undefined) await endHandedOver(state);
 }
 
-/** The monitor has taken over, and its answer has not come. */
-async function endHandedOver(id: string): Promise<void> {
-  const { launch, detachment } = await openDetached(id);
-  const launched = await launch;
-  launched?.kill();
-  if (launched !== undefined) await untilGone(launched);
-  await detachment?.remove();
+/**
+ * Ends a container whose monitor has taken over, but has not said so.
+ * @throws ContainerError `ERR_DETACH_FAILED` when that cannot be done
+ */
+async function endHandedOver(state: DetachedState): Promise<void> {
+  const { id } = state;
+  try {
+    const { launch, detachment } = await openDetached(id);
+    // Somebody has removed it and made another of its name.
+    if (!isSame(detachment.state, state)) return detachment.disconnect();
+    const launched = await launch;
+    launched?.kill();
+    if (launched !== undefined) await untilGone(launched);
+    await detachment.remove();
+  } catch (cause) {
+    if (cause instanceof NotFoundError) return;
+    const message = `container ${id} may still run: its monitor does not answer`;
+    const hint = `remove it: Container.remove('${id}', { force: true })`;
+    throw new ContainerError('ERR_DETACH_FAILED', message, { phase: 'launcher', cause, hint });
+  }
 }
 
 function stateOf(
@@ -150,7 +171,7 @@ function detachBody({ logs }: DetachedState): Uint8Array {
 
 /** Hands the container over: from here on the launcher is its monitor, and ends without us. */
 async function handOver(creation: Creation & { monitor: Supervisor }, state: DetachedState) {
-  const { path, claim, streams, monitor } = creation;
+  const { path, claim, streams, lock, monitor } = creation;
   const { O_RDONLY, O_DIRECTORY, O_WRONLY, O_CREAT, O_EXCL } = constants;
   // Each is closed by the side that opened it: in a worker, Node keeps account of its own.
   const opened: (() => void)[] = [];
@@ -171,6 +192,7 @@ async function handOver(creation: Creation & { monitor: Supervisor }, state: Det
     const { bits, fds } = streams.kept();
     // Before the answer, which may be lost: then the monitor lives, without us.
     monitor.launcher.release(true);
+    lock?.handOver();
     const { errno } = await monitor.launcher.ask(request.detach, state.number, bits, {
       body: detachBody(state),
       fds: [socket, dir, exit, claim.fd, ...fds],
@@ -202,6 +224,7 @@ async function build(creation: Creation, spec: RunnableSpec, options: CreateOpti
   creation.launched = launched;
   throwIfAborted(signal);
   const state = stateOf({ ...creation, launched, monitor }, options);
+  creation.state = state;
   await handOver({ ...creation, monitor }, state);
   return { state, launched, monitor };
 }

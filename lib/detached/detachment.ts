@@ -92,11 +92,15 @@ export class Detachment {
   }
 }
 
-/** Whether what is kept under the id is still that container, and not a later one of its name. */
-function isStill({ id, createdAt, monitorPid }: DetachedState): boolean {
+/** Whether two states are of one container, and not of a later one of its name. */
+export function isSame(a: DetachedState, b: DetachedState): boolean {
+  return a.createdAt === b.createdAt && a.monitorPid === b.monitorPid;
+}
+
+/** Whether what is kept under the id is still that container. */
+function isStill(state: DetachedState): boolean {
   try {
-    const now = readState(id);
-    return now.createdAt === createdAt && now.monitorPid === monitorPid;
+    return isSame(readState(state.id), state);
   } catch (error) {
     // Gone or damaged; anything else says nothing about it.
     if (error instanceof ContainerError) return false;

@@ -46,6 +46,9 @@ export interface ListOptions {
   labels?: Readonly<Record<string, string>> | undefined;
 }
 
+/** A container that was found again. */
+type Opened = ContainerStart & { detachment: Detachment };
+
 /** A connection to the monitor; undefined when nobody listens any more. */
 async function connect(id: string): Promise<LauncherClient | undefined> {
   let dir: number;
@@ -106,7 +109,7 @@ async function join(state: DetachedState, launcher: LauncherClient): Promise<Lau
  * One that nobody answers for.
  * @throws StateError `ERR_MONITOR_BUSY` when its monitor lives all the same
  */
-async function stopped(state: DetachedState, cause?: unknown): Promise<ContainerStart> {
+async function stopped(state: DetachedState, cause?: unknown): Promise<Opened> {
   const end = await endOfSilent(state);
   if (end === undefined) throw busy(state.id, cause);
   const detachment = new Detachment(state, undefined);
@@ -122,7 +125,7 @@ function common({ id, spec, labels, createdAt, layerOptions }: DetachedState) {
  * @throws NotFoundError `ERR_CONTAINER_NOT_FOUND`
  * @throws StateError `ERR_CONTAINER_STATE`, `ERR_MONITOR_BUSY`
  */
-export async function openDetached(id: string): Promise<ContainerStart> {
+export async function openDetached(id: string): Promise<Opened> {
   const state = readState(id);
   const launcher = await connect(id);
   // Read again: somebody may have removed it meanwhile.

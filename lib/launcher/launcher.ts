@@ -95,6 +95,7 @@ export class LauncherClient {
   readonly #queue: Queued[] = [];
   readonly #ended: LauncherSetup['ended'];
   #nextId = 1;
+  #outlives = false;
   #gone: ContainerGoneError | undefined;
   /** It is dying: what it has reported may still be read, but it takes nothing more. */
   #unreachable: ContainerGoneError | undefined;
@@ -159,7 +160,9 @@ export class LauncherClient {
    * @param socket connected to it (SOCK_SEQPACKET, non-blocking); belongs to the client from now on
    */
   static connect(socket: number): LauncherClient {
-    return new LauncherClient(socket, { lockFd: -1 });
+    const client = new LauncherClient(socket, { lockFd: -1 });
+    client.#outlives = true;
+    return client;
   }
 
   /** Process id of the launcher; −1 of one that was connected to. */
@@ -239,8 +242,9 @@ export class LauncherClient {
     });
   }
 
-  /** Whether the launcher may outlive this environment, and its connection to it. */
+  /** @param outlives whether it may outlive this environment, and is gone when its socket ends */
   release(outlives: boolean): void {
+    this.#outlives = outlives;
     this.#channel.release(outlives);
   }
 
@@ -389,11 +393,10 @@ export class LauncherClient {
 
   #onExit(reason?: ContainerGoneError): void {
     if (this.#gone !== undefined) return;
+    const what = this.#outlives ? 'connection to the monitor' : 'launcher process';
+    const facts = { phase: 'launcher' } as const;
     this.#gone =
-      reason ??
-      new ContainerGoneError('ERR_LAUNCHER_GONE', 'the launcher process has ended', {
-        phase: 'launcher',
-      });
+      reason ?? new ContainerGoneError('ERR_LAUNCHER_GONE', `the ${what} has ended`, facts);
     for (const { reject } of this.#asked.splice(0)) reject(this.#gone);
     const launches = [...this.#launches.values()];
     this.#launches.clear();

@@ -19,8 +19,8 @@ export interface Channel {
   ref(): void;
   unref(): void;
   /**
-   * Whether the launcher outlives this environment, whose end does not wait for it then, and its
-   * connection: `onExit` is called at the end of that.
+   * `true`: the launcher may outlive this environment, whose end does not wait for it, and `onExit`
+   * is called when the socket ends.
    */
   release(outlives: boolean): void;
 }

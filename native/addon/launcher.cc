@@ -177,7 +177,8 @@ class Channel : public SocketObject<Channel> {
     return Napi::Boolean::New(env, true);
   }
 
-  // release(outlives): whether the launcher outlives this environment, which does not wait for it.
+  // release(outlives): true: the launcher may outlive this environment, which does not wait for it;
+  // onExit is called when the socket ends
   Napi::Value Release(const Napi::CallbackInfo& info) {
     released_ = info[0].As<Napi::Boolean>().Value();
     return info.Env().Undefined();

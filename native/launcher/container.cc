@@ -20,6 +20,14 @@ void DropReport(Launcher& l, Container& c) {
   if (--c.pages->live == 0 && c.pages != l.pages) Unmap(c.pages, kPagesSize);
 }
 
+// Without a descriptor: 0 would be one.
+Container Blank() {
+  Container c = {};
+  c.pidfd = c.sync = c.oomEvent = c.control = -1;
+  for (int& fd : c.target) fd = -1;
+  return c;
+}
+
 }  // namespace
 
 ChildReport* ReportForChild(Launcher& l, Container& c) {
@@ -56,9 +64,7 @@ Container* FindFor(Launcher& l, const Client& client, uint32_t id) {
 Container* NewContainer(Launcher& l) {
   for (uint32_t i = 0; i < l.capacity; i++) {
     if (l.table[i].state != State::unused) continue;
-    l.table[i] = Container{};
-    l.table[i].pidfd = l.table[i].sync = l.table[i].oomEvent = l.table[i].control = -1;
-    for (int& fd : l.table[i].target) fd = -1;
+    l.table[i] = Blank();
     if (++l.nextNumber == 0) l.nextNumber++;
     l.table[i].number = l.nextNumber;
     return &l.table[i];
@@ -86,7 +92,7 @@ void ForgetContainer(Launcher& l, Container& c) {
     if (fd >= 0) Close(fd);
   DropReport(l, c);
   if (c.teardown != nullptr) Unmap(c.teardown, c.teardownSize);
-  c = Container{};
+  c = Blank();
   l.live--;
 }
 

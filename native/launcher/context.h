@@ -12,8 +12,8 @@ struct ChildReport {
   volatile uint32_t executing;  // execve has been called
   volatile uint32_t initStep;   // the step that made the init
   volatile int32_t initError;   // why it could not become one
-  volatile uint32_t initReady;  // it stands: the main program may begin
-  volatile uint32_t taken;      // descriptors sent for it that the launcher has taken
+  volatile uint32_t initReady;  // so many inits stand
+  volatile uint32_t taken;      // so many descriptors sent for it the launcher has taken
   volatile uint32_t mainEnded;  // init: the main program has ended, with
   volatile int32_t mainStatus;  // this wait status
   volatile uint32_t traced;     // the next two are written
@@ -66,8 +66,8 @@ struct Context {
   ChildReport* report;  // child
   uint64_t* stamps;     // of this section's steps, nullptr: not traced
   uint32_t stampRoom;
-  bool hasInit;     // child: it has left an init behind, which it has not waited for yet
-  uint32_t sent;    // child: descriptors that the launcher must have taken before it begins
+  uint32_t inits;  // child: the inits that it has left behind, which must stand, and
+  uint32_t sent;  // the descriptors (pidfd, terminal) that the launcher must have, before it begins
   void* planBytes;  // child: forgotten by init
   uint32_t planSize;
   const char** argv;  // child: built before the first step

@@ -54,6 +54,7 @@ void LoseDescriptor(Launcher& l, Container& c, int error) {
 
 void Conclude(Launcher& l, Container& c, const Ended& ended) {
   if (c.state == State::ended || c.state == State::unused) return;
+  // What its socket says may be its end, and then this place is nobody's any more.
   if (c.sync >= 0) OnSync(l, c);
   if (c.sync >= 0) Settle(l, c);
   if (c.state == State::ended || c.state == State::unused) return;

@@ -112,7 +112,7 @@ int Step_fork(Context& c, const Arg* a) {
     FailInit(c, static_cast<int>(pid), RunServe(c, static_cast<int>(pid)));
   if (pid > 0) RunInit(c, static_cast<int>(pid), static_cast<ForkRole>(a[0].number), a[1].number);
   error = Sys(__NR_rt_sigprocmask, kSigSetmask, P(&before), 0, kSigsetSize);
-  c.hasInit = pid == 0;
+  if (pid == 0) c.inits++;
   return static_cast<int>(pid < 0 ? pid : error);
 }
 

@@ -10,8 +10,10 @@ int AwaitCount(const Context& c, const volatile uint32_t& word, uint32_t count) 
     TimeSpec pause = {0, 5000000}, none = {0, 0};
     Sys(__NR_futex, P(&word), kFutexWait, now, P(&pause));
     if (word >= count) break;
-    // The launcher sees everybody's death, and lets go of the socket then, as at its own.
-    PollFd launcher = {c.sync, 0, 0};
+    // The launcher sees everybody's death, and lets go of the socket then, as at its own; what it
+    // gives up it tells so, too.
+    constexpr int16_t kPollrdhup = 0x2000;
+    PollFd launcher = {c.sync, kPollrdhup, 0};
     if (Sys(__NR_ppoll, P(&launcher), 1, P(&none), 0, kSigsetSize) > 0) return -kEpipe;
   }
   return 0;
@@ -113,14 +115,14 @@ int Step_closeAll(Context& c, const Arg* a) {
 // futex(2), not private: the two do not share their memory, only this page.
 void CountUp(volatile uint32_t& word) {
   constexpr long kFutexWake = 1;
-  word = word + 1;
+  // There may be two inits.
+  __atomic_fetch_add(&word, 1, __ATOMIC_SEQ_CST);
   // If it fails, the waiting one looks again by itself.
   Sys(__NR_futex, P(&word), kFutexWake, 1);
 }
 
 int AwaitOthers(Context& c) {
-  if (int error = c.hasInit ? AwaitCount(c, c.report->initReady, 1) : 0) return error;
-  c.hasInit = false;
+  if (int error = AwaitCount(c, c.report->initReady, c.inits)) return error;
   return AwaitCount(c, c.report->taken, c.sent);
 }
 

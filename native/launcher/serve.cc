@@ -163,6 +163,7 @@ void StartOne(Server& s, const Context& own, Received& request, const Start& sta
   const uint8_t* bytes = SectionBytes(request, &mapped);
   SectionView section{bytes, request.header.size, request.header.arg};
   int pidfd = -1;
+  c.inits = 0;
   c.sent = 1;
   long pid = bytes == nullptr ? -kEnomem : Fork(c, start, section, &pidfd);
   if (pid > 0 && !Remember(s, static_cast<int>(pid), request.header.id)) {

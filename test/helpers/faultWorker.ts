@@ -135,6 +135,12 @@ function tree(path: string): string[] {
   }
 }
 
+/** Whether a launcher has closed what it keeps as 0 to 2: a descriptor that is 0 by mistake. */
+function lost(before: Map<string, number>, now: Map<string, number>): string[] {
+  const standard = 'launcher’s fd /dev/null';
+  return (now.get(standard) ?? 0) < (before.get(standard) ?? 0) ? [`lost: ${standard}`] : [];
+}
+
 /**
  * What is there now and was not there before, 5 s later still.
  * @param restarted another launcher is there now
@@ -143,10 +149,13 @@ async function left(before: Map<string, number>, restarted: boolean): Promise<st
   for (const end = performance.now() + 5000; ; await sleep(5)) {
     const now = await ownLauncher();
     const news = new RegExp(`^launcher|^process ${now.pid} `);
-    const more = [...(await traces())].filter(
+    const there = await traces();
+    const more = [...there].filter(
       ([each, count]) => count > (before.get(each) ?? 0) && !(restarted && news.test(each)),
     );
-    if (more.length === 0 || performance.now() > end) return more.map(([each]) => `left: ${each}`);
+    if (more.length > 0 && performance.now() < end) continue;
+    const less = restarted ? [] : lost(before, there);
+    return [...more.map(([each]) => `left: ${each}`), ...less];
   }
 }
 
@@ -292,6 +301,18 @@ async function attemptWith(role: Role, nth: number, fault: FaultName): Promise<M
   return { hits, call, problems };
 }
 
+/** The same; where not even what stands before it can be made, that is what an earlier one has left. */
+async function attemptOrDamage(role: Role, nth: number, fault: FaultName): Promise<Made> {
+  try {
+    return await attemptWith(role, nth, fault);
+  } catch (error) {
+    await abandon();
+    await forget();
+    sibling = undefined;
+    return { hits: 1, call: 'before it', problems: [words(error)] };
+  }
+}
+
 /** Which call, and how it fails, in the order of their turn. */
 function* choices(calls: number): Generator<[nth: number, fault: FaultName]> {
   if (calls === 0) return;
@@ -313,7 +334,7 @@ async function attempts(role: Role, calls: number): Promise<void> {
   const tried: Partial<Record<FaultName, number>> = {};
   const held: Partial<Record<FaultName, number>> = {};
   for (const [nth, fault] of choices(calls)) {
-    const { hits, call, problems } = await attemptWith(role, nth, fault);
+    const { hits, call, problems } = await attemptOrDamage(role, nth, fault);
     if (hits === 0 && problems.length === 0) continue;
     tried[fault] = (tried[fault] ?? 0) + 1;
     if (problems.length === 0) held[fault] = (held[fault] ?? 0) + 1;

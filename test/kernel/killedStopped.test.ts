@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -27,6 +27,19 @@ type Victim = (typeof victims)[number];
 type Then = 'goes on' | 'is killed';
 
 const thens: readonly Then[] = ['goes on', 'is killed'];
+
+/** What a process is at: its name, and the system call and the place in the kernel. */
+function where(pid: number): string {
+  const read = (file: string) => {
+    try {
+      return readFileSync(`/proc/${pid}/${file}`, 'latin1').trim();
+    } catch (error) {
+      return String((error as NodeJS.ErrnoException).code);
+    }
+  };
+  const state = /^State:.*$/m.exec(read('status'))?.[0];
+  return `${pid} ${processName(pid)}: ${state}, ${read('wchan')}, ${read('syscall')}, ${read('stack')}`;
+}
 
 /** Everything with `npm run test:killed`; else each victim has an eighth of a sample. */
 const all = process.env.RINGFORT_KILLED === 'all';
@@ -69,7 +82,8 @@ suite('SIGSTOP at every stop point', [cgroups, command('c++')], () => {
       });
       const runs = () => descendants(of).some((pid) => processName(pid) === 'sleep');
       const came = await within(() => runs() || said !== undefined || node.exitCode !== null);
-      if (!came) return ['it does not go on'];
+      if (!came)
+        return ['it does not go on', ...[node.pid ?? 0, of, ...descendants(of)].map(where)];
       const ends = !runs();
       if (ends) {
         await line;

@@ -1,6 +1,8 @@
-import { readFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { expect, test } from '@jest/globals';
+import { createContainer } from '../../lib/index.js';
 import type { NamespaceOptions } from '../../lib/options.js';
 import { run } from '../../lib/run.js';
 import {
@@ -12,6 +14,7 @@ import {
   refusal,
   sh,
 } from '../helpers/containers.js';
+import { until } from '../helpers/launches.js';
 import { cgroups, command, linux, root, suite } from '../helpers/needs.js';
 
 /** The options' name of each file of /proc/<pid>/ns. */
@@ -52,6 +55,24 @@ suite('namespaces', [linux, cgroups], () => {
     const mount = { code: 'ERR_INVALID_OPTION', option: 'namespaces.mount', phase: 'options' };
     for (const choice of ['host', { path: '/proc/self/ns/mnt' }, { pid: process.pid }] as const)
       expect(await refusal({ namespaces: { mount: choice } })).toMatchObject(mount);
+  });
+
+  suite('of another user', [root, command('unshare')], () => {
+    test('a user namespace that is joined: further programs start, too', async () => {
+      const other = spawn('unshare', ['--user', 'sleep', '600']);
+      try {
+        const path = `/proc/${other.pid}/ns/user`;
+        await until(() => readlinkSync(path) !== readlinkSync('/proc/self/ns/user'));
+        for (const file of ['uid_map', 'gid_map'])
+          writeFileSync(`/proc/${other.pid}/${file}`, '0 0 4294967295\n');
+        for (const options of [{}, { command: ['sleep', '600'], init: true }]) {
+          await using box = await createContainer({ ...options, namespaces: { user: { path } } });
+          expect((await box.exec('true')).exitCode).toBe(0);
+        }
+      } finally {
+        other.kill('SIGKILL');
+      }
+    });
   });
 
   test('a new time namespace shifts the clocks of the program', async () => {
