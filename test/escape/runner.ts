@@ -57,7 +57,11 @@ async function judge(check: Check, bench: Bench): Promise<Verdict> {
       why: `here ${allowed} is the answer without any container`,
     };
   const opening = openingOf(check);
-  if (typeof opening === 'string') return { result: 'held', oracle: 'NO ORACLE', why: opening };
+  if (typeof opening === 'string') {
+    // Nothing has shown then that the attack can succeed at all.
+    const why = allowed === undefined ? `${opening}; no control either` : opening;
+    return { result: 'held', oracle: 'NO ORACLE', why };
+  }
   const opened = await attempt(bench, opening);
   if (absent?.test(opened) === true)
     return {

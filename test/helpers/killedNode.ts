@@ -15,6 +15,14 @@ import {
   useStoppingLauncher,
 } from './stoppingLauncher.js';
 
+/** What it says in the end. */
+export interface KilledLaunch {
+  /** The outcome of the launch that was held: its end, or the code of an error of ours. */
+  first: string;
+  /** The exit code of the next. */
+  next: number | null;
+}
+
 const [path = '', section = '', index = '', options = '{}'] = process.argv.slice(2);
 useStoppingLauncher(path);
 
@@ -57,4 +65,4 @@ async function next(): Promise<number | null> {
   }
 }
 
-say({ first, next: await next() });
+say({ first, next: await next() } satisfies KilledLaunch);

@@ -24,6 +24,7 @@ import {
   startNode,
   within,
 } from '../helpers/heldNode.js';
+import type { KilledLaunch } from '../helpers/killedNode.js';
 import { hasEnded } from '../helpers/launches.js';
 import { descendants, foreignMode, ownCgroups } from '../helpers/leaks.js';
 import { cgroups, command, suite } from '../helpers/needs.js';
@@ -78,6 +79,14 @@ suite('kill -9 at every stop point of a launch and a teardown', [cgroups, comman
 
   const howTo = () => ({ helper: 'killedNode.js', launcher, temporary });
 
+  /** What is wrong in what Node has said of the launch that was held, and of the next one. */
+  function wrongIn(line: string): string[] {
+    const { first, next } = JSON.parse(line) as KilledLaunch;
+    const typed =
+      /^(ERR_LAUNCHER_GONE|ERR_LAUNCH_FAILED|ERR_LAUNCH_DIED|ERR_CONTAINER_GONE|SIGKILL|exit 0)$/;
+    return typed.test(first) && next === 0 ? [] : [`Node said ${line}`];
+  }
+
   /** @returns what is wrong afterwards */
   async function kill(point: StopPoint, victim: Victim): Promise<string[]> {
     const held = await holdNode(howTo(), point);
@@ -96,6 +105,7 @@ suite('kill -9 at every stop point of a launch and a teardown', [cgroups, comman
     // Node, where it was not killed, has started once more, with a launcher of its own or a new one.
     const code = victims.includes(node.pid) ? null : 0;
     const problems = node.exitCode === code ? [] : [`Node: ${node.exitCode ?? node.signalCode}`];
+    if (code === 0) problems.push(...wrongIn(String((await held.lines.next()).value)));
     const sweeping = victim === 'both';
     await within(() => held.family.every(hasEnded));
     if (sweeping) await sweep(dirname(held.journal));

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -79,6 +80,23 @@ static int above(char** a) {
   return 0;
 }
 
+// [ROOT]: whether the working directory lies outside of the root, which is ROOT first.
+static int outside(char** a) {
+  struct stat root, here, up;
+  if (a[0][0] != 0 && (unshare(CLONE_NEWUSER) < 0 || chroot(a[0]) < 0)) return say(-1);
+  if (stat("/", &root) < 0 || stat(".", &here) < 0) return say(-1);
+  for (;; here = up) {
+    if (here.st_ino == root.st_ino && here.st_dev == root.st_dev) break;
+    if (chdir("..") < 0 || stat(".", &up) < 0) return say(-1);
+    if (here.st_ino == up.st_ino && here.st_dev == up.st_dev) {
+      puts("ok");
+      return 0;
+    }
+  }
+  puts("nothing");
+  return 0;
+}
+
 static int make_device(char** a) {
   return say(mknod(a[0], S_IFCHR | 0666, makedev((unsigned)atoi(a[1]), (unsigned)atoi(a[2]))));
 }
@@ -120,6 +138,7 @@ const struct attempt file_attempts[] = {
     {"show", show},
     {"list", list},
     {"above", above},
+    {"outside", outside},
     {"mknod", make_device},
     {"type", type_of},
     {"chmod", change_mode},
