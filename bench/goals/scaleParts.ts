@@ -14,7 +14,7 @@ async function measure({ scale, wanted }: Effort): Promise<Section[]> {
     ...(all || wanted.includes('P10') ? ['growth', 'mounts'] : []),
   ];
   const size = scale < 1 ? ['--count', '50'] : [];
-  const args = [program, ...parts, ...size, '--rounds', '1'];
+  const args = [program, ...parts, ...size, '--rounds', scale < 1 ? '1' : '3'];
   const { status, stdout, stderr } = await finished(process.execPath, args);
   const text = status === 0 ? stdout.trim() : `${stdout}\n\nscale: ${stderr.trim()}`;
   return [{ title: 'Scale', unit: '', rows: new Map(), checks: [], text }];
