@@ -65,6 +65,11 @@ const calls: Record<string, (box: Container, signal: AbortSignal) => Promise<unk
   writeFile: (box, signal) => box.fs.writeFile('/tmp/a', Buffer.alloc(1 << 20), { signal }),
   readFile: (box, signal) => box.fs.readFile('/etc/passwd', { signal }),
   watch: (box, signal) => drain(box.fs.watch('/tmp', { signal })),
+  readdir: (box, signal) => box.fs.readdir('/usr/share', { recursive: true, signal }),
+  'copyIn, rm': async (box, signal) => {
+    await box.copyIn('/etc/ssl', '/tmp/removed', { signal });
+    await box.fs.rm('/tmp/removed', { recursive: true, signal });
+  },
   copyIn: (box, signal) => box.copyIn('/etc/ssl', '/tmp/ssl', { signal }),
   copyOut: (box, signal) => box.copyOut('/etc/passwd', '/dev/null/no', { signal }),
   stop: (box) => box.stop({ timeout: 20 }),

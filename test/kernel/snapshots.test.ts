@@ -265,6 +265,22 @@ assert struct.unpack('<5I', os.getxattr('/data/able', 'security.capability'))[1]
     expect(await shell('ls /many | wc -l')).toBe('3000\n');
   });
 
+  test('a rollback that is aborted while it copies leaves the container as it is', async () => {
+    fill(3000);
+    await start();
+    const taken = await box.snapshot({ path: bench.at('taken') });
+    await shell('echo later > /later');
+    const stop = new AbortController();
+    const rolling = box.rollback(taken, { signal: stop.signal });
+    rolling.catch(() => {});
+    await until(() => existsSync(bench.at('.upper.ringfort-rollback/upper/many')));
+    stop.abort();
+    await expect(rolling).rejects.toEqual(code('ABORT_ERR'));
+    expect(readdirSync(bench.path).sort()).toEqual(['lower', 'taken', 'upper', 'work']);
+    expect(box.state).toBe('running');
+    expect(await shell('cat /later; ls /many | wc -l')).toBe('later\n3000\n');
+  });
+
   test('what cannot be is refused, and nothing is left', async () => {
     await start();
     await shell('echo x > /data/x');
