@@ -119,13 +119,22 @@ export function planClone(builder: PlanBuilder, plan: NamespacePlan, bornInCgrou
   }
 }
 
-/** Entering a joined user namespace and making what is new inside it. */
-export function planUserJoin(builder: PlanBuilder, plan: NamespacePlan): void {
+/**
+ * Entering a joined user namespace and making what is new inside it.
+ * @param cgroupLater the cgroup namespace is made by each program
+ */
+export function planUserJoin(
+  builder: PlanBuilder,
+  plan: NamespacePlan,
+  cgroupLater: boolean,
+): void {
   const user = plan.joined.get('user');
   if (user === undefined) return;
   builder.add('child', { op: 'setns', slot: user, type: cloneFlag.user });
   let flags = 0;
-  for (const type of plan.fresh) if (type !== 'time') flags |= cloneFlag[type];
+  for (const type of plan.fresh) {
+    if (type !== 'time' && !(type === 'cgroup' && cgroupLater)) flags |= cloneFlag[type];
+  }
   builder.add('child', { op: 'unshare', flags });
   // unshare(CLONE_NEWPID) takes effect for children only.
   if (plan.fresh.has('pid'))

@@ -66,11 +66,11 @@ export function compilePlan(input: PlanInput): CompiledPlan {
   // The launcher writes the maps while the child waits; nothing can be done without ids.
   planIdMaps(b, spec, facts, namespaces);
   b.add('child', { op: 'wait' });
-  planUserJoin(b, namespaces);
-  // After the attach to v1 cgroups: the namespace's root is where the child is then.
   // An init that forks into cgroups beside its own has to go on seeing them (nsdelegate), so there
   // each program makes its own; unless the mounts of this child are to show a tree of cgroups.
   const later = cgroup.nested !== undefined && !mountsCgroups(spec);
+  planUserJoin(b, namespaces, later);
+  // After the attach to v1 cgroups: the namespace's root is where the child is then.
   planCgroupNamespace(b, namespaces, !cgroup.unshareCgroupNs || later);
   // While its proc files are still its own: the uid change below takes them away.
   planTime(b, spec, namespaces);
