@@ -22,6 +22,20 @@ function compile(): string {
   return out;
 }
 
+/** The parts of a container of the limit's, as bench/limit/limit.h has them. */
+export const limitParts = [
+  'cgroups',
+  'clone',
+  'ids mapped',
+  'child: root and mounts, to pivot_root',
+  'child: Landlock, last walls, to execve',
+  'execve, program, its end, namespaces, reaped',
+  'accounts read',
+  '**all**',
+] as const;
+
+const last = (values: readonly number[]) => values.at(-1) ?? Number.NaN;
+
 /** The C program of bench/limit, resident: what the kernel charges for the same walls. */
 export class Limit {
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;
@@ -54,18 +68,23 @@ export class Limit {
   }
 
   /** One container; ms. */
-  one(): Promise<number> {
-    return this.#ask('one');
+  async one(): Promise<number> {
+    return last(await this.#ask('one'));
+  }
+
+  /** One container: ms of each of `limitParts`, and of all. */
+  trace(): Promise<number[]> {
+    return this.#ask('trace');
   }
 
   /** So many, a number of them at a time; ms. */
-  many(count: number, flight: number): Promise<number> {
-    return this.#ask(`many ${count} ${flight}`);
+  async many(count: number, flight: number): Promise<number> {
+    return last(await this.#ask(`many ${count} ${flight}`));
   }
 
   /** One program in the container with this first process; ms. */
-  exec(pid: number): Promise<number> {
-    return this.#ask(`exec ${pid}`);
+  async exec(pid: number): Promise<number> {
+    return last(await this.#ask(`exec ${pid}`));
   }
 
   close(): void {
@@ -73,13 +92,13 @@ export class Limit {
     for (const path of this.#paths) rmSync(path, { recursive: true, force: true });
   }
 
-  #ask(what: string): Promise<number> {
+  #ask(what: string): Promise<number[]> {
     return new Promise((resolve, reject) => {
       const ended = () => reject(new Error(`the limit program ended at: ${what}`));
       this.#child.once('close', ended);
       this.#lines.once('line', (line) => {
         this.#child.off('close', ended);
-        resolve(Number(line) / 1e6);
+        resolve(line.split(' ').map((ns) => Number(ns) / 1e6));
       });
       this.#child.stdin.write(`${what}\n`);
     });

@@ -1,6 +1,7 @@
 import { run } from '../../lib/index.js';
 import { type LaunchTrace, type Moment, onTrace } from '../../lib/trace.js';
 import type { Effort, Part, Section } from '../goal.js';
+import { Limit, limitParts } from '../limit.js';
 import type { Measurements } from '../rounds.js';
 
 /** µs of one step as performance.md has them, taken singly and idle: p50. */
@@ -106,12 +107,18 @@ async function measure({ scale }: Effort): Promise<Section[]> {
   const traces: LaunchTrace[] = [];
   for (let i = 0; i < 30; i++) await run('/usr/bin/true');
   onTrace((trace) => traces.push(trace));
+  const limit = await Limit.start();
+  const limits: Measurements = new Map();
   for (let i = 0; i < Math.ceil(100 * scale); i++) {
     await run('/usr/bin/true');
     // The trace is told a little after the end.
     await new Promise((resolve) => setTimeout(resolve, 25));
+    if (typeof limit === 'string') continue;
+    const parts = await limit.trace();
+    for (const [at, name] of limitParts.entries()) push(limits, name, 1000 * (parts[at] ?? 0));
   }
   onTrace(undefined);
+  if (typeof limit !== 'string') limit.close();
   const [parts, each]: [Measurements, Measurements] = [new Map(), new Map()];
   for (const trace of traces) {
     way(parts, trace);
@@ -120,9 +127,16 @@ async function measure({ scale }: Effort): Promise<Section[]> {
   const unit = 'µs';
   return [
     { title: 'Where the time of a cold run goes', unit, rows: parts, checks: [] },
+    {
+      title: 'The same of the limit, in turn with it',
+      unit,
+      rows: limits,
+      checks: [],
+      absent: typeof limit === 'string' ? [limit] : [],
+    },
     { title: 'Steps by kind, all of a launch together', unit, rows: each, checks: [] },
   ];
 }
 
-/** The step trace; only when it is asked for. */
+/** The step trace. */
 export const trace: Part = { names: ['trace'], measure };

@@ -186,6 +186,7 @@ _Noreturn void child(int sync, const int* tasks, int pooled) {
   cover();
   MUST(chdir("/new"));
   MUST(syscall(SYS_pivot_root, ".", "."));
+  stamp(PIVOTED);
   MUST(umount2(".", MNT_DETACH));
   MUST(chdir("/"));
   int ruleset = make_ruleset();

@@ -2,6 +2,7 @@
 //   one         one container, from its beginning until it has ended and its accounts are read
 //   many N K    N containers, K in flight, until nothing of them is left
 //   exec PID    one more program in the container whose first process is PID
+//   trace       one, answered by the ns of each of its parts (limit.h, stamps)
 // With `pooled` as second argument containers get a net namespace that is there already.
 #include "limit.h"
 
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -21,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+uint64_t* stamps;
 static int pooled;
 static unsigned last;
 static struct slot slots[MAX_SLOTS];
@@ -42,6 +45,8 @@ static uint64_t now(void) {
   clock_gettime(CLOCK_MONOTONIC, &t);
   return t.tv_sec * 1000000000ull + t.tv_nsec;
 }
+
+void stamp(int what) { stamps[what] = now(); }
 
 static const char* name(const struct slot* s, const char* file) {
   static char text[256];
@@ -91,6 +96,7 @@ static void start(struct slot* s) {
   int into = -1, tasks[4] = {-1, -1, -1, -1}, sync[2];
   s->number = ++last;
   make_cgroups(s, &into, tasks);
+  stamp(CGROUPS);
   MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sync));
   if (pooled) MUST(setns(net_of(s - slots), CLONE_NEWNET));
   struct clone_args args = {.exit_signal = SIGCHLD, .pidfd = (uint64_t)&s->pidfd};
@@ -106,17 +112,20 @@ static void start(struct slot* s) {
     close(sync[0]);
     child(sync[1], tasks, pooled);
   }
+  stamp(CLONED);
   close(sync[1]);
   s->sync = sync[0];
   if (into >= 0) close(into);
   for (int i = 0; i < facts.trees; i++)
     if (tasks[i] >= 0) close(tasks[i]);
   attend(s);
+  stamp(ATTENDED);
 }
 
 // Waits for one that has ended and reads its accounts.
 static struct slot* finish(void) {
   int status, pid = MUST(wait4(-1, &status, 0, 0));
+  stamp(ENDED);
   struct slot* s = slots;
   while (s->pid != pid) s++;
   if (status != 0) {
@@ -145,12 +154,12 @@ static void undo(struct slot* s) {
 }
 
 static uint64_t one(void) {
-  uint64_t begin = now();
+  stamp(BEGUN);
   start(slots);
   struct slot* s = finish();
-  uint64_t end = now();
+  stamp(READ);
   undo(s);
-  return end - begin;
+  return stamps[READ] - stamps[BEGUN];
 }
 
 static uint64_t many(int count, int flight) {
@@ -172,6 +181,9 @@ int main(int argc, char** argv) {
   if (argc < 2) return 2;
   read_facts(argv[1]);
   make_home();
+  stamps =
+      mmap(0, STAMPS * sizeof *stamps, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (stamps == MAP_FAILED) die("mmap", __FILE__, __LINE__);
   pooled = argc > 2 && strcmp(argv[2], "pooled") == 0;
   if (pooled) make_nets(MAX_SLOTS);
   char line[64];
@@ -187,6 +199,9 @@ int main(int argc, char** argv) {
     } else {
       ns = one();
     }
+    if (strcmp(line, "trace\n") == 0)
+      for (int i = BEGUN; i < READ; i++)
+        printf("%llu ", (unsigned long long)(stamps[i + 1] - stamps[i]));
     printf("%llu\n", (unsigned long long)ns);
     fflush(stdout);
   }

@@ -50,6 +50,12 @@ struct slot {
   unsigned number;
 };
 
+// When what was done, ns: of the last container, shared with its process.
+enum { BEGUN, CGROUPS, CLONED, ATTENDED, PIVOTED, WALLED, ENDED, READ, STAMPS };
+extern uint64_t* stamps;
+// limit.c
+void stamp(int what);
+
 // facts.c
 void read_facts(const char* path);
 // home.c: a mount namespace of an empty root, proc, sys and the host's /usr, /etc and devices.
