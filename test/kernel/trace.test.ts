@@ -1,4 +1,6 @@
+import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { afterEach, expect, test } from '@jest/globals';
 import { createContainer, run } from '../../lib/index.js';
 import {
@@ -44,6 +46,21 @@ suite('the trace of a launch', [cgroups], () => {
     for (const section of ['prepare', 'attend', 'teardown'])
       expect(what(trace, section).length).toBeGreaterThan(0);
     expect(formatTrace(moments)).toMatch(/^ +0\.0 +0\.0 {2}node +called\n/);
+  });
+
+  test('is printed with NODE_DEBUG=ringfort, after the plan', async () => {
+    const script = `
+      const { createContainer } = await import('ringfort');
+      const box = await createContainer();
+      await box[Symbol.asyncDispose]();`;
+    const { stderr } = await promisify(execFile)(
+      process.execPath,
+      ['--input-type=module', '--eval', script],
+      { env: { ...process.env, NODE_DEBUG: 'ringfort' } },
+    );
+    expect(stderr).toMatch(/^RINGFORT \d+: \w+ plan\nclone +mount/m);
+    expect(stderr).toMatch(/ trace\n +0\.0 +0\.0 {2}node +called\n/);
+    expect(stderr).toMatch(/ child +pivotRoot root\n/);
   });
 
   test('says how far a launch that failed has come', async () => {
