@@ -4,10 +4,18 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Container, ContainerError, createContainer, run } from '../../lib/index.js';
+import { currentCgroups } from '../../lib/cgroups/index.js';
+import {
+  Container,
+  ContainerError,
+  createContainer,
+  moveToLeafCgroup,
+  run,
+} from '../../lib/index.js';
 import { say } from './stoppingLauncher.js';
 
 const own = process.argv[2] === 'own';
+if (own && currentCgroups().mode === 'v2') moveToLeafCgroup();
 const limits = own ? { memory: '64MiB', pids: 32 } : ('none' as const);
 const said: Record<string, string> = {};
 

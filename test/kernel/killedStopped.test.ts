@@ -81,7 +81,8 @@ suite('SIGSTOP at every stop point', [cgroups, command('c++')], () => {
         if (done !== true) said = JSON.parse(value as string) as KilledExec;
       });
       const runs = () => descendants(of).some((pid) => processName(pid) === 'sleep');
-      const came = await within(() => runs() || said !== undefined || node.exitCode !== null);
+      const over = () => node.exitCode !== null || node.signalCode !== null;
+      const came = await within(() => runs() || said !== undefined || over());
       if (!came)
         return ['it does not go on', ...[node.pid ?? 0, of, ...descendants(of)].map(where)];
       const ends = !runs();
@@ -90,7 +91,8 @@ suite('SIGSTOP at every stop point', [cgroups, command('c++')], () => {
         await nodeExit(node);
       }
       const good = !ends || (said?.first === 'exit 0' && node.exitCode === 0);
-      return good ? [] : [`Node: ${node.exitCode}, said ${JSON.stringify(said)}`];
+      const how = node.exitCode ?? node.signalCode;
+      return good ? [] : [`Node: ${how}, said ${JSON.stringify(said)}`];
     }
 
     /** @returns what is wrong afterwards */

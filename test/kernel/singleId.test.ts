@@ -1,5 +1,14 @@
 import { execFile } from 'node:child_process';
-import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmdirSync,
+  rmSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -83,7 +92,12 @@ suite('a user without subordinate ids', [root, cgroups, userns, command('setpriv
         pause: 'ok',
       });
     } finally {
-      for (const dir of dirs) remove(dir);
+      for (const dir of dirs) {
+        // What moveToLeafCgroup() has made.
+        const leaf = join(dir, 'ringfort-self');
+        if (existsSync(leaf)) rmdirSync(leaf);
+        remove(dir);
+      }
     }
   });
 });
