@@ -22,10 +22,16 @@ export interface Held extends KilledNode {
   family: number[];
 }
 
-/** Polls; a minute is no expectation, but the end of waiting. */
+/**
+ * Polls; so many looks, half a minute or more, are no expectation, but the end of waiting. No clock:
+ * where this process itself was held up for a minute (a spawn waits for the exec of its child, and in
+ * an emulated guest that may wait for its disk), nothing has had the time to happen meanwhile.
+ */
 export async function within(condition: () => boolean): Promise<boolean> {
-  for (const deadline = performance.now() + 60_000; performance.now() < deadline; await sleep(5))
+  for (let looks = 0; looks < 5000; looks++) {
     if (condition()) return true;
+    await sleep(5);
+  }
   return false;
 }
 
