@@ -58,7 +58,7 @@ export function planExecCgroup(
 ): CgroupPlan {
   check(execId, resources);
   const outers = attachable(nested, joins);
-  const { unified, v1 } = layOutExec(nested, execId, resources, outers, later);
+  const { unified, v1 } = layOutExec(nested, execId, resources, outers, { joins, later });
   const files: string[] = [];
   if (unified !== undefined) {
     builder.intoCgroup = planUnified(builder, unified, resources);
@@ -97,7 +97,9 @@ export function planLaterLimits(
 ): { steps: Step[]; enforced: string[] } | undefined {
   if (Object.keys(resources).length === 0) return { steps: [], enforced: [] };
   check(execId, resources);
-  const { unified, v1 } = layOutExec(nested, execId, resources, attachable(nested, joins));
+  const { unified, v1 } = layOutExec(nested, execId, resources, attachable(nested, joins), {
+    joins,
+  });
   const dirs = new Set(Object.values(made.paths.v1));
   if (unified !== undefined && unified.enable.length > 0) return undefined;
   if (v1.some(({ dir }) => !dirs.has(dir))) return undefined;
@@ -125,13 +127,14 @@ function layOutExec(
   name: string,
   resources: SpecResources,
   outers: readonly OuterTree[],
-  later = false,
+  { joins, later = false }: Pick<ExecOptions, 'joins' | 'later'>,
 ): { unified?: UnifiedTree; v1: Tree[] } {
   const v1 = new Map<OuterTree, Tree>();
   const onUnified: string[] = [];
   for (const outer of outers) {
     const perhaps = later && nested.limited && outer.hierarchy.controllers.includes('cpu');
-    if (perhaps || counts(outer, nested)) v1.set(outer, treeBelow(outer, name));
+    // A child of the launcher is in none of them by birth: all the container's limits are to hold.
+    if (perhaps || joins === true || counts(outer, nested)) v1.set(outer, treeBelow(outer, name));
   }
   for (const controller of controllers) {
     const fields = asked(resources, controller);

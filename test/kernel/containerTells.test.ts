@@ -106,8 +106,11 @@ suite('what a container tells', [cgroups], () => {
     expect(await box.events().next()).toEqual({ done: true, value: undefined });
   });
 
-  test('a program that wants more CPU than it may have is throttled', async () => {
-    await using box = await createContainer({ limits: { cpus: 0.05 } });
+  test.each([
+    ['with our init', {}],
+    ['with a command', { command: ['sleep', '600'] }],
+  ])('a program that wants more CPU than it may have is throttled: %s', async (_, options) => {
+    await using box = await createContainer({ ...options, limits: { cpus: 0.05 } });
     const burn = box.spawn('sh', ['-c', 'while :; do :; done']);
     let throttled: ContainerEvent | undefined;
     for await (const event of box.events()) {

@@ -6,12 +6,13 @@ import { sections } from '../../lib/plan/steps.js';
 import { abis, type Machine } from '../../lib/seccomp/abis.js';
 import { type Held, holdNode, nodeExit, signalIfThere, within } from '../helpers/heldNode.js';
 import { descendants, processName } from '../helpers/leaks.js';
-import { cgroups, command, suite } from '../helpers/needs.js';
+import { cgroups, command, root, suite } from '../helpers/needs.js';
 import { buildStoppingLauncher, namedStops } from '../helpers/stops.js';
 
 const [{ numbers }] = abis[process.arch as Machine];
 
-suite('a program that an init has forked', [cgroups, command('c++')], () => {
+// An ordinary user's program on v1 is no init's child.
+suite('a program that an init has forked', [cgroups, root, command('c++')], () => {
   test('does not begin before the launcher can signal it', async () => {
     const launcher = buildStoppingLauncher();
     const temporary = mkdtempSync(`${tmpdir()}/ringfort-`);

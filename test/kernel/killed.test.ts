@@ -83,7 +83,7 @@ suite('kill -9 at every stop point of a launch and a teardown', [cgroups, comman
   function wrongIn(line: string): string[] {
     const { first, next } = JSON.parse(line) as KilledLaunch;
     const typed =
-      /^(ERR_LAUNCHER_GONE|ERR_LAUNCH_FAILED|ERR_LAUNCH_DIED|ERR_CONTAINER_GONE|SIGKILL|exit 0)$/;
+      /^(ERR_LAUNCHER_GONE|ERR_LAUNCH_FAILED|ERR_LAUNCH_DIED|ERR_LAUNCH_DENIED|ERR_CONTAINER_GONE|SIGKILL|exit 0)$/;
     return typed.test(first) && next === 0 ? [] : [`Node said ${line}`];
   }
 
