@@ -39,9 +39,9 @@ export function leavable<T>(
       leave();
       return told(inner.return());
     },
-    throw(error: unknown) {
-      leave();
-      return told(inner.throw(error));
+    async throw(error: unknown) {
+      await this.return();
+      throw error;
     },
     async [Symbol.asyncDispose]() {
       await this.return();
