@@ -426,7 +426,8 @@ export class Container implements AsyncDisposable {
   }
 
   /**
-   * Copies a file or tree out of it, as `docker cp`. Nothing that a guest plants is followed.
+   * Copies a file or tree out of it, as `docker cp`. Nothing that a guest plants is followed. Times
+   * are kept to the microsecond (what `fs.utimes` takes).
    * @throws as `copyIn`
    */
   copyOut(source: GuestPath, destination: string, options?: CopyOptions): Promise<CopyResult> {

@@ -1,6 +1,7 @@
 import type { TextOptions } from '../helpers/containers.js';
 import type { Requirement } from '../helpers/requirements.js';
 import type { Bench } from './bench.js';
+import type { Mutation } from './mutate.js';
 import type { PlanEdit } from './planEdit.js';
 
 /** What is taken away so that an attack must succeed. */
@@ -11,6 +12,8 @@ export interface Opening {
   options?: TextOptions;
   /** What no option gives up: an edit of the compiled plan, of this test only. */
   edit?: PlanEdit;
+  /** What no plan has: defences of the launcher's own, taken out of its source. */
+  mutations?: readonly Mutation[];
   /** What this needs of the machine; unmet, there is no oracle. */
   needs?: readonly Requirement[];
 }

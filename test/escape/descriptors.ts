@@ -32,6 +32,26 @@ const allPowers: TextOptions = {
 };
 const everyFd = Array.from({ length: 38 }, (_, i) => i + 3);
 
+/** The launcher starts with what Node has open for its children. */
+const inheritAll = {
+  file: 'home.cc',
+  from: 'if (long error = Sys(nr::close_range, last + 1, ~0u, 0)) return static_cast<int>(error);',
+  to: '',
+};
+/** The init keeps what it was born with, but for the socket whose end says that it serves. */
+const handOverAll = [
+  {
+    file: 'serve.cc',
+    from: 'if (error >= 0) error = Sys(nr::close_range, kSignals + 1, ~0u, 0);',
+    to: '',
+  },
+  {
+    file: 'serve.cc',
+    from: 'int error = KeepOnly(c.control, static_cast<int>(signals));',
+    to: 'int error = KeepOnly(c.control, static_cast<int>(signals)); Close(c.sync);',
+  },
+];
+
 const withPipes = (body: () => Promise<string>) => withInheritable(100, body);
 
 /** Launches one plan, which is for three descriptors, with other numbers of them. */
@@ -103,17 +123,22 @@ export const descriptorChecks: readonly Check[] = [
     id: '14',
     attack: 'a working directory /proc/self/fd/N of ours (CVE-2024-21626)',
     walls: 'getcwd must be inside the root; what leads outside is not open',
-    attempt: (bench) =>
+    attempt: (bench, opening) =>
       anyOf(
         everyFd.map(
-          (fd) => () => bench.guest(['outside'], undefined, { cwd: `/proc/self/fd/${fd}` }),
+          (fd) => () => bench.guest(['outside'], opening, { cwd: `/proc/self/fd/${fd}` }),
         ),
         /^(refused: .*|nothing)$/,
       ),
     control: (bench) => bench.host('outside', '/usr'),
     held: /^(refused: .*|nothing)$/,
     broken: /^ok$/,
-    oracle: { none: 'getcwd is looked at by the chdir step itself (process.cc)' },
+    oracle: {
+      ...keepAll,
+      what: 'the look at getcwd, the closing of descriptors, Landlock',
+      options: { landlock: 'off' },
+      mutations: [{ file: 'process.cc', from: "path[0] == '/' ? 0 : -kEnoent", to: '0' }],
+    },
   },
   {
     id: '14-exec',
@@ -142,7 +167,10 @@ export const descriptorChecks: readonly Check[] = [
     control: (bench) => startSleeper(bench, (pid) => bench.host('ptrace', String(pid))),
     held: /^EPERM$/,
     broken: /^ok$/,
-    oracle: { none: 'PR_SET_DUMPABLE is the launcher’s own call (home.cc), in no plan' },
+    oracle: {
+      what: 'that',
+      mutations: [{ file: 'home.cc', from: 'kPrSetDumpable, 0', to: 'kPrSetDumpable, 1' }],
+    },
   },
   {
     id: '16-init',
@@ -163,7 +191,7 @@ export const descriptorChecks: readonly Check[] = [
     attempt: (bench, opening) => withPipes(() => bench.guest(['fds'], opening)),
     held: /^0 1 2$/,
     broken: /^0 1 2( \d+){100,}$/,
-    oracle: { none: 'no step of a plan can leave a descriptor without O_CLOEXEC' },
+    oracle: { ...keepAll, what: 'both', mutations: [inheritAll] },
   },
   {
     id: '17-exec',
@@ -174,7 +202,7 @@ export const descriptorChecks: readonly Check[] = [
       withPipes(() => bench.box(opening, {}, (box) => bench.exec(box, ['fds']))),
     held: /^0 1 2$/,
     broken: /^0 1 2( \d+){100,}$/,
-    oracle: { none: 'no step of a plan can leave a descriptor without O_CLOEXEC' },
+    oracle: { ...keepAll, what: 'both', mutations: [inheritAll, ...handOverAll] },
   },
   {
     id: '18',
@@ -183,8 +211,14 @@ export const descriptorChecks: readonly Check[] = [
     attempt: (bench) => sendDescriptors(bench, [0, 1, 2, 4, 5, 40]),
     control: (bench) => sendDescriptors(bench, [3]),
     held: /^failed, none left$/,
-    broken: /^started/,
-    oracle: { none: 'the reader’s check is in the launcher (reader.cc), in no plan' },
+    broken: /started/,
+    oracle: {
+      what: 'the comparison, here and of each step',
+      mutations: [
+        { file: 'reader.cc', from: 'header->fdCount != fds || ', to: '' },
+        { file: 'reader.cc', from: 'i < fds; i++', to: 'i < view->header.fdCount; i++' },
+      ],
+    },
   },
   {
     id: '22',

@@ -103,6 +103,15 @@ export const fileChecks: readonly Check[] = [
     control: (bench) => bench.box(undefined, {}, (box) => codeOf(box.fs.readFile('/etc/passwd'))),
     held: /^((EACCES|ELOOP|ENOENT|ENOTDIR|EPERM) ?)+$/,
     broken: /ok/,
-    oracle: { none: 'RESOLVE_NO_MAGICLINKS is the file agent’s own (file_agent_paths.cc)' },
+    oracle: {
+      what: 'that',
+      mutations: [
+        {
+          file: 'file_agent_paths.cc',
+          from: 'return kResolveNoMagiclinks | ((r.flags',
+          to: 'return ((r.flags',
+        },
+      ],
+    },
   },
 ];

@@ -1,6 +1,7 @@
 import type { Requirement } from '../helpers/requirements.js';
 import type { Bench } from './bench.js';
 import type { Check, Opening } from './check.js';
+import { attemptMutated } from './mutate.js';
 
 /** What became of one check. */
 export interface Row {
@@ -62,7 +63,10 @@ async function judge(check: Check, bench: Bench): Promise<Verdict> {
     const why = allowed === undefined ? `${opening}; no control either` : opening;
     return { result: 'held', oracle: 'NO ORACLE', why };
   }
-  const opened = await attempt(bench, opening);
+  const { mutations } = opening;
+  const opened = await (mutations === undefined
+    ? attempt(bench, opening)
+    : attemptMutated(check, mutations, bench));
   if (absent?.test(opened) === true)
     return {
       result: 'held',

@@ -9,7 +9,7 @@ import {
 } from 'node:fs';
 import { constants as os } from 'node:os';
 import { abis, type Machine } from '../../lib/seccomp/abis.js';
-import { useStoppingLauncher } from './stoppingLauncher.js';
+import { useLauncher } from './stoppingLauncher.js';
 
 /** Whose system calls are counted apart (test/native/faults.cc, Role). */
 export const roles = [
@@ -69,7 +69,7 @@ export class Faults {
     this.#fd = openSync(this.#file, 'wx+', 0o600);
     writeSync(this.#fd, Buffer.alloc(size), 0, size, 0);
     this.disarm();
-    useStoppingLauncher(this.#program);
+    useLauncher(this.#program);
   }
 
   get #file(): string {

@@ -5,7 +5,7 @@
 import { type Container, ContainerError, createContainer } from '../../lib/index.js';
 import { newId } from '../../lib/specOf.js';
 import { supervisor } from '../../lib/supervisor.js';
-import { journalPath, say, stopAt, useStoppingLauncher } from './stoppingLauncher.js';
+import { journalPath, say, stopAt, useLauncher } from './stoppingLauncher.js';
 import { programEndsAt } from './stops.js';
 
 /** What it says in the end. */
@@ -19,7 +19,7 @@ export interface KilledExec {
 }
 
 const [path = '', section = '', index = '', style = ''] = process.argv.slice(2);
-useStoppingLauncher(path);
+useLauncher(path);
 
 async function outcome(box: Container, file: string, args: string[] = []): Promise<string> {
   try {

@@ -7,13 +7,7 @@ import { launch } from '../../lib/launch.js';
 import { run } from '../../lib/run.js';
 import { newId, specOf } from '../../lib/specOf.js';
 import { supervisor } from '../../lib/supervisor.js';
-import {
-  journalPath,
-  type KilledNode,
-  say,
-  stopAt,
-  useStoppingLauncher,
-} from './stoppingLauncher.js';
+import { journalPath, type KilledNode, say, stopAt, useLauncher } from './stoppingLauncher.js';
 
 /** What it says in the end. */
 export interface KilledLaunch {
@@ -24,7 +18,7 @@ export interface KilledLaunch {
 }
 
 const [path = '', section = '', index = '', options = '{}'] = process.argv.slice(2);
-useStoppingLauncher(path);
+useLauncher(path);
 
 /** The teardown follows by itself where that is where it is to stop. */
 function program(): [string, string[]] {

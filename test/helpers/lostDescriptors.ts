@@ -9,7 +9,7 @@ import { createSpecOf, newId, programSpecOf } from '../../lib/specOf.js';
 import { supervisor } from '../../lib/supervisor.js';
 import { prlimit, Rlimit } from '../../lib/sys/index.js';
 import { until } from './launches.js';
-import { say, stopAt, useStoppingLauncher } from './stoppingLauncher.js';
+import { say, stopAt, useLauncher } from './stoppingLauncher.js';
 import { heldAt, namedStops, type StopPoint } from './stops.js';
 
 /** What came of each. */
@@ -43,7 +43,7 @@ function named(name: (typeof namedStops)[number]): StopPoint {
   return { title: name, section: 4, index: namedStops.indexOf(name) };
 }
 
-useStoppingLauncher(process.argv[2] ?? '');
+useLauncher(process.argv[2] ?? '');
 const points = [named('initForked'), named('gotPidfd'), await terminalPoint()];
 await using box = await createContainer();
 await box.exec('true');

@@ -18,7 +18,7 @@ import { launch, planOf } from '../../lib/launch.js';
 import { newId, specOf } from '../../lib/specOf.js';
 import { within } from './heldNode.js';
 import { ownCgroups } from './leaks.js';
-import { say, stopAt, useStoppingLauncher } from './stoppingLauncher.js';
+import { say, stopAt, useLauncher } from './stoppingLauncher.js';
 import { heldAt } from './stops.js';
 
 /** What came of it. */
@@ -30,7 +30,7 @@ export interface ReplacedBusy {
   gone: boolean;
 }
 
-useStoppingLauncher(process.argv[2] ?? '');
+useLauncher(process.argv[2] ?? '');
 const directory = mkdtempSync(join(tmpdir(), 'rf-replaced-'));
 const file = join(directory, 'file');
 writeFileSync(file, 'old');

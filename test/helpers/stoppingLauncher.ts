@@ -17,7 +17,7 @@ let journal = '';
 const journals: string[] = [];
 
 /** From now on launchers of this process are the program at `path`, which has stop points. */
-export function useStoppingLauncher(path: string): void {
+export function useLauncher(path: string): void {
   const binding = loadBinding();
   binding.Channel = class extends binding.Channel {
     constructor(...[launcher, ...rest]: ConstructorParameters<typeof binding.Channel>) {

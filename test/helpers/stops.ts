@@ -1,12 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type Plan, planFlag, sections } from '../../lib/plan/steps.js';
+import { compileLauncher, packageRoot } from './compileLauncher.js';
 import { descendants, processName } from './leaks.js';
-
-const root = fileURLToPath(new URL('../../../', import.meta.url));
 
 /** Points of native/launcher/stops.h beside those before each step. */
 export const namedStops = [
@@ -96,34 +93,13 @@ export function heldAt({ section, index }: StopPoint, ancestor: number): number 
   return descendants(ancestor).find((pid) => processName(pid) === `stop:${section}:${index}`);
 }
 
-interface Target {
-  target_name: string;
-  cflags: string[];
-  cflags_cc: string[];
-  ldflags: string[];
-  defines: string[];
-}
-
 /**
  * Compiles the launcher as binding.gyp does, with stop points.
  * @returns its path, in a temporary directory that is the caller's to remove
  */
 export function buildStoppingLauncher(): string {
-  const gyp = JSON.parse(readFileSync(join(root, 'binding.gyp'), 'utf8')) as { targets: Target[] };
-  const target = gyp.targets.find(({ target_name }) => target_name === 'launcher');
-  if (target === undefined) throw new Error('binding.gyp has no target launcher');
-  const flags = [...target.cflags, ...target.cflags_cc, ...target.ldflags];
-  const defines = [...target.defines, 'RINGFORT_STOPS'];
-  const sources = readdirSync(join(root, 'native/launcher'))
-    .filter((name) => name.endsWith('.cc'))
-    .map((name) => join(root, 'native/launcher', name));
   const output = join(mkdtempSync(join(tmpdir(), 'ringfort-')), 'launcher');
-  execFileSync('c++', [
-    ...flags,
-    ...defines.map((name) => `-D${name}`),
-    `-I${join(root, 'native')}`,
-    ...['-o', output, ...sources],
-    ...['stops.cc', 'faults.cc'].map((name) => join(root, 'test/native', name)),
-  ]);
+  const more = ['stops.cc', 'faults.cc'].map((name) => join(packageRoot, 'test/native', name));
+  compileLauncher(output, { defines: ['RINGFORT_STOPS'], more });
   return output;
 }
