@@ -173,6 +173,20 @@ export const descriptorChecks: readonly Check[] = [
     },
   },
   {
+    id: '16-getfd',
+    attack: 'the same takes a descriptor of the launcher',
+    walls: 'the launcher is not dumpable',
+    needs: [notRoot],
+    attempt: async (bench) => bench.host('pidfd-getfd', String(await launcherPid())),
+    control: (bench) => startSleeper(bench, (pid) => bench.host('pidfd-getfd', String(pid))),
+    held: /^EPERM$/,
+    broken: /^ok$/,
+    oracle: {
+      what: 'that',
+      mutations: [{ file: 'home.cc', from: 'kPrSetDumpable, 0', to: 'kPrSetDumpable, 1' }],
+    },
+  },
+  {
     id: '16-init',
     attack: 'take a descriptor of the init that goes on setting up, with CAP_SYS_PTRACE',
     walls: 'the init is not dumpable, in a user namespace above',

@@ -1,9 +1,19 @@
 import { type Call, callCheck, inTerminal } from './callCheck.js';
-import type { Check } from './check.js';
+import type { Check, Opening } from './check.js';
 import { admin, hostPowers, noFilter } from './openings.js';
 
 /** The probe's words for the flags of namespaces(7). */
 const newUser = '0x10000000';
+
+/** The same as the host's root, whose cgroup namespace may mount new hierarchies. */
+const hostHierarchies: Opening = {
+  ...hostPowers('CAP_SYS_ADMIN'),
+  what: 'all of them',
+  options: {
+    ...hostPowers('CAP_SYS_ADMIN').options,
+    namespaces: { user: 'host', cgroup: 'host' },
+  },
+};
 
 const calls: readonly Call[] = [
   {
@@ -12,6 +22,15 @@ const calls: readonly Call[] = [
     call: ['mount', 'cgroup2'],
     walls: 'no capability, seccomp, Landlock',
     oracle: admin,
+  },
+  {
+    id: '39-v1',
+    attack: 'the same of a hierarchy of cgroup v1',
+    call: ['mount', 'cgroup'],
+    walls: 'user and cgroup namespaces, no capability, seccomp, Landlock',
+    oracle: hostHierarchies,
+    // Its controllers are in other hierarchies.
+    broken: /^(ok|EBUSY|EINVAL)$/,
   },
   {
     id: '41',

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { makePrivateDirectory, stateDirectory } from '../../lib/host/stateDir.js';
 import { wall } from '../../lib/plan/steps.js';
 import { newId } from '../../lib/specOf.js';
+import type { TextOptions } from '../helpers/containers.js';
 import { launcherPid, ownCgroups } from '../helpers/leaks.js';
 import { cgroups, root } from '../helpers/requirements.js';
 import type { Bench } from './bench.js';
@@ -18,6 +19,12 @@ function asNobody(bench: Bench, args: readonly string[]): string {
   const ids = ['--reuid=65534', '--regid=65534', '--clear-groups'];
   const said = execFileSync('setpriv', [...ids, bench.probe, ...args], { encoding: 'utf8' });
   return said.trim();
+}
+
+/** Root of the container is who runs this. */
+function ownIds(): TextOptions {
+  const map = (hostID: number) => [{ containerID: 0, hostID, size: 1 }];
+  return { uidMappings: map(process.getuid?.() ?? 0), gidMappings: map(process.getgid?.() ?? 0) };
 }
 
 /** Names of directories in the cgroups that containers are made in. */
@@ -107,7 +114,36 @@ export const lifecycleChecks: readonly Check[] = [
     broken: /^ok$/,
     oracle: {
       what: 'all three',
-      options: { namespaces: { pid: 'host', user: 'host' }, landlock: 'off' },
+      options:
+        hostRoot.check() === undefined
+          ? { namespaces: { pid: 'host', user: 'host' }, landlock: 'off' }
+          : { ...ownIds(), namespaces: { pid: 'host' }, landlock: 'off' },
+      needs: [cgroups],
+    },
+  },
+  {
+    id: '67-group',
+    attack: 'SIGKILL to its process group, and to everybody',
+    walls:
+      'a session of its own before the first byte of the guest, a pid namespace, ids, Landlock',
+    // With the host's processes in reach only the first is tried.
+    async attempt(bench, opening) {
+      const before = await launcherPid();
+      const whom = opening === undefined ? ['0', '-1'] : ['0'];
+      const ends = await startSleeper(bench, async (pid) => {
+        const said: string[] = [];
+        for (const each of whom) said.push(await bench.guest(['kill', each, '9'], opening));
+        said.push(await bench.host('kill', String(pid), '0'));
+        return said.join(', ');
+      });
+      return `${ends}, ${(await launcherPid()) === before ? 'the launcher lives' : 'gone'}`;
+    },
+    held: /^signal SIGKILL, (ok|ESRCH), ok, the launcher lives$/,
+    broken: /gone$/,
+    oracle: {
+      what: 'setsid, the user namespace, Landlock',
+      options: { namespaces: { user: 'host' }, landlock: 'off', init: false },
+      edit: drop('setsid'),
       needs: [cgroups, hostRoot],
     },
   },

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, copyFileSync, symlinkSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, symlinkSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -32,6 +32,9 @@ const leaks = [
   ...['/proc/acpi', '/proc/asound', '/proc/scsi', '/proc/pressure/cpu'],
   ...['/sys/firmware', '/sys/devices/virtual/powercap'],
 ] as const;
+const dangerous = ['/', '/etc', '/proc', '/run', '/dev', '/sys', '/boot'].filter((path) =>
+  existsSync(path),
+);
 const devices = 'fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero';
 
 /** A name that only this run has. */
@@ -229,15 +232,18 @@ export const surfaceChecks: readonly Check[] = [
   },
   {
     id: '52',
-    attack: 'a bind of /etc under another name',
+    attack: 'a bind of /, /etc, /proc, /run or /dev under another name',
     walls: 'sources are compared by device and inode with a list',
-    attempt(bench, opening) {
-      const alias = join(bench.directory(), 'alias');
-      symlinkSync('/etc', alias);
+    async attempt(bench, opening) {
       const word = opening === undefined ? 'ro' : 'ro,dangerous';
-      return bench.guest(['open-read', '/srv/passwd'], opening, {
-        mounts: [`${alias}:/srv:${word}`],
-      });
+      const answers = new Set<string>();
+      for (const target of opening === undefined ? dangerous : ['/etc']) {
+        const alias = join(bench.directory(), 'alias');
+        symlinkSync(target, alias);
+        const mounts = [`${alias}:/srv:${word}`];
+        answers.add(await bench.guest(['open-read', '/srv/passwd'], opening, { mounts }));
+      }
+      return [...answers].join(' ');
     },
     held: /^refused: ERR_DANGEROUS_SOURCE$/,
     broken: /^ok/,
