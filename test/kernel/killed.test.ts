@@ -14,6 +14,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { sweep } from '../../lib/host/sweep.js';
 import { planOf } from '../../lib/launch.js';
 import { newId, specOf } from '../../lib/specOf.js';
+import { atPoints } from '../helpers/atPoints.js';
 import {
   type Held,
   holdNode,
@@ -120,13 +121,8 @@ suite('kill -9 at every stop point of a launch and a teardown', [cgroups, comman
       const queue = points.filter(
         ({ title }) => victim !== 'the first process' || !alone.test(title),
       );
-      const problems: string[] = [];
-      const work = async () => {
-        for (let point = queue.shift(); point !== undefined; point = queue.shift())
-          problems.push(...(await kill(point, victim)));
-      };
-      await Promise.all([work(), work(), work()]);
-      expect(problems).toEqual([]);
+      const what = `kill -9 of ${victim} in a launch`;
+      expect(await atPoints(what, queue, (point) => kill(point, victim))).toEqual([]);
     },
     all ? 1_800_000 : 120_000,
   );

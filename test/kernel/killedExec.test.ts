@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sweep } from '../../lib/host/sweep.js';
+import { atPoints } from '../helpers/atPoints.js';
 import { execPoints } from '../helpers/execPoints.js';
 import {
   type Held,
@@ -106,13 +107,8 @@ suite('kill -9 at every stop point of a program in a container', [cgroups, comma
         expect(points.length).toBeGreaterThan(15);
         const turn = victims.indexOf(victim);
         const queue = points.filter((_, at) => all || at % victims.length === turn);
-        const problems: string[] = [];
-        const work = async () => {
-          for (let point = queue.shift(); point !== undefined; point = queue.shift())
-            problems.push(...(await kill(point, victim)));
-        };
-        await Promise.all([work(), work(), work()]);
-        expect(problems).toEqual([]);
+        const what = `kill -9 of ${victim} in an exec (${style})`;
+        expect(await atPoints(what, queue, (point) => kill(point, victim))).toEqual([]);
       },
       all ? 1_800_000 : 240_000,
     );

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sweep } from '../../lib/host/sweep.js';
 import { planOf } from '../../lib/launch.js';
 import { newId, specOf } from '../../lib/specOf.js';
+import { atPoints } from '../helpers/atPoints.js';
 import { execPoints } from '../helpers/execPoints.js';
 import {
   type Held,
@@ -67,7 +68,7 @@ suite('SIGSTOP at every stop point', [cgroups, command('c++')], () => {
     rmSync(dirname(launcher), { recursive: true });
   });
 
-  describe.each(whats)('%s', (_, helper, pointsOf) => {
+  describe.each(whats)('%s', (what, helper, pointsOf) => {
     let points: StopPoint[];
     beforeAll(async () => {
       const every = await pointsOf();
@@ -133,14 +134,9 @@ suite('SIGSTOP at every stop point', [cgroups, command('c++')], () => {
       async (victim, then) => {
         expect(points.length).toBeGreaterThan(15);
         const turn = rows.findIndex((row) => row[0] === victim && row[1] === then);
-        const queue = points.filter((__, at) => all || at % rows.length === turn);
-        const problems: string[] = [];
-        const work = async () => {
-          for (let point = queue.shift(); point !== undefined; point = queue.shift())
-            problems.push(...(await stop(point, victim, then)));
-        };
-        await Promise.all([work(), work(), work()]);
-        expect(problems).toEqual([]);
+        const queue = points.filter((_, at) => all || at % rows.length === turn);
+        const title = `SIGSTOP of ${victim}, which then ${then}, in ${what}`;
+        expect(await atPoints(title, queue, (point) => stop(point, victim, then))).toEqual([]);
       },
       all ? 1_800_000 : 240_000,
     );
