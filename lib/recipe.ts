@@ -15,7 +15,7 @@ import { type Compiled, compile, leaseFor, type Prepared } from './prepare.js';
 import { RecentMap } from './recentMap.js';
 import { annotation } from './spec/annotations.js';
 import { defaultMaskedPaths } from './spec/defaults.js';
-import { namespaceTypes } from './spec/namespaces.js';
+import { namespaceMode, namespaceTypes } from './spec/namespaces.js';
 import { rootKind } from './spec/rootKind.js';
 import { isBind } from './spec/rules/mounts.js';
 import type { Spec } from './spec/types.js';
@@ -47,6 +47,8 @@ interface Surroundings {
   /** For masked paths with `*`, and for limits of swap. */
   onlineCpus: string;
   swaps: string;
+  /** Where the network is the host's, so is this file. */
+  resolvConf: string;
   lateral: IdLease['lateral'];
 }
 
@@ -62,8 +64,8 @@ function standsAlone(spec: Spec): boolean {
   const { namespaces, uidMappings, gidMappings, maskedPaths = [], resources = {} } = spec.linux;
   const { cpu, blockIO } = resources;
   const own = namespaceTypes
-    .filter((type) => type !== 'time')
-    .every((type) => namespaces.some((each) => each.type === type && each.path === undefined));
+    .filter((type) => type !== 'time' && type !== 'network')
+    .every((type) => namespaceMode(namespaces, type) === 'new');
   return (
     own &&
     namespaces.every(({ path }) => path === undefined) &&
@@ -130,10 +132,12 @@ export function nameCgroups(cgroup: CgroupPlan, id: string): CgroupPlan {
 export class Recipe {
   /** With a stand-in for the id. */
   readonly spec: RunnableSpec;
+  readonly #hostNetwork: boolean;
   #made: Made | undefined;
 
   constructor(spec: RunnableSpec) {
     this.spec = spec;
+    this.#hostNetwork = namespaceMode(spec.linux.namespaces, 'network') !== 'new';
   }
 
   /**
@@ -169,6 +173,7 @@ export class Recipe {
       cgroups: currentCgroups(),
       onlineCpus: read('/sys/devices/system/cpu/online'),
       swaps: read('/proc/swaps'),
+      resolvConf: this.#hostNetwork ? read('/etc/resolv.conf') : '',
       lateral,
     };
     mark(id, 'facts known');

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { expect, test } from '@jest/globals';
 import { type RunOptions, run } from '../../lib/index.js';
-import { cgroups, root, suite } from '../helpers/needs.js';
+import { cgroups, command, root, suite } from '../helpers/needs.js';
 
 const shell = (script: string, options: RunOptions = {}) =>
   run('/bin/sh', ['-c', script], { ...options, encoding: 'utf8' });
@@ -30,6 +32,29 @@ suite('launches of the same options', [cgroups], () => {
         return uid?.trim().split(/\s+/)[1];
       });
       expect(new Set(bases).size).toBe(4);
+    });
+  });
+
+  suite('with the network of the host', [root, command('unshare')], () => {
+    test('its resolv.conf is looked at each time', async () => {
+      const lib = new URL('../../lib/index.js', import.meta.url).href;
+      const script = `
+        import { execFileSync } from 'node:child_process';
+        import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+        import { run } from '${lib}';
+        const dir = mkdtempSync('/tmp/ringfort-');
+        const seen = async () =>
+          console.log((await run('cat', ['/etc/resolv.conf'], { network: 'host' })).stdout);
+        for (const name of ['a', 'b', 'b']) {
+          writeFileSync(dir + '/' + name, '# ' + name);
+          execFileSync('mount', ['--bind', dir + '/' + name, '/etc/resolv.conf']);
+          await seen();
+        }
+        execFileSync('umount', ['/etc/resolv.conf', '/etc/resolv.conf', '/etc/resolv.conf']);
+        rmSync(dir, { recursive: true });`;
+      const args = ['--mount', process.execPath, '--input-type=module', '--eval', script];
+      const { stdout } = await promisify(execFile)('unshare', args);
+      expect(stdout).toBe('# a\n# b\n# b\n');
     });
   });
 
