@@ -2,7 +2,15 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { planOf } from '../lib/launch.js';
-import { type Plan, type Slot, type Step, type StepOf, slot } from '../lib/plan/steps.js';
+import {
+  type Op,
+  type Plan,
+  type Slot,
+  type Step,
+  type StepOf,
+  sections,
+  slot,
+} from '../lib/plan/steps.js';
 import { newId, specOf } from '../lib/specOf.js';
 
 /** The steps of one kind. */
@@ -76,6 +84,24 @@ function wallLines({ child, attend }: Plan, filter: string): string[] {
   ];
 }
 
+/** What bench/limit does as well; `verify…` and `assert` are its word for itself. */
+const done: ReadonlySet<Op> = new Set<Op>([
+  ...(['mkdir', 'write', 'open', 'verifyFs', 'watchOom', 'openTree', 'verifyDevice'] as const),
+  ...(['procWrite', 'writeFd', 'close', 'wait', 'unshare', 'setgroups', 'setgid'] as const),
+  ...(['setuid', 'prctl', 'newKeyring', 'fsMount', 'attach', 'symlink', 'create'] as const),
+  ...(['mountSetattr', 'sysctl', 'sethostname', 'linkUp', 'mask', 'readonlyPath'] as const),
+  ...(['pivotRoot', 'landlockRuleset', 'landlockPath', 'landlockRestrict', 'fork'] as const),
+  ...(['setsid', 'capBounding', 'capset', 'noNewPrivs', 'stdio', 'chdir', 'rlimit'] as const),
+  ...(['umask', 'closeAll', 'seccomp', 'assert', 'exec', 'read', 'rmdir'] as const),
+]);
+
+/** @throws Error for a step of the plan that the limit has not: the two would not do the same */
+export function checkSame(plan: Plan): void {
+  const ops = sections.flatMap((name) => plan[name].map(({ op }) => op));
+  const others = ops.filter((op) => !done.has(op));
+  if (others.length > 0) throw new Error(`bench/limit has no ${[...new Set(others)].join(', ')}`);
+}
+
 /**
  * Writes what bench/limit is to do on this host, from the default plan of `run('true')`.
  * @returns path of the file; it and the filter beside it are in a directory of their own
@@ -83,6 +109,7 @@ function wallLines({ child, attend }: Plan, filter: string): string[] {
 export async function writeLimitFacts(program: string): Promise<string> {
   const id = newId();
   const plan = await planOf({ id, spec: specOf(id, program, [], {}) });
+  checkSame(plan);
   const directory = mkdtempSync(join(tmpdir(), 'ringfort-limit-'));
   const filter = join(directory, 'filter.bpf');
   writeFileSync(filter, of(plan.child, 'seccomp')[0]?.filter ?? new Uint8Array());

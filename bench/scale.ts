@@ -1,8 +1,9 @@
 /**
  * How ringfort grows, as Markdown: `node dist/bench/scale.js [part …] [--count N] [--rounds N]`.
- * Parts: memory, growth, mounts, flight, locks; default all. Each takes one to three minutes.
+ * Parts: memory, growth, mounts, flight, busy, locks; default all. Each takes one to three minutes.
  */
 import { parseArgs } from 'node:util';
+import { busy } from './scaleBusy.js';
 import { flight } from './scaleFlight.js';
 import { growth } from './scaleGrowth.js';
 import { locks } from './scaleLocks.js';
@@ -24,6 +25,7 @@ const parts: Readonly<Record<string, () => Promise<void>>> = {
   growth: () => growth(count, rounds),
   mounts: () => mounts(rounds),
   flight: () => flight(rounds),
+  busy: () => busy(rounds),
   locks,
 };
 

@@ -1,7 +1,7 @@
 import type { Container } from '../lib/index.js';
 import { end, fill, type Network, timeRun, timeSpawn } from './scaleBoxes.js';
 import { Peer } from './scalePeer.js';
-import { fixed, median, print, quantile, spread } from './scaleTable.js';
+import { check, fixed, median, print, quantile, ratio, spread } from './scaleTable.js';
 
 /** What is timed beside a number of live containers. */
 type Row = 'here' | 'elsewhere' | 'spawn' | 'unshare --net';
@@ -44,7 +44,32 @@ function ratios(over: number[][] = [], under: number[][] = []): number[] {
   return over.map((values, round) => median(values) / median(under[round] ?? []));
 }
 
+/** The goals: for a net namespace of its own, what `unshare --net` grows by. */
+function goals(network: Network, taken: Taken): void {
+  const [none, all] = [taken.get(0), [...taken.values()].at(-1)];
+  const count = [...taken.keys()].at(-1);
+  const growth = (row: Row) => ratios(all?.get(row), none?.get(row));
+  const what = `beside ${count} live / beside none`;
+  const kernel = growth('unshare --net');
+  if (network === 'host') check({ goal: 'P10', what, found: ratio(growth('here')), most: 1.2 });
+  else
+    check({
+      goal: 'P10',
+      what: `${what}, own net, / the same of unshare --net`,
+      most: 1.2,
+      ...(kernel.length === 0
+        ? { absent: 'unshare --net needs root' }
+        : { found: ratio(growth('here').map((each, i) => each / (kernel[i] ?? Number.NaN))) }),
+    });
+  check({
+    goal: 'P10',
+    what: `beside ${count} live, who holds them / who does not, ${network === 'none' ? 'own' : 'host’s'} net`,
+    found: ratio(ratios(all?.get('here'), all?.get('elsewhere'))),
+  });
+}
+
 function report(network: Network, taken: Taken): void {
+  goals(network, taken);
   const none = taken.get(0);
   const rows: string[][] = [];
   for (const [level, cells] of taken) {

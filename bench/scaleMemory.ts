@@ -3,7 +3,7 @@ import { supervisor } from '../lib/supervisor.js';
 import { end, fill, type Network } from './scaleBoxes.js';
 import { conmonPss } from './scaleConmon.js';
 import { descriptors, kib, pss, settle } from './scaleProc.js';
-import { fixed, print } from './scaleTable.js';
+import { check, fixed, print } from './scaleTable.js';
 
 /** What is measured, in KiB unless said otherwise. */
 interface Look {
@@ -76,6 +76,26 @@ export async function memory(count: number): Promise<void> {
   const conmon = await conmonPss();
   const against = (value: number) =>
     typeof conmon === 'string' ? conmon : `${fixed(value / conmon, 2)} × (${fixed(conmon, 0)} KiB)`;
+  check({
+    goal: 'P9',
+    what: 'init and launcher of an idle container',
+    found: { value: supervisor, unit: 'KiB' },
+    most: 100,
+  });
+  check({
+    goal: 'P9',
+    what: 'the same / conmon',
+    most: 0.1,
+    ...(typeof conmon === 'string'
+      ? { absent: conmon }
+      : { found: { value: supervisor / conmon, unit: '×' } }),
+  });
+  check({
+    goal: 'P9',
+    what: 'the same / containerd-shim',
+    most: 0.1,
+    absent: 'no containerd runs here',
+  });
   print(
     'P9: on the supervisor’s side (goal: ≤ 100 KiB, ≤ 0.1 × conmon)',
     ['', 'KiB', 'against conmon'],

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Peer } from './scalePeer.js';
-import { fixed, median, print, quantile, spread } from './scaleTable.js';
+import { check, fixed, median, print, quantile, ratio, spread } from './scaleTable.js';
 
 const few = 50;
 const many = 2000;
@@ -28,6 +28,12 @@ export async function mounts(rounds: number): Promise<void> {
   };
   const [least, most] = values;
   const ratios = most.map((each, i) => median(each) / median(least[i] ?? []));
+  check({
+    goal: 'P10',
+    what: 'on a host with 2,000 mounts / 50',
+    found: ratio(ratios),
+    most: 1.2,
+  });
   print(
     "P10: run('true') on a host with many mounts (ms; goal: 1.2 ×)",
     ['mounts', 'min', 'p50', 'p90', 'against'],

@@ -1,4 +1,5 @@
 import { cpus, loadavg, release, totalmem } from 'node:os';
+import type { Check } from './goal.js';
 
 /** What `share` of the values do not exceed; NaN without values. */
 export function quantile(values: readonly number[], share: number): number {
@@ -33,6 +34,19 @@ export function print(
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
   const rule = line(head.map((_, i) => (i === 0 ? '---' : '---:')));
   console.log(`\n### ${title}\n\n${[line(head), rule, ...rows.map(line)].join('\n')}`);
+}
+
+/** A line of the table of goals, for `npm run bench`; nobody else sees it. */
+export function check(found: Check): void {
+  console.log(`${checkMark}${JSON.stringify(found)} -->`);
+}
+
+/** How such a line begins. */
+export const checkMark = '<!-- check ';
+
+/** Of ratios that were taken round by round, what a check has. */
+export function ratio(ratios: readonly number[]): NonNullable<Check['found']> {
+  return { value: median(ratios), low: Math.min(...ratios), high: Math.max(...ratios) };
 }
 
 /** What the figures were taken on, and how busy it was. */

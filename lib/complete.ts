@@ -14,6 +14,7 @@ import { parseSize } from './spec/size.js';
 import { StartLimit } from './startLimit.js';
 import type { Stdio } from './stdio.js';
 import { openStreams } from './streams.js';
+import { mark, tracing } from './trace.js';
 
 const defaultMaxBuffer = 10 << 20;
 
@@ -88,6 +89,8 @@ export interface Started extends Running {
 
 /** How `complete` has a program started, and what it is to watch. */
 export interface Start {
+  /** What marks of `NODE_DEBUG` are for: the id of the container, or of the program in it. */
+  id: string;
   command: string[];
   /** Starts it with these streams; rejects when it cannot be started. */
   start(stdio: Stdio, signal: AbortSignal): Promise<Started>;
@@ -160,7 +163,7 @@ function throwIfAsked(
  * @throws as `run`
  */
 export async function complete(
-  { command, start: launch, cpuTime, trace: begin }: Start,
+  { id, command, start: launch, cpuTime, trace: begin }: Start,
   options: CompletionOptions,
 ): Promise<RunResult<string | Buffer>> {
   const started = performance.now();
@@ -174,6 +177,7 @@ export async function complete(
   const overflow = new Stopper();
   const onLimit = () => overflow.now();
   const outputs = [capture(stdio.stdout, limit, onLimit), capture(stdio.stderr, limit, onLimit)];
+  if (tracing()) stdio.stdout?.once('data', () => mark(id, 'first byte'));
   const badInput = new Stopper();
   let inputError: unknown;
   // At once: a stream that fails while nobody listens would end this process.
@@ -207,6 +211,7 @@ export async function complete(
     await stdio.drained;
     const outcome = { command, ended, launched, out, err, cause: ending.cause, durationMs };
     const result = resultOf(outcome, options);
+    mark(id, 'result');
     if (badInput.happened) throw inputFailed(inputError);
     throwIfAsked(result, options, out);
     return result;

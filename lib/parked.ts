@@ -13,6 +13,13 @@ import {
   wayIn,
   withUser,
 } from './program.js';
+import { endTrace, mark } from './trace.js';
+
+/** Its steps were made long before, so there is nothing else to wait for. */
+function traceEnd(execId: string): void {
+  mark(execId, 'exited heard');
+  endTrace(execId);
+}
 
 /** A release that has been compiled. */
 interface Release {
@@ -138,6 +145,7 @@ export class ParkedProgram {
     const bytes = encodePlan(plan);
     // It takes no memory any more, so what it is told has to come in one message.
     if (bytes.length > protocol.inlinePlanBytes) return undefined;
+    mark(input.execId, 'plan encoded');
     return { plan, bytes, cgroup: { ...this.#cgroup, enforced: limits.enforced } };
   }
 
@@ -155,10 +163,15 @@ export class ParkedProgram {
         reject(signal?.reason as Error);
       };
       this.#running
-        .then((running) => resolve({ ...running, execId, isolation, cgroup }), reject)
+        .then((running) => {
+          mark(execId, 'running heard');
+          running.ended.finally(() => traceEnd(execId)).catch(() => {});
+          resolve({ ...running, execId, isolation, cgroup });
+        }, reject)
         .finally(() => signal?.removeEventListener('abort', giveUp));
       inside.supervisor.launcher.unpark(id, bytes, fds, {
         sent() {
+          mark(execId, 'sent');
           onSent?.();
           if (signal?.aborted === true) giveUp();
           else signal?.addEventListener('abort', giveUp, { once: true });

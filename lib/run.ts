@@ -53,8 +53,9 @@ export async function run(
   const spec = recipe?.spec ?? specOf(id, file, args, options);
   mark(id, 'spec made');
   const cpuTime = spec.annotations?.[annotation.cpuTime];
-  const result = await complete(
+  return complete(
     {
+      id,
       command: [file, ...args],
       trace: () => new Trace({ containerId: id, file }),
       cpuTime: cpuTime === undefined ? undefined : Number(cpuTime),
@@ -70,6 +71,4 @@ export async function run(
     },
     options,
   );
-  mark(id, 'result');
-  return result;
 }

@@ -1,6 +1,5 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import type { Effort, Part, Section } from '../goal.js';
-import { compare } from '../goal.js';
+import { type Check, compare, type Effort, type Part, type Section } from '../goal.js';
 import { plainSpawn } from '../plain.js';
 import { interleave, type Measurements } from '../rounds.js';
 import { summarize } from '../statistics.js';
@@ -49,7 +48,13 @@ async function measure({ scale }: Effort): Promise<Section[]> {
   );
   for (const list of stalls.values()) list.splice(0, list.length - rounds);
   if (heap.length === 0) throw new Error('no heap');
-  const stall = summarize(stalls.get('ringfort') ?? []).p50;
+  const { p50, p90, max } = summarize(stalls.get('ringfort') ?? []);
+  const longest = (which: string, value: number): Check => ({
+    goal: 'P5',
+    what: `longest stall of the event loop in one run, ${which} of all runs`,
+    found: { value, unit: 'ms' },
+    most: 1,
+  });
   return [
     {
       title: 'Cold run with 1 GiB of Buffers in the process',
@@ -57,12 +62,9 @@ async function measure({ scale }: Effort): Promise<Section[]> {
       rows,
       checks: [
         compare(rows, ['P5', 'ringfort', 'plain spawn'], { most: 0.05 }),
-        {
-          goal: 'P5',
-          what: 'longest stall of the event loop in one run, median of all runs',
-          found: { value: stall, unit: 'ms' },
-          most: 1,
-        },
+        longest('median', p50),
+        longest('p90', p90),
+        longest('longest', max),
       ],
     },
     { title: 'Longest stall of the event loop during it', unit: 'ms', rows: stalls, checks: [] },

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { Effort, Part, Section } from '../goal.js';
+import type { Check, Effort, Part, Section } from '../goal.js';
 import { finished } from '../plain.js';
+import { checkMark } from '../scaleTable.js';
 
 const program = fileURLToPath(new URL('../scale.js', import.meta.url));
 
@@ -12,12 +13,18 @@ async function measure({ scale, wanted }: Effort): Promise<Section[]> {
   const parts = [
     ...(all || wanted.includes('P9') ? ['memory'] : []),
     ...(all || wanted.includes('P10') ? ['growth', 'mounts'] : []),
+    ...(all ? ['flight', 'busy', 'locks'] : []),
   ];
   const size = scale < 1 ? ['--count', '50'] : [];
   const args = [program, ...parts, ...size, '--rounds', scale < 1 ? '1' : '3'];
   const { status, stdout, stderr } = await finished(process.execPath, args);
-  const text = status === 0 ? stdout.trim() : `${stdout}\n\nscale: ${stderr.trim()}`;
-  return [{ title: 'Scale', unit: '', rows: new Map(), checks: [], text }];
+  const lines = stdout.trim().split('\n');
+  const said = lines.filter((line) => !line.startsWith(checkMark)).join('\n');
+  const text = status === 0 ? said : `${said}\n\nscale: ${stderr.trim()}`;
+  const checks = lines
+    .filter((line) => line.startsWith(checkMark))
+    .map((line) => JSON.parse(line.slice(checkMark.length, -' -->'.length)) as Check);
+  return [{ title: 'Scale', unit: '', rows: new Map(), checks, text }];
 }
 
 /** P9 and P10, where bench/scale is there. */

@@ -1,4 +1,4 @@
-import { run } from '../../lib/index.js';
+import { createContainer, Pool, run } from '../../lib/index.js';
 import { type LaunchTrace, type Moment, onTrace } from '../../lib/trace.js';
 import type { Effort, Part, Section } from '../goal.js';
 import { Limit, limitParts } from '../limit.js';
@@ -35,44 +35,64 @@ function push(rows: Measurements, name: string, value: number): void {
 
 const micros = (from: bigint, to: bigint) => Number(to - from) / 1000;
 
+/** A part of the way, and the moment that ends it. */
+type Stage = readonly [name: string, end: (moments: readonly Moment[]) => Moment | undefined];
+
+const named = (what: string) => (moments: readonly Moment[]) =>
+  moments.find((moment) => moment.what === what);
+const step = (op: string) => (moments: readonly Moment[]) =>
+  moments.find((moment) => moment.step?.op === op);
+
+/** Of a launch, and of one more program in a container that lives. */
+const launchStages: readonly Stage[] = [
+  ['Node: options to spec', named('spec made')],
+  ['Node: launcher there', named('launcher ready')],
+  ['Node: facts of the host', named('facts known')],
+  ['Node: spec to plan', named('plan made')],
+  ['Node: plan to bytes', named('plan encoded')],
+  ['Node: sent', named('sent')],
+  ['socket: launcher has it', named('request taken')],
+  ['launcher: plan checked', named('plan checked')],
+  ['launcher: prepare', (moments) => moments.findLast(({ by }) => by === 'prepare')],
+  ['launcher: clone', named(clone)],
+  ['launcher: attend', named('attended')],
+  ['child: root and mounts, to pivot_root', step('pivotRoot')],
+  ['child: Landlock rules, fork of the program', step('fork')],
+  ['child: last walls and execve, until the launcher sees it', named('executed')],
+  ['program, its end, namespaces, reaped', named('ended')],
+  ['launcher: accounts read, told', named('told')],
+  ['socket: Node hears of the end', named('exited heard')],
+  ['Node: result', named('result')],
+];
+
+/** Of a program that was waiting, for which the launcher has nothing to do but to pass a message on. */
+const pooledStages: readonly Stage[] = [
+  ['Node: options to plan, streams', named('plan encoded')],
+  ['Node: sent', named('sent')],
+  ['limits, last steps, execve, until Node hears of it', named('running heard')],
+  ['the program, until its first byte is here', named('first byte')],
+  ['its end', named('exited heard')],
+  ['Node: result', named('result')],
+];
+
 /** The way of a launch, each part from the end of the one before. */
-function way(rows: Measurements, { moments }: LaunchTrace): void {
-  const last = (by: Moment['by']) => moments.findLast((moment) => moment.by === by);
-  const named = (what: string) => moments.find((moment) => moment.what === what);
-  const firstExec = moments.find(({ step }) => step?.op === 'exec');
-  const pivot = moments.find(({ step }) => step?.op === 'pivotRoot');
-  const fork = moments.find(({ step }) => step?.op === 'fork');
-  const parts: [string, Moment | undefined][] = [
-    ['Node: options to spec', named('spec made')],
-    ['Node: launcher there', named('launcher ready')],
-    ['Node: facts of the host', named('facts known')],
-    ['Node: spec to plan', named('plan made')],
-    ['Node: plan to bytes', named('plan encoded')],
-    ['Node: sent', named('sent')],
-    ['socket: launcher has it', named('request taken')],
-    ['launcher: plan checked', named('plan checked')],
-    ['launcher: prepare', last('prepare')],
-    ['launcher: clone', named(clone)],
-    ['launcher: attend', named('attended')],
-    ['child: root and mounts, to pivot_root', pivot],
-    ['child: Landlock rules, fork of the program', fork],
-    ['child: last walls and execve, until the launcher sees it', firstExec ?? named('executed')],
-    ['launcher: execve seen', named('executed')],
-    ['program, its end, namespaces, reaped', named('ended')],
-    ['launcher: accounts read, told', named('told')],
-    ['socket: Node hears of the end', named('exited heard')],
-    ['Node: result', named('result')],
-  ];
-  const start = named('called');
+function way(rows: Measurements, { moments }: LaunchTrace, stages: readonly Stage[]): void {
+  const start = named('called')(moments);
   if (start === undefined) return;
   let before = start.at;
-  for (const [name, moment] of parts) {
+  for (const [name, end] of stages) {
+    const moment = end(moments);
     if (moment === undefined) continue;
     push(rows, name, Math.max(0, micros(before, moment.at)));
     if (moment.at > before) before = moment.at;
   }
-  const result = named('result');
-  if (result !== undefined) push(rows, '**all**', micros(start.at, result.at));
+  for (const [name, what] of [
+    ['**first byte**', 'first byte'],
+    ['**all**', 'result'],
+  ] as const) {
+    const moment = named(what)(moments);
+    if (moment !== undefined) push(rows, name, micros(start.at, moment.at));
+  }
 }
 
 /** What each kind of step costs in one launch, all of its kind together. */
@@ -85,11 +105,11 @@ function steps(rows: Measurements, { moments }: LaunchTrace): void {
   };
   const before = new Map<Moment['by'], bigint>();
   const sums = new Map<string, { us: number; count: number }>();
-  for (const { at, by, what, step } of moments) {
+  for (const { at, by, what, step: made } of moments) {
     for (const [section, phase] of Object.entries(begin))
       if (what === phase) before.set(section as Moment['by'], at);
-    if (step === undefined) continue;
-    const key = `${by} ${step.op}${step.op === 'fsMount' ? ` ${step.type}` : ''}`;
+    if (made === undefined) continue;
+    const key = `${by} ${made.op}${made.op === 'fsMount' ? ` ${made.type}` : ''}`;
     const sum = sums.get(key) ?? { us: 0, count: 0 };
     sums.set(key, sum);
     sum.us += micros(before.get(by) ?? at, at);
@@ -103,38 +123,75 @@ function steps(rows: Measurements, { moments }: LaunchTrace): void {
   }
 }
 
-async function measure({ scale }: Effort): Promise<Section[]> {
+/** The traces of so many turns of a task, each with a little time for the trace to be told. */
+async function tracesOf(
+  rounds: number,
+  task: () => Promise<unknown>,
+  between = async () => {},
+): Promise<LaunchTrace[]> {
   const traces: LaunchTrace[] = [];
-  for (let i = 0; i < 30; i++) await run('/usr/bin/true');
+  for (let i = 0; i < 30; i++) await task();
   onTrace((trace) => traces.push(trace));
-  const limit = await Limit.start();
-  const limits: Measurements = new Map();
-  for (let i = 0; i < Math.ceil(100 * scale); i++) {
-    await run('/usr/bin/true');
-    // The trace is told a little after the end.
+  for (let i = 0; i < rounds; i++) {
+    await task();
     await new Promise((resolve) => setTimeout(resolve, 25));
-    if (typeof limit === 'string') continue;
-    const parts = await limit.trace();
-    for (const [at, name] of limitParts.entries()) push(limits, name, 1000 * (parts[at] ?? 0));
+    await between();
   }
   onTrace(undefined);
+  return traces;
+}
+
+const echo = ['/usr/bin/echo', ['x']] as const;
+const unit = 'µs';
+
+function section(title: string, traces: readonly LaunchTrace[], stages: readonly Stage[]): Section {
+  const rows: Measurements = new Map();
+  for (const trace of traces) way(rows, trace, stages);
+  return { title, unit, rows, checks: [] };
+}
+
+async function measureCold(rounds: number): Promise<Section[]> {
+  const limit = await Limit.start();
+  const limits: Measurements = new Map();
+  const traces = await tracesOf(
+    rounds,
+    () => run(...echo),
+    async () => {
+      if (typeof limit === 'string') return;
+      const parts = await limit.trace();
+      for (const [at, name] of limitParts.entries()) push(limits, name, 1000 * (parts[at] ?? 0));
+    },
+  );
   if (typeof limit !== 'string') limit.close();
-  const [parts, each]: [Measurements, Measurements] = [new Map(), new Map()];
-  for (const trace of traces) {
-    way(parts, trace);
-    steps(each, trace);
-  }
-  const unit = 'µs';
+  const each: Measurements = new Map();
+  for (const trace of traces) steps(each, trace);
+  const absent = typeof limit === 'string' ? [limit] : [];
   return [
-    { title: 'Where the time of a cold run goes', unit, rows: parts, checks: [] },
+    section('Where the time of a cold run goes (`echo`)', traces, launchStages),
     {
-      title: 'The same of the limit, in turn with it',
+      title: 'The same of the limit (`true`), in turn with it',
       unit,
       rows: limits,
       checks: [],
-      absent: typeof limit === 'string' ? [limit] : [],
+      absent,
     },
     { title: 'Steps by kind, all of a launch together', unit, rows: each, checks: [] },
+  ];
+}
+
+async function measure({ scale }: Effort): Promise<Section[]> {
+  const rounds = Math.ceil(100 * scale);
+  const cold = await measureCold(rounds);
+  await using container = await createContainer();
+  const execs = await tracesOf(rounds, () => container.exec(...echo));
+  await using pool = new Pool({}, { min: 2, max: 4 });
+  const all = await tracesOf(rounds, () => pool.run(...echo));
+  // What fills the pool again is traced, too.
+  const pooled = all.filter(({ moments }) => moments.every(({ by }) => by === 'node'));
+  return [
+    ...cold,
+    section('Of one more program in a container that lives', execs, launchStages),
+    section('Of a run in a pooled container', pooled, pooledStages),
   ];
 }
 

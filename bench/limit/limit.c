@@ -200,8 +200,11 @@ int main(int argc, char** argv) {
       ns = one();
     }
     if (strcmp(line, "trace\n") == 0)
-      for (int i = BEGUN; i < READ; i++)
+      for (int i = BEGUN; i < READ; i++) {
+        // The child may be past its next stamp before we have come to ours.
+        if (stamps[i + 1] < stamps[i]) stamps[i + 1] = stamps[i];
         printf("%llu ", (unsigned long long)(stamps[i + 1] - stamps[i]));
+      }
     printf("%llu\n", (unsigned long long)ns);
     fflush(stdout);
   }

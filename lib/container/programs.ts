@@ -72,6 +72,7 @@ export class Programs {
     const program = prepareProgram(running, { execId, kind: 'exec', file, args, options });
     return complete(
       {
+        id: execId,
         command: [file, ...args],
         trace: () => new Trace({ containerId: this.#containerId, execId, file }),
         cpuTime: options.limits?.cpuTime,
