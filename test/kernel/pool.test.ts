@@ -152,12 +152,14 @@ suite('a pool', [cgroups], () => {
   });
 
   describe('nothing of one use is seen by the next', () => {
+    const spaces = ['mnt', 'pid', 'net', 'ipc', 'uts', 'user', 'cgroup'];
+    const names = `hostname; readlink ${spaces.map((each) => `/proc/self/ns/${each}`).join(' ')}`;
     const leave = `
       echo secret >/tmp/file; echo secret >/dev/shm/file; echo secret >~/file 2>/dev/null
-      sleep 600 & hostname; readlink /proc/self/ns/mnt /proc/self/ns/pid /proc/self/ns/net`;
+      ipcmk -M 4096 >/dev/null; sleep 600 & ${names}; echo segments $(ipcs -m | grep -c ^0x)`;
     const look = `
       ls -A /tmp /dev/shm ~; ls /proc | grep -c '^[0-9]'
-      hostname; readlink /proc/self/ns/mnt /proc/self/ns/pid /proc/self/ns/net`;
+      ${names}; echo segments $(ipcs -m | grep -c ^0x)`;
 
     test('files, processes, namespaces', async () => {
       await using pool = await ready({}, 2);
@@ -167,9 +169,11 @@ suite('a pool', [cgroups], () => {
       expect(listing.filter((line) => line === 'file')).toEqual([]);
       // init, sh, ls or grep
       expect(Number(listing.find((line) => /^\d+$/.test(line)))).toBeLessThan(6);
-      const names = own.trim().split('\n');
-      expect(names).toHaveLength(4);
-      for (const name of names) expect(listing).not.toContain(name);
+      expect(listing).toContain('segments 0');
+      const others = own.trim().split('\n');
+      expect(others).toHaveLength(2 + spaces.length);
+      expect(others.at(-1)).toBe('segments 1');
+      for (const name of others) expect(listing).not.toContain(name);
     });
 
     test('what is in an overlay that is kept in memory', async () => {
