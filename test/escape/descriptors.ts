@@ -117,7 +117,7 @@ export const descriptorChecks: readonly Check[] = [
       ),
     held: /^(EPERM|ETXTBSY|EACCES)$/,
     broken: /^ok$/,
-    oracle: { none: 'the seals are set by the addon, in no plan' },
+    oracle: { none: 'without seals the kernel says ETXTBSY, because the launcher runs (tried)' },
   },
   {
     id: '14',
