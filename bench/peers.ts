@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeBundle, makeRoot } from './bundle.js';
-import { finished, plainSpawn } from './plain.js';
+import { Elsewhere } from './elsewhere.js';
+import { plainSpawn } from './plain.js';
 import type { Row } from './rounds.js';
 
 /** What somebody would use instead, as a command that runs `true`. */
@@ -11,6 +12,8 @@ interface Peer {
   name: string;
   /** Makes what it needs below the directory; the command, another one each time where it must. */
   prepare(directory: string): () => [string, ...string[]];
+  /** It is to be spawned where a hybrid host's cgroup v2 is not. */
+  v1Only?: true;
 }
 
 let count = 0;
@@ -81,7 +84,7 @@ function lxc(directory: string): () => [string, ...string[]] {
 
 const peers: readonly Peer[] = [
   { name: 'bwrap', prepare: bwrap },
-  { name: 'crun run', prepare: (directory) => oci('crun', directory) },
+  { name: 'crun run', prepare: (directory) => oci('crun', directory), v1Only: true },
   { name: 'runc run', prepare: (directory) => oci('runc', directory) },
   { name: 'lxc-execute', prepare: lxc },
   { name: 'podman run', prepare: podman },
@@ -96,30 +99,35 @@ export interface Peers {
   close(): void;
 }
 
+const lastLine = (text: string) => text.trim().split('\n').at(-1);
+
 /** Prepares all peers and tries each once. */
 export async function preparePeers(): Promise<Peers> {
   const base = mkdtempSync(join(tmpdir(), 'ringfort-peers-'));
   const rows: Row[] = [];
   const absent: string[] = [];
-  for (const { name, prepare } of peers) {
+  const hybrid = existsSync('/sys/fs/cgroup/unified') && process.getuid?.() === 0;
+  const elsewhere = hybrid ? new Elsewhere() : undefined;
+  for (const { name, prepare, v1Only } of peers) {
     const directory = join(base, name.replace(' ', '-'));
     mkdirSync(directory);
     try {
       const command = prepare(directory);
-      const [file, ...args] = command();
-      const { status, stderr } = await finished(file, args);
-      if (status !== 0) throw new Error(stderr.trim().split('\n').at(-1) ?? `status ${status}`);
-      rows.push({
-        name,
-        run() {
-          const [program, ...rest] = command();
-          return plainSpawn(program, rest);
-        },
-      });
+      const other = v1Only ? elsewhere : undefined;
+      const run = () => {
+        const [file, ...args] = command();
+        return other?.spawn([file, ...args]) ?? plainSpawn(file, args);
+      };
+      await run();
+      rows.push({ name, run });
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
-      absent.push(`${name} (${code === 'ENOENT' ? 'not installed' : message})`);
+      absent.push(`${name} (${code === 'ENOENT' ? 'not installed' : lastLine(message)})`);
     }
   }
-  return { rows, absent, close: () => rmSync(base, { recursive: true, force: true }) };
+  const close = () => {
+    elsewhere?.close();
+    rmSync(base, { recursive: true, force: true });
+  };
+  return { rows, absent, close };
 }
