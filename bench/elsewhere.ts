@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { plainSpawn } from './plain.js';
 
@@ -15,13 +14,22 @@ export class Elsewhere {
     const node = [process.execPath, fileURLToPath(import.meta.url), 'worker'];
     const args = ['--mount', '--propagation', 'private', 'sh', '-c', script, 'sh', ...node];
     this.#child = spawn('unshare', args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    // Whoever asks next hears of it.
+    this.#child.on('error', () => {});
   }
 
   /** ms of such a program. */
   async spawn(command: readonly string[]): Promise<number> {
-    this.#child.send(command);
-    const signal = AbortSignal.timeout(60_000);
-    const [answer] = await once(this.#child, 'message', { signal });
+    const answer = await new Promise((resolve, reject) => {
+      const ended = () => reject(new Error(`there is no mount namespace without ${unified}`));
+      if (!this.#child.connected) return ended();
+      this.#child.once('disconnect', ended);
+      this.#child.once('message', (message) => {
+        this.#child.off('disconnect', ended);
+        resolve(message);
+      });
+      this.#child.send(command);
+    });
     if (typeof answer !== 'number') throw new Error(String(answer));
     return answer;
   }

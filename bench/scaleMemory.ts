@@ -94,7 +94,7 @@ export async function memory(count: number): Promise<void> {
     goal: 'P9',
     what: 'the same / containerd-shim',
     most: 0.1,
-    absent: 'no containerd runs here',
+    absent: 'not measured (no containerd)',
   });
   print(
     'P9: on the supervisor’s side (goal: ≤ 100 KiB, ≤ 0.1 × conmon)',

@@ -44,9 +44,9 @@ export function check(found: Check): void {
 /** How such a line begins. */
 export const checkMark = '<!-- check ';
 
-/** Of ratios that were taken round by round, what a check has. */
+/** Of ratios that were taken round by round, what a check has: their median and quartiles. */
 export function ratio(ratios: readonly number[]): NonNullable<Check['found']> {
-  return { value: median(ratios), low: Math.min(...ratios), high: Math.max(...ratios) };
+  return { value: median(ratios), low: quantile(ratios, 0.25), high: quantile(ratios, 0.75) };
 }
 
 /** What the figures were taken on, and how busy it was. */

@@ -15,12 +15,6 @@ import {
 } from './program.js';
 import { endTrace, mark } from './trace.js';
 
-/** Its steps were made long before, so there is nothing else to wait for. */
-function traceEnd(execId: string): void {
-  mark(execId, 'exited heard');
-  endTrace(execId);
-}
-
 /** A release that has been compiled. */
 interface Release {
   plan: Plan;
@@ -163,11 +157,22 @@ export class ParkedProgram {
         reject(signal?.reason as Error);
       };
       this.#running
-        .then((running) => {
-          mark(execId, 'running heard');
-          running.ended.finally(() => traceEnd(execId)).catch(() => {});
-          resolve({ ...running, execId, isolation, cgroup });
-        }, reject)
+        .then(
+          (running) => {
+            mark(execId, 'running heard');
+            running.ended
+              .then(
+                () => mark(execId, 'exited heard'),
+                () => {},
+              )
+              .finally(() => endTrace(execId));
+            resolve({ ...running, execId, isolation, cgroup });
+          },
+          (error) => {
+            endTrace(execId);
+            reject(error);
+          },
+        )
         .finally(() => signal?.removeEventListener('abort', giveUp));
       inside.supervisor.launcher.unpark(id, bytes, fds, {
         sent() {
@@ -176,7 +181,10 @@ export class ParkedProgram {
           if (signal?.aborted === true) giveUp();
           else signal?.addEventListener('abort', giveUp, { once: true });
         },
-        lost: reject,
+        lost(error) {
+          endTrace(execId);
+          reject(error);
+        },
       });
     });
   }

@@ -5,6 +5,7 @@ import { type ReadPaths, readPaths } from './follow.js';
 import { checkIds } from './host/checkIds.js';
 import { hostEntries } from './host/hostEntries.js';
 import type { IdLease } from './host/idRanges.js';
+import { resolvConfOf } from './host/rootFacts.js';
 import type { Isolation } from './isolation.js';
 import type { RunnableSpec } from './launch.js';
 import type { RunOptions } from './options.js';
@@ -47,8 +48,7 @@ interface Surroundings {
   /** For masked paths with `*`, and for limits of swap. */
   onlineCpus: string;
   swaps: string;
-  /** Where the network is the host's, so is this file. */
-  resolvConf: string;
+  resolvConf: string | undefined;
   lateral: IdLease['lateral'];
 }
 
@@ -132,12 +132,10 @@ export function nameCgroups(cgroup: CgroupPlan, id: string): CgroupPlan {
 export class Recipe {
   /** With a stand-in for the id. */
   readonly spec: RunnableSpec;
-  readonly #hostNetwork: boolean;
   #made: Made | undefined;
 
   constructor(spec: RunnableSpec) {
     this.spec = spec;
-    this.#hostNetwork = namespaceMode(spec.linux.namespaces, 'network') !== 'new';
   }
 
   /**
@@ -173,7 +171,7 @@ export class Recipe {
       cgroups: currentCgroups(),
       onlineCpus: read('/sys/devices/system/cpu/online'),
       swaps: read('/proc/swaps'),
-      resolvConf: this.#hostNetwork ? read('/etc/resolv.conf') : '',
+      resolvConf: resolvConfOf(this.spec),
       lateral,
     };
     mark(id, 'facts known');

@@ -35,16 +35,16 @@ export function rootFacts(spec: Spec): SpecFacts {
     notIdmappable: new Set(hostPaths(spec).filter(refusesIdmap)),
     unmappedBelow: unmappedBelow(spec),
   };
-  if (namespaceMode(spec.linux.namespaces, 'network') !== 'new') {
-    const resolvConf = read('/etc/resolv.conf');
-    if (resolvConf !== undefined) facts.resolvConf = resolvConf;
-  }
+  const resolvConf = resolvConfOf(spec);
+  if (resolvConf !== undefined) facts.resolvConf = resolvConf;
   return facts;
 }
 
-function read(path: string): string | undefined {
+/** The host's resolv.conf, if there is one and the container uses the host's network. */
+export function resolvConfOf({ linux }: Spec): string | undefined {
+  if (namespaceMode(linux.namespaces, 'network') === 'new') return undefined;
   try {
-    return readFileSync(path, 'utf8');
+    return readFileSync('/etc/resolv.conf', 'utf8');
   } catch {
     return undefined;
   }

@@ -32,6 +32,11 @@ const allPowers: TextOptions = {
 };
 const everyFd = Array.from({ length: 38 }, (_, i) => i + 3);
 
+/** What another process of the same user may do to the launcher then. */
+const dumpableLauncher: Opening = {
+  what: 'that',
+  mutations: [{ file: 'home.cc', from: 'kPrSetDumpable, 0', to: 'kPrSetDumpable, 1' }],
+};
 /** The launcher starts with what Node has open for its children. */
 const inheritAll = {
   file: 'home.cc',
@@ -167,10 +172,7 @@ export const descriptorChecks: readonly Check[] = [
     control: (bench) => startSleeper(bench, (pid) => bench.host('ptrace', String(pid))),
     held: /^EPERM$/,
     broken: /^ok$/,
-    oracle: {
-      what: 'that',
-      mutations: [{ file: 'home.cc', from: 'kPrSetDumpable, 0', to: 'kPrSetDumpable, 1' }],
-    },
+    oracle: dumpableLauncher,
   },
   {
     id: '16-getfd',
@@ -181,10 +183,7 @@ export const descriptorChecks: readonly Check[] = [
     control: (bench) => startSleeper(bench, (pid) => bench.host('pidfd-getfd', String(pid))),
     held: /^EPERM$/,
     broken: /^ok$/,
-    oracle: {
-      what: 'that',
-      mutations: [{ file: 'home.cc', from: 'kPrSetDumpable, 0', to: 'kPrSetDumpable, 1' }],
-    },
+    oracle: dumpableLauncher,
   },
   {
     id: '16-init',

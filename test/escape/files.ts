@@ -84,7 +84,7 @@ export const fileChecks: readonly Check[] = [
   },
   {
     id: 'r-agent',
-    attack: 'have the host read through /proc/self/root, /proc/1/root and descriptors of ours',
+    attack: 'have the file agent go through /proc/self/root, /proc/1/root and its descriptors',
     walls: 'no magic links',
     attempt: (bench) =>
       bench.box(undefined, {}, async (box) => {

@@ -21,8 +21,10 @@ async function guestMount(bench: Bench, open: boolean): Promise<string> {
   const { options } = (shares ? hostPowers : powers)('CAP_SYS_ADMIN');
   const state = open ? 'open' : 'closed';
   const node = [process.execPath, script, bench.directory(), JSON.stringify(options), state];
-  const shared = ['unshare', '--mount', '--propagation', 'shared'];
-  const [file = '', ...args] = [...(shares ? shared : []), ...node];
+  // In a peer group of its own: those of the host's, where its mounts are shared, would take part.
+  const apart = 'mount --make-rshared / && exec "$@"';
+  const own = ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', apart, 'sh'];
+  const [file = '', ...args] = [...(shares ? own : []), ...node];
   const env = { ...process.env, RINGFORT_ESCAPE_BASE: JSON.stringify(bench.base) };
   return (await promisify(execFile)(file, args, { env, timeout: 60_000 })).stdout.trim();
 }

@@ -1,4 +1,4 @@
-import { useLauncher } from '../helpers/stoppingLauncher.js';
+import { useLauncher } from '../helpers/useLauncher.js';
 import { Bench } from './bench.js';
 import { corpus } from './corpus.js';
 

@@ -14,9 +14,12 @@ const seen = () => (mounts() === before ? 'unseen' : 'seen');
 const edit = alter('mountSetattr', (step) => ({ ...step, propagation: 0n }));
 const opening = { what: '', options: JSON.parse(options), ...(state === 'open' && { edit }) };
 const bench = new Bench(JSON.parse(process.env.RINGFORT_ESCAPE_BASE ?? '{}'));
-const during = await bench.box(opening, { mounts: [`${volume}:/tmp`] }, async (box) => {
-  const mounted = await bench.exec(box, ['mount']);
-  return `${mounted} ${seen()}`;
-});
-bench.close();
-console.log(`${during} ${seen()}`);
+try {
+  const during = await bench.box(opening, { mounts: [`${volume}:/tmp`] }, async (box) => {
+    const mounted = await bench.exec(box, ['mount']);
+    return `${mounted} ${seen()}`;
+  });
+  console.log(`${during} ${seen()}`);
+} finally {
+  bench.close();
+}

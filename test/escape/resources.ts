@@ -233,10 +233,10 @@ export const resourceChecks: readonly Check[] = [
   },
   {
     id: '63',
-    attack: '10,001 mounts',
-    walls: 'a bound in the options, and one for the steps of a plan',
+    attack: '1,001 mounts',
+    walls: 'a bound in the options',
     attempt: (bench, opening) => {
-      const mounts = Array.from({ length: 10_001 }, (_, i) => ({
+      const mounts = Array.from({ length: 1001 }, (_, i) => ({
         destination: `/srv/${i}`,
         type: 'tmpfs',
       }));

@@ -1,4 +1,4 @@
-import type { Requirement } from '../helpers/requirements.js';
+import { command, type Requirement } from '../helpers/requirements.js';
 import type { Bench } from './bench.js';
 import type { Check, Opening } from './check.js';
 import { attemptMutated } from './mutate.js';
@@ -35,7 +35,8 @@ function red(why: string, oracle: Row['oracle'] = '–'): Verdict {
 /** The opening, or why there is none here. */
 function openingOf({ oracle }: Check): Opening | string {
   if ('none' in oracle) return oracle.none;
-  return unmet(oracle.needs) ?? oracle;
+  const compiler = oracle.mutations === undefined ? [] : [command('c++')];
+  return unmet([...compiler, ...(oracle.needs ?? [])]) ?? oracle;
 }
 
 async function judge(check: Check, bench: Bench): Promise<Verdict> {

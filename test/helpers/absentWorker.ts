@@ -6,7 +6,7 @@ import { supervisor } from '../../lib/supervisor.js';
 import { callName, Faults } from './faults.js';
 import { within } from './heldNode.js';
 import { descendants } from './leaks.js';
-import { say } from './stoppingLauncher.js';
+import { say } from './useLauncher.js';
 
 /** What came of a call's absence. */
 export interface Absence {

@@ -30,7 +30,7 @@ import {
 import { type FaultName, Faults, faultNames, type Role } from './faults.js';
 import { ownCgroups, processName } from './leaks.js';
 import { randomFrom } from './random.js';
-import { journalPath, journalPaths, say } from './stoppingLauncher.js';
+import { journalPath, journalPaths, say } from './useLauncher.js';
 
 /** What a worker says: of each attempt in which something did not hold, and of all in the end. */
 export type FaultLine =

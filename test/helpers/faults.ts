@@ -9,7 +9,7 @@ import {
 } from 'node:fs';
 import { constants as os } from 'node:os';
 import { abis, type Machine } from '../../lib/seccomp/abis.js';
-import { useLauncher } from './stoppingLauncher.js';
+import { useLauncher } from './useLauncher.js';
 
 /** Whose system calls are counted apart (test/native/faults.cc, Role). */
 export const roles = [

@@ -3,12 +3,12 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as immediate, setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { hasEnded } from './launches.js';
 import { descendants, ownCgroups } from './leaks.js';
-import type { KilledNode } from './stoppingLauncher.js';
 import { heldAt, type StopPoint } from './stops.js';
+import type { KilledNode } from './useLauncher.js';
 
 /** A helper process, held at its point. */
 export interface Held extends KilledNode {
@@ -31,6 +31,9 @@ export async function within(condition: () => boolean): Promise<boolean> {
   for (let looks = 0; looks < 5000; looks++) {
     if (condition()) return true;
     await sleep(5);
+    // Where a look takes longer than the sleep, the next timer is always due, and Node's loop over
+    // timers does not end: what this process is told (a child's end, a line) would never come.
+    await immediate();
   }
   return false;
 }

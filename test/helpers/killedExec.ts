@@ -5,8 +5,8 @@
 import { type Container, ContainerError, createContainer } from '../../lib/index.js';
 import { newId } from '../../lib/specOf.js';
 import { supervisor } from '../../lib/supervisor.js';
-import { journalPath, say, stopAt, useLauncher } from './stoppingLauncher.js';
 import { programEndsAt } from './stops.js';
+import { journalPath, say, stopAt, useLauncher } from './useLauncher.js';
 
 /** What it says in the end. */
 export interface KilledExec {

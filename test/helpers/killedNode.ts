@@ -7,7 +7,7 @@ import { launch } from '../../lib/launch.js';
 import { run } from '../../lib/run.js';
 import { newId, specOf } from '../../lib/specOf.js';
 import { supervisor } from '../../lib/supervisor.js';
-import { journalPath, type KilledNode, say, stopAt, useLauncher } from './stoppingLauncher.js';
+import { journalPath, type KilledNode, say, stopAt, useLauncher } from './useLauncher.js';
 
 /** What it says in the end. */
 export interface KilledLaunch {

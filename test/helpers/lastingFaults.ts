@@ -4,7 +4,7 @@ import { Container, ContainerError, createContainer, run } from '../../lib/index
 import { abis, type Machine } from '../../lib/seccomp/abis.js';
 import { newId } from '../../lib/specOf.js';
 import { Faults } from './faults.js';
-import { say } from './stoppingLauncher.js';
+import { say } from './useLauncher.js';
 
 /** A start's outcome: its exit code, or the code of its error and the error number. */
 export interface LastingFaults {

@@ -9,8 +9,8 @@ import { createSpecOf, newId, programSpecOf } from '../../lib/specOf.js';
 import { supervisor } from '../../lib/supervisor.js';
 import { prlimit, Rlimit } from '../../lib/sys/index.js';
 import { until } from './launches.js';
-import { say, stopAt, useLauncher } from './stoppingLauncher.js';
 import { heldAt, namedStops, type StopPoint } from './stops.js';
+import { say, stopAt, useLauncher } from './useLauncher.js';
 
 /** What came of each. */
 export interface LostDescriptors {

@@ -18,8 +18,8 @@ import { launch, planOf } from '../../lib/launch.js';
 import { newId, specOf } from '../../lib/specOf.js';
 import { within } from './heldNode.js';
 import { ownCgroups } from './leaks.js';
-import { say, stopAt, useLauncher } from './stoppingLauncher.js';
 import { heldAt } from './stops.js';
+import { say, stopAt, useLauncher } from './useLauncher.js';
 
 /** What came of it. */
 export interface ReplacedBusy {

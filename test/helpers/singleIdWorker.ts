@@ -12,7 +12,7 @@ import {
   moveToLeafCgroup,
   run,
 } from '../../lib/index.js';
-import { say } from './stoppingLauncher.js';
+import { say } from './useLauncher.js';
 
 const own = process.argv[2] === 'own';
 if (own && currentCgroups().mode === 'v2') moveToLeafCgroup();

@@ -10,7 +10,7 @@ const plan = (options = {}) => {
 };
 
 suite('bench/limit', [cgroups, root], () => {
-  test('has every step of the default plan, so the ratio measures us', async () => {
+  test('has every kind of step of the default plan', async () => {
     const [usual, named] = [await plan(), await plan({ domainname: 'other' })];
     expect(() => checkSame(usual)).not.toThrow();
     expect(() => checkSame(named)).toThrow('bench/limit has no setdomainname');

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterEach, expect, test } from '@jest/globals';
-import { createContainer, run } from '../../lib/index.js';
+import { createContainer, Pool, run } from '../../lib/index.js';
 import {
   beginTrace,
   endTrace,
@@ -46,6 +46,27 @@ suite('the trace of a launch', [cgroups], () => {
     for (const section of ['prepare', 'attend', 'teardown'])
       expect(what(trace, section).length).toBeGreaterThan(0);
     expect(formatTrace(moments)).toMatch(/^ +0\.0 +0\.0 {2}node +called\n/);
+  });
+
+  test('of a pooled run begins with the call, not with the program that waited', async () => {
+    const pool = new Pool({}, { min: 1, max: 1 });
+    await (await pool.acquire()).release();
+    while (pool.stats().ready === 0) await sleep(5);
+    for (const [file, last] of [
+      ['true', 'result'],
+      ['/no/such/program', 'sent'],
+    ] as const) {
+      const own = ({ moments }: LaunchTrace) => moments.every(({ by }) => by === 'node');
+      const traces: LaunchTrace[] = [];
+      onTrace((trace) => traces.push(trace));
+      await pool.run(file).catch(() => {});
+      while (!traces.some(own)) await sleep(5);
+      onTrace(undefined);
+      const node = what(traces.find(own) as LaunchTrace, 'node');
+      expect([node[0], node.at(-1)]).toEqual(['called', last]);
+      while (pool.stats().ready === 0) await sleep(5);
+    }
+    await pool.close();
   });
 
   test('is printed with NODE_DEBUG=ringfort, after the plan', async () => {

@@ -79,7 +79,8 @@ test('what it was made of is a copy, read once', () => {
 });
 
 test('what depends on more of the host than is compared is decided each time', () => {
-  expect(recipeOf('true', [], {})).toBeDefined();
+  for (const options of [{}, { network: 'host' }] as const)
+    expect(recipeOf('true', [], options)).toBeDefined();
   for (const options of [
     { maskedPaths: ['/usr/local/share/x*'] },
     { limits: { cpuset: '0' } },

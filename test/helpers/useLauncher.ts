@@ -16,7 +16,7 @@ let channel: Channel | undefined;
 let journal = '';
 const journals: string[] = [];
 
-/** From now on launchers of this process are the program at `path`, which has stop points. */
+/** From now on launchers of this process are the program at `path`: with stop points, or without a wall. */
 export function useLauncher(path: string): void {
   const binding = loadBinding();
   binding.Channel = class extends binding.Channel {
