@@ -46,6 +46,8 @@ export class Bench {
   readonly dir: string;
   /** The probe on the host. */
   readonly probe: string;
+  /** For the objects of the launcher, of which checks compile others. */
+  readonly objects: string;
   #used = 0;
 
   /** @param base options that every container needs here, such as `limits: 'none'` where it is nested */
@@ -53,6 +55,8 @@ export class Bench {
     this.dir = mkdtempSync(join(tmpdir(), 'ringfort-escape-'));
     chmodSync(this.dir, 0o755);
     this.probe = join(this.dir, 'probe');
+    this.objects = join(this.dir, 'objects');
+    mkdirSync(this.objects);
     buildProbe(this.probe);
   }
 

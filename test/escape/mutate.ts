@@ -1,10 +1,9 @@
 import { execFile } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { compileLauncher, packageRoot } from '../helpers/compileLauncher.js';
+import { compileChanged, packageRoot } from '../helpers/compileLauncher.js';
 import type { Bench } from './bench.js';
 import type { Check } from './check.js';
 
@@ -17,37 +16,35 @@ export interface Mutation {
   to: string;
 }
 
-function apply(native: string, { file, from, to }: Mutation): void {
-  const path = join(native, 'launcher', file);
-  const parts = readFileSync(path, 'utf8').split(from);
-  if (parts.length !== 2) throw new Error(`${file} has '${from}' ${parts.length - 1} times`);
-  writeFileSync(path, parts.join(to));
+const source = (file: string) => readFileSync(join(packageRoot, 'native/launcher', file), 'utf8');
+
+/** The sources without those defences, by name. */
+function mutated(mutations: readonly Mutation[]): Map<string, string> {
+  const texts = new Map<string, string>();
+  for (const { file, from, to } of mutations) {
+    const parts = (texts.get(file) ?? source(file)).split(from);
+    if (parts.length !== 2) throw new Error(`${file} has '${from}' ${parts.length - 1} times`);
+    texts.set(file, parts.join(to));
+  }
+  return texts;
 }
 
 /**
- * What comes of a check's attack where the launcher is one without some of its defences: the sources
- * are copied, changed and compiled, and another process (mutated.ts) launches with the result.
+ * What comes of a check's attack where the launcher is one without some of its defences: it is compiled
+ * from sources without them, and another process (mutated.ts) launches with the result.
  */
 export async function attemptMutated(
   { id }: Check,
   mutations: readonly Mutation[],
   bench: Bench,
 ): Promise<string> {
-  const dir = mkdtempSync(join(tmpdir(), 'ringfort-mutated-'));
-  try {
-    const native = join(dir, 'native');
-    cpSync(join(packageRoot, 'native'), native, { recursive: true });
-    for (const mutation of mutations) apply(native, mutation);
-    const launcher = join(dir, 'launcher');
-    compileLauncher(launcher, { native });
-    const main = fileURLToPath(new URL('mutated.js', import.meta.url));
-    const env = { ...process.env, RINGFORT_ESCAPE_BASE: JSON.stringify(bench.base) };
-    const { stdout } = await promisify(execFile)(process.execPath, [main, id, launcher], {
-      env,
-      timeout: 300_000,
-    });
-    return stdout.trim();
-  } finally {
-    rmSync(dir, { recursive: true });
-  }
+  const launcher = join(bench.directory(), 'launcher');
+  compileChanged(launcher, bench.objects, mutated(mutations));
+  const main = fileURLToPath(new URL('mutated.js', import.meta.url));
+  const env = { ...process.env, RINGFORT_ESCAPE_BASE: JSON.stringify(bench.base) };
+  const { stdout } = await promisify(execFile)(process.execPath, [main, id, launcher], {
+    env,
+    timeout: 300_000,
+  });
+  return stdout.trim();
 }
