@@ -52,9 +52,9 @@ suite('the trace of a launch', [cgroups], () => {
     const pool = new Pool({}, { min: 1, max: 1 });
     await (await pool.acquire()).release();
     while (pool.stats().ready === 0) await sleep(5);
-    for (const [file, last] of [
-      ['true', 'result'],
-      ['/no/such/program', 'sent'],
+    for (const [file, runs] of [
+      ['true', true],
+      ['/no/such/program', false],
     ] as const) {
       const own = ({ moments }: LaunchTrace) => moments.every(({ by }) => by === 'node');
       const traces: LaunchTrace[] = [];
@@ -63,7 +63,8 @@ suite('the trace of a launch', [cgroups], () => {
       while (!traces.some(own)) await sleep(5);
       onTrace(undefined);
       const node = what(traces.find(own) as LaunchTrace, 'node');
-      expect([node[0], node.at(-1)]).toEqual(['called', last]);
+      expect(node.slice(0, 3)).toEqual(['called', 'plan encoded', 'sent']);
+      expect(node.includes('exited heard')).toBe(runs);
       while (pool.stats().ready === 0) await sleep(5);
     }
     await pool.close();
