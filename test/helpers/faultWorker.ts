@@ -279,10 +279,11 @@ async function attemptWith(role: Role, nth: number, fault: FaultName): Promise<M
   const used = await ownLauncher();
   faults.arm(role, nth, fault);
   const attempt = await limited((prepared as Prepared).attempt());
-  const { count: hits, call } = faults.hits;
   for (const each of plan.roles)
     counted.set(each, Math.max(counted.get(each) ?? 0, faults.count(each)));
+  // Before they are read: the launcher still makes calls, and the one that counts may be the next.
   faults.disarm();
+  const { count: hits, call } = faults.hits;
   // Whom it cannot speak to is not there: with the launcher, or a first process, its own all end.
   const unheard = fault === 'EPIPE' && call.startsWith('send');
   const marks = takeMarks(place);
