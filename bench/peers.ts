@@ -1,17 +1,21 @@
-import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeBundle, makeRoot } from './bundle.js';
+import { DockerDaemon } from './docker.js';
 import { Elsewhere } from './elsewhere.js';
 import { plainSpawn } from './plain.js';
 import type { Row } from './rounds.js';
 
+/** The command, another one each time where it must. */
+type Command = () => [string, ...string[]];
+type Prepared = Command | { command: Command; close(): Promise<void> };
+
 /** What somebody would use instead, as a command that runs `true`. */
 interface Peer {
   name: string;
-  /** Makes what it needs below the directory; the command, another one each time where it must. */
-  prepare(directory: string): () => [string, ...string[]];
+  /** Makes what it needs below the directory. */
+  prepare(directory: string): Prepared | Promise<Prepared>;
   /** It is to be spawned where a hybrid host's cgroup v2 is not. */
   v1Only?: true;
 }
@@ -20,19 +24,19 @@ let count = 0;
 /** A name that nothing else has: peers keep containers by name. */
 const fresh = () => `ringfort-bench-${process.pid}-${count++}`;
 
-function bwrap(): () => [string, ...string[]] {
+function bwrap(): Command {
   const links = ['bin', 'lib', 'lib64'].flatMap((name) => ['--symlink', `usr/${name}`, `/${name}`]);
   const mounts = ['--ro-bind', '/usr', '/usr', ...links, '--proc', '/proc', '--dev', '/dev'];
   return () => ['bwrap', '--unshare-all', '--die-with-parent', ...mounts, '/usr/bin/true'];
 }
 
-function oci(runtime: string, directory: string): () => [string, ...string[]] {
+function oci(runtime: string, directory: string): Command {
   const bundle = makeBundle(directory, runtime, `/ringfort-bench-${process.pid}-${runtime}`);
   const root = join(directory, 'state');
   return () => [runtime, '--root', root, 'run', '--bundle', bundle, fresh()];
 }
 
-function podman(directory: string): () => [string, ...string[]] {
+function podman(directory: string): Command {
   const root = makeRoot(directory);
   const storage = ['--root', join(directory, 'storage'), '--runroot', join(directory, 'run')];
   const drivers = ['--storage-driver', 'vfs', '--cgroup-manager', 'cgroupfs', '--runtime', 'runc'];
@@ -60,16 +64,13 @@ function podman(directory: string): () => [string, ...string[]] {
   return () => ['podman', ...storage, ...drivers, ...run, '--rootfs', root, '/usr/bin/true'];
 }
 
-/** Only where a daemon already answers, with an image that is there. */
-function docker(): () => [string, ...string[]] {
-  const image = 'busybox';
-  if (spawnSync('docker', ['image', 'inspect', image]).status !== 0) {
-    throw new Error(`no daemon with the image ${image}`);
-  }
-  return () => ['docker', 'run', '--rm', '--network', 'none', '--pull', 'never', image, 'true'];
+async function docker(directory: string): Promise<Prepared> {
+  const daemon = await DockerDaemon.start(directory);
+  const command: Command = () => daemon.command(['--rm'], ['/usr/bin/true']);
+  return { command, close: () => daemon.close() };
 }
 
-function lxc(directory: string): () => [string, ...string[]] {
+function lxc(directory: string): Command {
   const file = join(directory, 'config');
   const lines = [
     `lxc.rootfs.path = dir:${makeRoot(directory)}`,
@@ -96,7 +97,7 @@ export interface Peers {
   rows: Row[];
   absent: string[];
   /** Removes what was made for them. */
-  close(): void;
+  close(): Promise<void>;
 }
 
 const lastLine = (text: string) => text.trim().split('\n').at(-1);
@@ -106,13 +107,16 @@ export async function preparePeers(): Promise<Peers> {
   const base = mkdtempSync(join(tmpdir(), 'ringfort-peers-'));
   const rows: Row[] = [];
   const absent: string[] = [];
+  const closes: (() => Promise<void>)[] = [];
   const hybrid = existsSync('/sys/fs/cgroup/unified') && process.getuid?.() === 0;
   const elsewhere = hybrid ? new Elsewhere() : undefined;
   for (const { name, prepare, v1Only } of peers) {
     const directory = join(base, name.replace(' ', '-'));
     mkdirSync(directory);
     try {
-      const command = prepare(directory);
+      const prepared = await prepare(directory);
+      const command = typeof prepared === 'function' ? prepared : prepared.command;
+      if (typeof prepared !== 'function') closes.push(prepared.close);
       const other = v1Only ? elsewhere : undefined;
       const run = () => {
         const [file, ...args] = command();
@@ -125,8 +129,9 @@ export async function preparePeers(): Promise<Peers> {
       absent.push(`${name} (${code === 'ENOENT' ? 'not installed' : lastLine(message)})`);
     }
   }
-  const close = () => {
+  const close = async () => {
     elsewhere?.close();
+    for (const each of closes) await each();
     rmSync(base, { recursive: true, force: true });
   };
   return { rows, absent, close };

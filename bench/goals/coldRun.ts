@@ -45,7 +45,7 @@ async function measure({ scale }: Effort): Promise<Section[]> {
     ];
   } finally {
     if (typeof limit !== 'string') limit.close();
-    peers.close();
+    await peers.close();
   }
 }
 

@@ -35,7 +35,10 @@ export interface ContainerStats {
      */
     limitHits?: number;
   };
-  /** Block devices, since the start. */
+  /**
+   * Block devices, since the start. v1: counted by what limits them, so since Linux 6.10 nothing on a
+   * device that no cgroup of the host has had a limit for yet (`limits.io`).
+   */
   io: { readBytes?: number; writeBytes?: number; readOps?: number; writeOps?: number };
   pids: {
     current?: number;

@@ -221,7 +221,7 @@ export const descriptorChecks: readonly Check[] = [
     id: '18',
     attack: 'a request with fewer or more descriptors than its plan names',
     walls: 'the launcher compares the numbers, and closes what came',
-    attempt: (bench) => sendDescriptors(bench, [0, 1, 2, 4, 5, 40]),
+    attempt: (bench) => sendDescriptors(bench, [0, 1, 2, 4, 5, 40, 64, 253]),
     control: (bench) => sendDescriptors(bench, [3]),
     held: /^failed, none left$/,
     broken: /started/,

@@ -1,8 +1,27 @@
+import { chmodSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { type ContainerEvent, type ContainerStats, createContainer } from '../../lib/index.js';
+import {
+  type Container,
+  type ContainerEvent,
+  type ContainerStats,
+  createContainer,
+} from '../../lib/index.js';
 import { until } from '../helpers/launches.js';
 import { expectNoLeaks, type Snapshot, snapshot, warmUp } from '../helpers/leaks.js';
-import { cgroups, suite } from '../helpers/needs.js';
+import { cgroups, type Requirement, suite } from '../helpers/needs.js';
+
+/** Number of the block device that temporary files are on: `major:minor`. */
+function temporaryDevice(): string {
+  const { dev } = statSync(tmpdir());
+  return `${dev >> 8}:${dev & 0xff}`;
+}
+
+const disk: Requirement = {
+  name: 'temporary files on a block device',
+  check: () => (temporaryDevice().startsWith('0:') ? `${tmpdir()} is on none` : undefined),
+};
 
 suite('what a container tells', [cgroups], () => {
   let before: Snapshot;
@@ -145,3 +164,29 @@ suite('what a container tells', [cgroups], () => {
     expect([program?.pid, program?.parent]).toContain(process.pid);
   });
 });
+
+suite('what a container tells of block devices', [cgroups, disk], () => {
+  test('bytes and calls of what it wrote', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'ringfort-'));
+    chmodSync(directory, 0o777);
+    try {
+      // The limit, far away, has the kernel count on v1, too.
+      const io = [{ device: temporaryDevice(), writeBps: '1GiB' }];
+      await using box = await createContainer({ limits: { io }, mounts: [`${directory}:/data`] });
+      expect((await nextStats(box)).io.writeBytes ?? 0).toBe(0);
+      const output = ['of=/data/file', 'oflag=direct', 'bs=64k', 'count=16'];
+      await box.exec('dd', ['if=/dev/zero', ...output], { reject: true });
+      const { writeBytes = 0, writeOps = 0 } = (await nextStats(box)).io;
+      expect(writeBytes).toBeGreaterThanOrEqual(1 << 20);
+      expect(writeBytes).toBeLessThan(2 << 20);
+      expect(writeOps).toBeGreaterThanOrEqual(16);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+});
+
+async function nextStats(box: Container): Promise<ContainerStats> {
+  for await (const stats of box.stats()) return stats;
+  throw new Error('no stats');
+}
