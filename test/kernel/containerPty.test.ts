@@ -291,13 +291,18 @@ suite('terminals of programs in a container', [cgroups], () => {
         await screen.shows('$ ');
         screen.program.write('sleep 600\n');
         await screen.shows('sleep 600\r\n');
-        const states = () => box.exec('sh', ['-c', 'ps -eo tty,args | grep "^pts.* sleep 600"']);
-        while (!(await states()).stdout.includes('sleep'));
+        // A key is for whoever has the terminal: bash itself, until it has handed it over.
+        const script = 'ps -eo stat,tty,args | grep -E "^S[^ ]*[+] +pts.* sleep 600"';
+        const handedOver = async () => {
+          while ((await box.exec('sh', ['-c', script])).exitCode !== 0);
+        };
+        await handedOver();
         screen.program.write('\x1a');
         await screen.shows('Stopped');
         await screen.ask('jobs', 'Stopped');
         screen.program.write('fg\n');
         await screen.shows('fg\r\nsleep 600\r\n');
+        await handedOver();
         screen.program.write('\x03');
         await screen.ask('echo "was $?"', 'was 130');
         screen.program.write('exit\n');
