@@ -310,7 +310,7 @@ export class Container implements AsyncDisposable {
    * and with `follow` what it prints until it ends. Empty without a `command`.
    * @throws StateError `ERR_NOT_DETACHED`; InvalidSpecError; AbortError (`ABORT_ERR`)
    */
-  logs(options: LogOptions = {}): AsyncIterableIterator<LogEntry> {
+  logs(options: LogOptions = {}): AsyncGenerator<LogEntry, void, undefined> {
     checkCall('logs', options);
     return this.#detachedOnly('its output is at `main`').logs(options);
   }
@@ -397,12 +397,13 @@ export class Container implements AsyncDisposable {
   /**
    * What happens to it from now on, as an async iterable that ends after `died`. A reader that is
    * more than 1024 events late finds a `lost` in place of the oldest.
-   * What other processes do to a detached one by `exec`, `spawn` and `update` is not seen.
+   * What other processes do to a detached one (`exec`, `spawn`, `update`, `pause`, `resume`) is not
+   * seen.
    * @throws AbortError after `signal`
    */
   events(
     options: { signal?: AbortSignal | undefined } = {},
-  ): AsyncIterableIterator<ContainerEvent> {
+  ): AsyncIterableIterator<ContainerEvent> & AsyncDisposable {
     checkCall('abortable', options);
     return this.#events.listen(options.signal);
   }
@@ -471,7 +472,8 @@ export class Container implements AsyncDisposable {
    * Puts a snapshot in the place of what it has changed: ends it with everything in it, and creates
    * it anew with the same id and options. Only its files are as they were then: memory and processes
    * are gone. This object stays stopped; use the one that is returned. Whenever it is interrupted,
-   * its layer is the old or the new one. The snapshot stays as it is.
+   * its layer is the old or the new one; after a kill -9 of Node the other may lie beside it, as
+   * `.<name of upper>.ringfort-rollback`, until the next rollback. The snapshot stays as it is.
    * @throws StateError `ERR_NO_LAYER`, `ERR_CONTAINER_REPLACED`, `ERR_CONTAINER_DETACHED`
    * @throws InvalidSpecError `ERR_INVALID_OPTION` for a snapshot of other layers
    * @throws SyscallError ENOSPC, …; AbortError: it runs on; as `createContainer`

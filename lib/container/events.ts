@@ -163,7 +163,7 @@ export class EventHub {
   }
 
   /** The events from the call on, also those that happen before the first `next`. */
-  listen(signal?: AbortSignal): AsyncIterableIterator<ContainerEvent> {
+  listen(signal?: AbortSignal): AsyncIterableIterator<ContainerEvent> & AsyncDisposable {
     throwIfAborted(signal);
     const reader = new Reader();
     if (this.#ended) reader.end();
@@ -179,7 +179,7 @@ export class EventHub {
       this.#watch?.close();
       this.#watch = undefined;
     };
-    const iterator: AsyncIterableIterator<ContainerEvent> = {
+    const iterator: AsyncIterableIterator<ContainerEvent> & AsyncDisposable = {
       [Symbol.asyncIterator]: () => iterator,
       async next() {
         try {
@@ -195,6 +195,9 @@ export class EventHub {
       async return() {
         leave();
         return { done: true, value: undefined };
+      },
+      async [Symbol.asyncDispose]() {
+        leave();
       },
     };
     return iterator;

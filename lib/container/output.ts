@@ -9,10 +9,16 @@ export interface OutputChunk {
 /**
  * Several streams as one iterable, each piece when it comes. It reads no further than it is asked:
  * a consumer that stops makes the program wait. Leaving the loop early destroys the streams.
+ * @param left is aborted when it is left, perhaps while a piece is waited for
  */
 export async function* interleave(
   streams: Readonly<Record<OutputChunk['kind'], Readable | null>>,
-): AsyncIterableIterator<OutputChunk> {
+  left: AbortSignal,
+): AsyncGenerator<OutputChunk, void, undefined> {
+  const destroy = () => {
+    for (const stream of Object.values(streams)) stream?.destroy();
+  };
+  left.addEventListener('abort', destroy);
   const sources = new Map<OutputChunk['kind'], AsyncIterator<Buffer>>();
   for (const kind of ['stdout', 'stderr'] as const) {
     const stream = streams[kind];
@@ -36,6 +42,6 @@ export async function* interleave(
   } finally {
     // Reads that nobody waits for any more fail when their streams are destroyed.
     for (const read of pending.values()) read.catch(() => {});
-    for (const stream of Object.values(streams)) stream?.destroy();
+    destroy();
   }
 }

@@ -8,6 +8,7 @@ import type { Trace } from '../diagnostics.js';
 import { Ending } from '../ending.js';
 import type { ContainerError } from '../errors.js';
 import type { Ended } from '../follow.js';
+import { leavable } from '../leavable.js';
 import { type ExitReason, signalNumber } from '../result.js';
 import { optionsPlace } from '../spec/rules/place.js';
 import { pty as ptySize } from '../spec/rules/runOptions.js';
@@ -279,7 +280,8 @@ export class ContainerProcess
 
   /**
    * Ends the program and everything that it has started, at once (SIGKILL): by `cgroup.kill` of its
-   * cgroup, so that no fork gets away. Where there is no cgroup v2, the program alone.
+   * cgroup, so that no fork gets away; without cgroup v2 all that is found in its cgroup, and without
+   * any cgroup the program alone.
    * @returns false when the program has ended; what it has left behind is ended all the same
    */
   killTree(): boolean {
@@ -352,14 +354,14 @@ export class ContainerProcess
    * Both outputs as they come; ends with the program's streams.
    * @throws what `'error'` would say, at the end of the streams: it could not be started, was aborted
    */
-  [Symbol.asyncIterator](): AsyncIterableIterator<OutputChunk> {
+  [Symbol.asyncIterator](): AsyncGenerator<OutputChunk, void, undefined> {
     this.#hear();
-    return this.#output();
+    return leavable(undefined, (left) => this.#output(left));
   }
 
-  async *#output(): AsyncIterableIterator<OutputChunk> {
+  async *#output(left: AbortSignal): AsyncGenerator<OutputChunk, void, undefined> {
     try {
-      yield* interleave({ stdout: this.stdout, stderr: this.stderr });
+      yield* interleave({ stdout: this.stdout, stderr: this.stderr }, left);
     } catch (error) {
       throw this.#error ?? error;
     }

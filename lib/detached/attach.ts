@@ -27,7 +27,7 @@ export interface Attachment extends AsyncDisposable {
   readonly stdout: Readable;
   /** `null` with a terminal, where all is stdout. */
   readonly stderr: Readable | null;
-  /** Size of its terminal, in characters. @returns false without one, or when it is closed */
+  /** Size of its terminal, in characters. @returns false without one, or once `stdout` has ended */
   resize(size: { cols: number; rows: number }): boolean;
   /** Lets go of the streams; the command does not notice. */
   close(): void;
@@ -126,7 +126,8 @@ export async function attach(
     stdout,
     stderr,
     resize({ cols, rows }) {
-      if (input === undefined || !streams.pty || input.stream.destroyed) return false;
+      const over = stdout.readableEnded || stdout.destroyed;
+      if (input === undefined || !streams.pty || over) return false;
       setWindowSize(input.fd, rows, cols);
       return true;
     },

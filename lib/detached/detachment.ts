@@ -53,7 +53,7 @@ export class Detachment {
   }
 
   /** @throws InvalidSpecError; AbortError */
-  logs(options: LogOptions): AsyncIterableIterator<LogEntry> {
+  logs(options: LogOptions): AsyncGenerator<LogEntry, void, undefined> {
     throwIfAborted(options.signal);
     return readLogs(this.#source(), options);
   }

@@ -237,7 +237,7 @@ export function readLogs(
   source: LogSource,
   options: LogOptions = {},
   from?: LogFile,
-): AsyncIterableIterator<LogEntry> {
+): AsyncGenerator<LogEntry, void, undefined> {
   checkOptions(options);
   return leavable(options.signal, (signal) => read(source, { ...options, signal }, from));
 }

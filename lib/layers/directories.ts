@@ -45,7 +45,8 @@ async function make({ path, layers }: NewLayers): Promise<string> {
 }
 
 /**
- * Copies a layer to `upper` in a new directory. It is complete or not there.
+ * Copies a layer to `upper` in a new directory. It is complete or not there; what a Node that was
+ * killed meanwhile has left is no snapshot (it has no facts yet), and `removeSnapshot` removes it.
  * @param finish what else belongs to it
  * @throws SyscallError EEXIST, ENOSPC, …; InvalidSpecError; AbortError; as `createContainer`
  */

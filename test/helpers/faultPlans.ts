@@ -1,6 +1,7 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { closeSync, mkdirSync, openSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Container, type ContainerError, createContainer } from '../../lib/index.js';
+import { Container, type ContainerError, createContainer, Pool } from '../../lib/index.js';
 import { launch } from '../../lib/launch.js';
 import type { LauncherClient } from '../../lib/launcher/launcher.js';
 import type { CreateOptions, RunOptions, SpawnOptions } from '../../lib/options.js';
@@ -211,6 +212,28 @@ function lives(name: string, roles: readonly Role[], options: CreateOptions): Fa
   };
 }
 
+/** A pool from its start to its end; the program that waits in its container says that it ran. */
+const pooled: FaultPlan = {
+  name: 'pooled',
+  roles: ['launcher', 'child', 'init', 'program'],
+  prepare: async (place) => ({
+    async attempt() {
+      const noteId = (message: unknown) => place.ids.push((message as { id: string }).id);
+      subscribe('ringfort:container:create', noteId);
+      const pool = new Pool({}, { max: 1 });
+      try {
+        const { container } = await pool.acquire();
+        return await spawned(container, place, { limits: { pids: 10 } });
+      } catch (error) {
+        return { started: false, ended: false, error };
+      } finally {
+        await pool.close();
+        unsubscribe('ringfort:container:create', noteId);
+      }
+    },
+  }),
+};
+
 /** Calls on files, one of each kind. */
 async function useFiles({ fs }: Container): Promise<string> {
   await fs.mkdir('/tmp/a/b', { recursive: true });
@@ -298,6 +321,7 @@ export const faultPlans: readonly FaultPlan[] = [
     { command: ['sleep', '600'] },
     { limits: { pids: 10 } },
   ),
+  pooled,
   files,
   lives('detached', ['launcher', 'child', 'monitor'], {
     detached: true,

@@ -74,6 +74,21 @@ suite('programs in a container', [cgroups], () => {
       expect(result.isolation.missing).toEqual(box.isolation?.missing);
     });
 
+    test('each is charged for what it has used itself', async () => {
+      const work = 'import time\nx = bytearray(60 << 20)\nwhile time.process_time() < 0.3: pass';
+      const [much, little] = await Promise.all([
+        box.exec('python3', ['-c', work]),
+        box.exec('true'),
+      ]);
+      expect(much.usage.cpuTimeMs).toBeGreaterThanOrEqual(250);
+      expect(much.usage.peakMemoryBytes).toBeGreaterThan(60 << 20);
+      expect(little.usage.cpuTimeMs).toBeLessThan(150);
+      expect(little.usage.peakMemoryBytes).toBeLessThan(30 << 20);
+      const program = box.spawn('python3', ['-c', work], { stdio: 'ignore' });
+      await new Promise((resolve) => program.once('close', resolve));
+      expect(program.usage?.cpuTimeMs).toBeGreaterThanOrEqual(250);
+    });
+
     test('they share files and processes, and nothing of the host’s', async () => {
       await sh('echo kept >/tmp/file; sleep 600 & echo $! >/tmp/pid');
       const { stdout } = await sh('cat /tmp/file; kill -0 $(cat /tmp/pid) && echo alive');

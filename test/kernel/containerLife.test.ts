@@ -50,7 +50,9 @@ suite('the life of a container', [cgroups], () => {
       expect(box).toMatchObject({ state: 'created', pid: expect.any(Number) });
       const chunks: Buffer[] = [];
       box.main?.stdout?.on('data', (chunk) => chunks.push(chunk));
-      await expect(box.exec('true')).rejects.toMatchObject({ code: 'ERR_CONTAINER_NOT_RUNNING' });
+      const code = 'ERR_CONTAINER_NOT_RUNNING';
+      await expect(box.exec('true')).rejects.toMatchObject({ code });
+      expect(() => box.spawn('true')).toThrow(expect.objectContaining({ code }));
       await sleep(50);
       expect(chunks).toEqual([]);
       const closed = new Promise((resolve) => box.main?.once('close', resolve));
@@ -170,6 +172,17 @@ suite('the life of a container', [cgroups], () => {
       expect(await box.wait()).toMatchObject({ exitCode: 42, signal: null, reason: 'exit' });
     });
 
+    test('a signal to one without a command is for every process in it', async () => {
+      await using box = await createContainer();
+      const script = 'trap "echo heard; exit 3" USR1; echo ready; while :; do :; done';
+      const two = [1, 2].map(() => box.spawn('sh', ['-c', script]));
+      await Promise.all(two.map(({ stdout }) => new Promise((r) => stdout?.once('data', r))));
+      box.kill('SIGUSR1');
+      const ends = two.map((program) => new Promise((resolve) => program.once('exit', resolve)));
+      expect(await Promise.all(ends)).toEqual([3, 3]);
+      expect(box.state).toBe('running');
+    });
+
     test('an endless double fork does not get away', async () => {
       const box = await createContainer({ limits: { pids: 64 } });
       const storm = box.spawn('sh', ['-c', 'f() { (sleep 0.001; f) & }; f; f; f; wait'], {
@@ -218,6 +231,19 @@ suite('the life of a container', [cgroups], () => {
       await until(async () => (await count()) > resumed);
     });
 
+    test('a program cannot be spawned while it is paused; what its files are asked waits', async () => {
+      await using box = await createContainer();
+      await box.fs.writeFile('/tmp/x', 'x');
+      const reads = Array.from({ length: 200 }, () => box.fs.readFile('/tmp/x', 'utf8'));
+      await box.pause();
+      expect(() => box.spawn('true')).toThrow(
+        expect.objectContaining({ code: 'ERR_CONTAINER_PAUSED' }),
+      );
+      await box.resume();
+      expect(new Set(await Promise.all(reads))).toEqual(new Set(['x']));
+      expect((await box.exec('true')).exitCode).toBe(0);
+    });
+
     test('it can be killed and stopped while it is paused', async () => {
       const box = await createContainer({ command: ['sleep', '600'] });
       await box.pause();
@@ -247,6 +273,21 @@ suite('the life of a container', [cgroups], () => {
       expect(stats.pids.limit).toBe(8);
       await box.update({ limits: { pids: null } });
       expect((await box.exec('sh', ['-c', forks])).exitCode).toBe(0);
+    });
+
+    test('update of its CPUs, and limits that are taken away', async () => {
+      await using box = await createContainer({ limits: { cpus: 1, memory: '128MiB' } });
+      const burn = box.spawn('sh', ['-c', 'while :; do :; done'], { stdio: 'ignore' });
+      const held = async () => (await nextStats(box.stats())).cpu.throttledPeriods ?? 0;
+      const before = await held();
+      await box.update({ limits: { cpus: 0.05 } });
+      await until(async () => (await held()) > before + 2);
+      await box.update({ limits: { cpus: null, memory: null } });
+      const after = await held();
+      await sleep(300);
+      expect(await held()).toBe(after);
+      expect((await nextStats(box.stats())).memory.limitBytes).toBeUndefined();
+      await burn[Symbol.asyncDispose]();
     });
 
     test.each([

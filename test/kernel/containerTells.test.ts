@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -109,6 +109,12 @@ suite('what a container tells', [cgroups], () => {
       expect([type, types.includes(type as ContainerEvent['type'])]).toEqual([type, true]);
     const [program] = events.filter((event) => event.type === 'exec');
     expect(program).toMatchObject({ id: box.id, command: ['true'], pid: expect.any(Number) });
+    const ends = events.filter((event) => event.type === 'exec-died');
+    expect(ends[0]).toMatchObject({ exitCode: 0, signal: null, reason: 'exit' });
+    expect(ends[0]?.execId).toBe(program?.execId);
+    expect(ends[1]).toMatchObject({ signal: 'SIGKILL', reason: 'oom' });
+    expect(events[0]).toMatchObject({ pid: expect.any(Number) });
+    expect(events.at(-1)).toMatchObject({ signal: 'SIGKILL' });
     const ooms = events.filter((event) => event.type === 'oom');
     expect(ooms.reduce((sum, { count }) => sum + count, 0)).toBeGreaterThanOrEqual(1);
     await box[Symbol.asyncDispose]();
@@ -121,6 +127,10 @@ suite('what a container tells', [cgroups], () => {
     controller.abort();
     await expect(next).rejects.toMatchObject({ code: 'ABORT_ERR' });
     for (const iterator of [box.events(), box.events()]) await iterator.return?.();
+    {
+      await using events = box.events();
+      expect(events).toBe(events[Symbol.asyncIterator]());
+    }
     await box[Symbol.asyncDispose]();
     expect(await box.events().next()).toEqual({ done: true, value: undefined });
   });
@@ -137,6 +147,18 @@ suite('what a container tells', [cgroups], () => {
       if (event.type === 'throttled') break;
     }
     expect(throttled).toMatchObject({ type: 'throttled', id: box.id, count: expect.any(Number) });
+    await burn[Symbol.asyncDispose]();
+  });
+
+  test('what it waits for, where the kernel tells', async () => {
+    await using box = await createContainer({ limits: { cpus: 0.05 } });
+    const burn = box.spawn('sh', ['-c', 'while :; do :; done & while :; do :; done']);
+    const waited = async () => (await nextStats(box)).pressure.cpu?.some.totalUs;
+    const before = await waited();
+    // A kernel may be without it.
+    if (before === undefined)
+      expect(existsSync('/proc/pressure/cpu') && hasUnified(box)).toBe(false);
+    else await until(async () => ((await waited()) ?? 0) > before);
     await burn[Symbol.asyncDispose]();
   });
 
@@ -185,6 +207,8 @@ suite('what a container tells of block devices', [cgroups, disk], () => {
     }
   });
 });
+
+const hasUnified = (box: Container) => box.inspect().cgroup?.unified !== undefined;
 
 async function nextStats(box: Container): Promise<ContainerStats> {
   for await (const stats of box.stats()) return stats;

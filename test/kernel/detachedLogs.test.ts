@@ -206,6 +206,11 @@ suite('the output of detached containers', [linux, cgroups, runtimeDir], () => {
     await output.until('40 120');
     held.stdin?.write('\x04');
     expect(await box.wait()).toMatchObject({ exitCode: 0 });
+    await once(held.stdout, 'close');
+    expect(held.resize({ cols: 80, rows: 24 })).toBe(false);
+    held.close();
+    held.close();
+    expect(held.resize({ cols: 80, rows: 24 })).toBe(false);
     // What was typed may be echoed before it.
     expect(await textOf(box)).toMatch(/^24 80\r$/m);
   });

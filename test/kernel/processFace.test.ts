@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createContainer } from '../../lib/container/create.js';
 import type { Container, ContainerProcess } from '../../lib/index.js';
@@ -33,6 +34,18 @@ suite('what a program tells whoever only iterates it or has its terminal', [linu
 
   test('iterating one that runs says nothing of errors', async () => {
     expect(await printed(box.spawn('echo', ['text']))).toBe('text\n');
+  });
+
+  test('iterating can be left while it waits: the streams are destroyed', async () => {
+    const program = box.spawn('sleep', ['600']);
+    const pieces = program[Symbol.asyncIterator]();
+    const next = pieces.next();
+    await once(program, 'spawn');
+    expect(await pieces.return()).toEqual({ done: true, value: undefined });
+    expect(await next).toEqual({ done: true, value: undefined });
+    expect([program.stdout?.destroyed, program.stderr?.destroyed]).toEqual([true, true]);
+    expect(program.exitCode).toBeNull();
+    await program[Symbol.asyncDispose]();
   });
 
   test("node-pty's face tells of it as an end", async () => {
