@@ -110,11 +110,21 @@ async function carryOut(input: LaunchInput): Promise<Launched> {
         // A detached container's launcher is there for one launch.
         if (left === 1 || input.supervisor !== undefined || !sourceReplaced(error)) throw error;
         // What is not free yet would be in the way of another attempt.
-        if ((await gone.promise) > 0) throw error;
+        if ((await awake(gone.promise)) > 0) throw error;
       }
     }
   } finally {
     closeOnce();
+  }
+}
+
+/** Waits for something that the launcher says while it does not keep the event loop alive. */
+async function awake<T>(promise: Promise<T>): Promise<T> {
+  const alive = setInterval(() => {}, 1 << 30);
+  try {
+    return await promise;
+  } finally {
+    clearInterval(alive);
   }
 }
 

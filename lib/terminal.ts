@@ -32,11 +32,13 @@ function openMaster(fd: number, output: Writable, ended: () => void): ReadStream
  */
 function takeMaster(
   fd: number,
-  input: TerminalInput | undefined,
+  input: TerminalInput,
   ...[output, ended]: [output: Writable, ended: () => void]
 ): ReadStream {
   try {
-    input?.open(fd);
+    // Also where nothing will be typed: from then on no read of it waits either, which a guest that
+    // opens and closes its side could otherwise have us do.
+    input.open(fd);
   } catch (error) {
     close(fd);
     throw error;
@@ -115,7 +117,7 @@ export function relayTerminal(input: boolean): Stdio {
     terminal(fd) {
       // Given up meanwhile.
       if (destroyed) return close(fd);
-      const stream = takeMaster(fd, stdin && typed, stdout, end);
+      const stream = takeMaster(fd, typed, stdout, end);
       master = stream;
       resize = () => {
         const { rows, columns } = stdout;

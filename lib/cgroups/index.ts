@@ -6,6 +6,7 @@ export {
 } from './detect.js';
 export { type ExecOptions, mustJoin, planExecCgroup, planLaterLimits } from './exec.js';
 export { freeze, isFrozen, isFrozenNow, thaw } from './freezer.js';
+export { addIoLimits } from './ioSettings.js';
 export { killProgram } from './kill.js';
 export { moveToLeafCgroup } from './leaf.js';
 export type { CgroupPaths } from './liveFiles.js';

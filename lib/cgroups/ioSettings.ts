@@ -53,13 +53,16 @@ function weightSetting(weight: number, { weightFile }: ParentFacts): Setting {
 }
 
 /**
- * Adds the IO limits of annotation `org.ringfort.io` to `blockIO`: JSON of
- * `IoRates[]`, whose devices are paths (or `major:minor`).
+ * Adds the IO limits of devices that are named by path (or `major:minor`).
  * @throws InvalidSpecError for what is not a whole block device
  */
-export function addIoLimits(io: BlockIo | undefined, json: string): BlockIo {
-  const merged: BlockIo = { ...io };
-  for (const limit of JSON.parse(json) as IoRates[]) {
+export function addIoLimits(
+  { blockIO, ...rest }: SpecResources,
+  limits: readonly IoRates[],
+): SpecResources {
+  if (limits.length === 0) return { ...rest, ...(blockIO !== undefined && { blockIO }) };
+  const merged: BlockIo = { ...blockIO };
+  for (const limit of limits) {
     const device = blockDevice(limit.device);
     for (const { list, option } of throttles) {
       const rate = limit[option];
@@ -67,7 +70,7 @@ export function addIoLimits(io: BlockIo | undefined, json: string): BlockIo {
       merged[list] = [...(merged[list] ?? []), { ...device, rate }];
     }
   }
-  return merged;
+  return { ...rest, blockIO: merged };
 }
 
 function blockDevice(device: string): Pick<SpecThrottle, 'major' | 'minor'> {

@@ -46,6 +46,8 @@ export async function withChildren(dir: string): Promise<string[]> {
  * @throws Error of Node's
  */
 export async function writeControl(path: string, data: string): Promise<void> {
-  if (isMainThread) await writeFile(path, data);
-  else writeFileSync(path, data);
+  // Node makes no system call for nothing.
+  const line = data === '' ? '\n' : data;
+  if (isMainThread) await writeFile(path, line);
+  else writeFileSync(path, line);
 }

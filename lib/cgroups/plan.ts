@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { PlanBuilder } from '../plan/builder.js';
 import { type Slot, slot } from '../plan/steps.js';
 import { annotation } from '../spec/annotations.js';
+import type { IoRates } from '../spec/limits.js';
 import { namespaceMode } from '../spec/namespaces.js';
 import type { Spec, SpecResources } from '../spec/types.js';
 import { checkResources } from './checkResources.js';
@@ -144,9 +145,7 @@ function resourcesOf(spec: Spec): SpecResources {
   if (notes[annotation.limits] === 'none') return {};
   const resources = spec.linux.resources ?? {};
   const io = notes[annotation.io];
-  return io === undefined
-    ? resources
-    : { ...resources, blockIO: addIoLimits(resources.blockIO, io) };
+  return io === undefined ? resources : addIoLimits(resources, JSON.parse(io) as IoRates[]);
 }
 
 /** v2 has no device files: rules are an eBPF program that goes away with its cgroup. */

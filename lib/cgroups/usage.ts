@@ -1,4 +1,5 @@
 import { type Counters, parseCounters } from './counters.js';
+import type { CgroupPaths } from './liveFiles.js';
 import { readOptional } from './liveFiles.js';
 
 /** What a container has used. A field is undefined where this kernel does not count it. */
@@ -113,13 +114,17 @@ export function verdict(usage: Usage, oomEvent = false): Verdict {
 export interface UsageSource {
   /** Absolute paths of the accounting files. */
   usageFiles: readonly string[];
+  paths: Pick<CgroupPaths, 'unified'>;
 }
 
 const cpuTimeFile = /\/(cpu\.stat|cpuacct\.usage)$/;
 
 /** Whether a cgroup counts the CPU time at all. */
-export function countsCpuTime(source: UsageSource): boolean {
-  return source.usageFiles.some((path) => cpuTimeFile.test(path));
+export function countsCpuTime({ usageFiles, paths }: UsageSource): boolean {
+  // v1's cpu.stat has only what a quota has held back.
+  return usageFiles.some(
+    (path) => /\/cpuacct\.usage$/.test(path) || path === `${paths.unified}/cpu.stat`,
+  );
 }
 
 /**

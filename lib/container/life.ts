@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { abortError, throwIfAborted } from '../abort.js';
 import {
+  addIoLimits,
   type CgroupPaths,
   type ContainerStats,
   freeze,
@@ -19,7 +20,7 @@ import type { Launched, RunnableSpec } from '../launch.js';
 import type { LimitsUpdate } from '../options.js';
 import { annotation } from '../spec/annotations.js';
 import { checkUpdate } from '../spec/checks.js';
-import { resourcesOfUpdate } from '../spec/limits.js';
+import { ioByPath, resourcesOfUpdate } from '../spec/limits.js';
 import { Turns } from '../turns.js';
 import type { EventHub } from './events.js';
 import { type ContainerExit, exitOf } from './exit.js';
@@ -270,11 +271,12 @@ export class Life {
 
   async update(options: { limits: LimitsUpdate }): Promise<void> {
     checkUpdate(options);
-    const resources = resourcesOfUpdate(options.limits);
+    const { limits } = options;
+    const resources = addIoLimits(resourcesOfUpdate(limits), ioByPath(limits));
     await this.#change({}, async () => {
       const launched = this.state === 'paused' ? (this.#launched as Launched) : this.running();
-      const limits = await updateLimits(launched.cgroup.paths, resources);
-      this.#events.emit('updated', { limits });
+      const changed = await updateLimits(launched.cgroup.paths, resources);
+      this.#events.emit('updated', { limits: changed });
     });
   }
 

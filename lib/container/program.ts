@@ -1,8 +1,9 @@
+import { addIoLimits } from '../cgroups/index.js';
 import type { Launched, RunnableSpec } from '../launch.js';
 import type { ParkedProgram } from '../parked.js';
 import { launchProgram, type StartedProgram } from '../program.js';
 import { programRecipeOf } from '../programRecipe.js';
-import { resourcesOfProgram } from '../spec/limits.js';
+import { ioByPath, resourcesOfProgram } from '../spec/limits.js';
 import { type Program, programSpec } from '../spec/program.js';
 import { programSpecOf } from '../specOf.js';
 import type { Stdio } from '../stdio.js';
@@ -33,7 +34,8 @@ export function prepareProgram(
   beginTrace(execId);
   const recipe = programRecipeOf(container, program, kind);
   const spec = recipe?.spec ?? programSpecOf(container.inside.spec, program, kind);
-  const resources = resourcesOfProgram(program.options.limits);
+  const { limits = {} } = program.options;
+  const resources = addIoLimits(resourcesOfProgram(limits), ioByPath(limits));
   return (running, stdio, signal, parked) => {
     const input = {
       execId,

@@ -1,11 +1,11 @@
 import { Socket } from 'node:net';
 import { Readable, type Writable } from 'node:stream';
-import { ReadStream } from 'node:tty';
 import { StateError } from '../errors.js';
 import type { LauncherClient } from '../launcher/launcher.js';
 import { request } from '../launcher/messages.js';
 import { handOver } from '../native/kept.js';
-import { setWindowSize } from '../sys/files.js';
+import { close, setWindowSize } from '../sys/files.js';
+import { TerminalInput } from '../terminalInput.js';
 import { openAtEnd } from './logFile.js';
 import { type LogSource, readLogs } from './logs.js';
 import type { DetachedStreams } from './state.js';
@@ -43,7 +43,7 @@ export interface AttachTarget {
 }
 
 interface Input {
-  stream: Socket;
+  stream: Writable;
   fd: number;
 }
 
@@ -65,10 +65,23 @@ async function openInput(
       hint: "create it with `stdio: 'pipe'` or `pty`; somebody may have ended it since",
     });
   }
-  if (streams.pty) return { stream: handOver(fd, () => new ReadStream(fd)), fd };
+  if (streams.pty) return openTerminal(fd);
   const stream = handOver(fd, () => new Socket({ fd, readable: false, writable: true }));
   // At the end of what we write, the monitor lets go of its own end, too.
   stream.once('finish', () => launcher.ask(request.feed, number, 1).catch(() => {}));
+  return { stream, fd };
+}
+
+/** libuv would write to it in blocking mode: a guest that does not read would hold up Node. */
+function openTerminal(fd: number): Input {
+  const stream = new TerminalInput();
+  stream.once('close', () => close(fd));
+  try {
+    stream.open(fd);
+  } catch (error) {
+    stream.destroy();
+    throw error;
+  }
   return { stream, fd };
 }
 
@@ -126,7 +139,7 @@ export async function attach(
     stdout,
     stderr,
     resize({ cols, rows }) {
-      const over = stdout.readableEnded || stdout.destroyed;
+      const over = stdout.readableEnded || stdout.destroyed || input?.stream.destroyed;
       if (input === undefined || !streams.pty || over) return false;
       setWindowSize(input.fd, rows, cols);
       return true;

@@ -38,7 +38,7 @@ export class Detachment {
    * has let go of this process: then this is all there is to say.
    */
   watch(ended: Promise<Ended>): Promise<Ended> {
-    return ended
+    const heard = ended
       .catch(async (error: unknown) => {
         if (this.#disconnected) throw error;
         // Where we cannot even look (EMFILE), it counts as alive.
@@ -50,6 +50,9 @@ export class Detachment {
       .finally(() => {
         this.#ended = !this.#disconnected;
       });
+    // Nobody may ask.
+    heard.catch(() => {});
+    return heard;
   }
 
   /** @throws InvalidSpecError; AbortError */

@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
 import { ContainerError } from '../errors.js';
 import { overlayLayers, rootKind } from '../spec/rootKind.js';
@@ -47,14 +47,19 @@ function unanswered(path: string, { type }: MountLine): ContainerError {
 /** Asks from a process that can be killed: neither Node nor the launcher must wait for an answer. */
 function answers(path: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const asks = execFile('/bin/sh', ['-c', 'test -e "$1"', 'sh', path], () => resolve(true));
+    // Without pipes: those of a process that cannot be killed would keep Node's event loop alive.
+    const asks = spawn('/bin/sh', ['-c', 'test -e "$1"', 'sh', path], { stdio: 'ignore' });
     const late = setTimeout(() => {
       asks.kill('SIGKILL');
       asks.unref();
       resolve(false);
     }, patience);
-    asks.once('exit', () => clearTimeout(late));
-    asks.once('error', () => clearTimeout(late));
+    const answered = () => {
+      clearTimeout(late);
+      resolve(true);
+    };
+    asks.once('exit', answered);
+    asks.once('error', answered);
   });
 }
 

@@ -75,6 +75,7 @@ export function checkProgramOptions(
   kind: 'exec' | 'spawn',
 ): asserts options is ExecOptions & SpawnOptions {
   (kind === 'exec' ? execOptions : spawnOptions)(options, optionsPlace);
+  checkSwap((options as ExecOptions).limits);
   for (const check of programContradictions) check(options as RunOptions, machine);
 }
 
@@ -84,8 +85,11 @@ export function checkProgramOptions(
  */
 export function checkUpdate(options: unknown): asserts options is { limits: LimitsUpdate } {
   updateOptions(options, optionsPlace);
-  const { limits } = options as { limits: LimitsUpdate };
-  if (limits.swap !== undefined && limits.memory == null)
+  checkSwap((options as { limits: LimitsUpdate }).limits);
+}
+
+function checkSwap({ swap, memory }: Pick<LimitsUpdate, 'swap' | 'memory'> = {}): void {
+  if (swap !== undefined && memory == null)
     throw invalid('limits.swap', 'nothing without `memory`, which it is counted with');
 }
 

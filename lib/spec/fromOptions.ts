@@ -197,7 +197,7 @@ function annotationsFrom(
   const { rootfs = 'host', limits } = options;
   const overlay = typeof rootfs === 'string' ? undefined : overlayFrom(rootfs, cwd);
   const cpuTime = limits === 'none' ? undefined : limits?.cpuTime;
-  const io = ioByPath(options);
+  const io = limits === undefined || limits === 'none' ? [] : ioByPath(limits);
   return defined<Record<string, string | undefined>>({
     ...options.annotations,
     [annotation.rootfs]: ownsMounts ? rootKind(rootfs) : undefined,

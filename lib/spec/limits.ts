@@ -85,8 +85,7 @@ function throttle(device: string, rate: number | undefined): SpecThrottle[] {
 }
 
 /** IO limits of devices that are named by path; their numbers are read when they are set. */
-export function ioByPath(options: ContainerOptions): IoRates[] {
-  const limits = options.limits === undefined || options.limits === 'none' ? {} : options.limits;
+export function ioByPath(limits: Pick<Limits, 'io'>): IoRates[] {
   return ioRates(limits.io ?? []).filter(({ device }) => !isDeviceNumber(device));
 }
 
@@ -133,7 +132,8 @@ function finite(limit: number): number {
 
 /**
  * Limits of one program within its container's: nothing is limited that was not asked for, but
- * swap, which a limit on memory always brings along.
+ * swap, which a limit on memory always brings along. Devices that are named by path are to be added
+ * (`ioByPath`).
  */
 export function resourcesOfProgram(limits: Limits = {}): SpecResources {
   const memory = size('limits.memory', limits.memory);
@@ -148,6 +148,7 @@ export function resourcesOfProgram(limits: Limits = {}): SpecResources {
 
 /**
  * New limits for a container that runs. A limit on memory brings its swap along, as at creation.
+ * Devices that are named by path are to be added (`ioByPath`).
  */
 export function resourcesOfUpdate(limits: LimitsUpdate): SpecResources {
   const { memory, cpus, pids, ...rest } = limits;

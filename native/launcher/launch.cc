@@ -51,10 +51,11 @@ void CloseSlots(Launcher& l) {
 
 int KeepTeardown(Container& record, const PlanView& plan) {
   const SectionView& section = plan.section[static_cast<uint32_t>(Section::teardown)];
-  record.teardownSteps = section.steps;
+  record.teardownSteps = 0;
   if (section.size == 0) return 0;
   record.teardown = static_cast<uint8_t*>(Map(section.size, false));
   if (record.teardown == nullptr) return -kEnomem;
+  record.teardownSteps = section.steps;
   KeepFromChildren(record.teardown, section.size);
   __builtin_memcpy(record.teardown, section.at, section.size);
   record.teardownSize = section.size;
@@ -164,17 +165,21 @@ int Duplicate(int fd) {
 
 // The namespaces of the container that a program joins, by its first process, which is ours to reap
 // and so cannot have become another.
-void OpenTargets(Launcher& l, const Container& parent, int* target) {
+// What has ended has none any more, which is no error.
+int OpenTargets(Launcher& l, const Container& parent, int* target) {
+  int scarce = 0;
   for (uint32_t i = 0; i < kTargetCount; i++) {
     if (target[i] >= 0) continue;
     char path[64];
     Context c = {};
     c.side = SIDE_A;
     c.pid = parent.pid;
-    target[i] = ProcPath(c, kTargets[i], path, sizeof path) != 0
-                    ? -1
-                    : OpenAt2(l.home.proc, path, kOReadOnly, 0);
+    int fd = ProcPath(c, kTargets[i], path, sizeof path);
+    if (fd == 0) fd = OpenAt2(l.home.proc, path, kOReadOnly, 0);
+    if (scarce == 0 && IsShortage(fd)) scarce = fd;
+    target[i] = fd < 0 ? -1 : fd;
   }
+  return scarce;
 }
 
 // Of the request in hand.
@@ -210,14 +215,15 @@ int Start(Launcher& l, Container& record, const Bytes& bytes, const PlanView& pl
     const Container& parent = *FindContainer(l, record.parent);
     for (uint32_t i = 0; i < kTargetCount; i++)
       if (parent.target[i] >= 0) target[i] = Duplicate(parent.target[i]);
-    OpenTargets(l, parent, target);
+    error = OpenTargets(l, parent, target);
     c.target = target;
-    // A process that has ended has no namespaces any more.
     constexpr int kMounts = 1;
-    if (target[kMounts] < 0) error = -kEsrch;
+    if (error == 0 && target[kMounts] < 0) error = -kEsrch;
   }
   SharedReport report;
   if (error == 0) error = MakeReport(l, record, &report);
+  // Nothing of it is there yet: what has its names is another's.
+  if (error != 0) record.teardownSteps = 0;
   if (error == 0 && plan.traced) BeginTrace(record, c, plan);
   if (error == 0) error = Prepare(l, record, c, plan);
   if (error == 0) error = Bear(l, record, c, bytes, plan, report);
@@ -255,10 +261,10 @@ void Begin(Launcher& l, Container& record, const Bytes& bytes, const PlanView& p
     // The init will not be dumpable: in its own user namespace the launcher has no right to open
     // them then.
     if (l.home.ownUser && (plan.header.flags & PLAN_SERVE) != 0) {
-      OpenTargets(l, record, record.target);
+      error = OpenTargets(l, record, record.target);
       for (int& fd : record.target) SetAside(&fd);
     }
-    error = Attend(l, record, plan);
+    if (error == 0) error = Attend(l, record, plan);
     WatchAll(l, record);
     if (error == 0) return;
     // The child exists: it is killed, and OnExit goes on from there.

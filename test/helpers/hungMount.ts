@@ -46,15 +46,17 @@ async function start(directory: string): Promise<HungReport> {
 const [directory = '', role = ''] = process.argv.slice(2);
 if (role === 'start') {
   writeSync(1, JSON.stringify(await start(directory)));
-  process.exit(0);
+} else await serve();
+
+/** Its end is the end of the connection: whoever waits goes on. */
+async function serve(): Promise<void> {
+  const fuse = openSync('/dev/fuse', 'r+');
+  mount('none', directory, 'fuse', 0, `fd=${fuse},rootmode=40000,user_id=0,group_id=0`);
+  const child = spawn(process.execPath, [fileURLToPath(import.meta.url), directory, 'start'], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  const late = setTimeout(() => process.exit(1), 40_000);
+  const [exit] = await once(child, 'exit');
+  clearTimeout(late);
+  process.exit(exit ?? 1);
 }
-// Its end is the end of the connection: whoever waits goes on.
-const fuse = openSync('/dev/fuse', 'r+');
-mount('none', directory, 'fuse', 0, `fd=${fuse},rootmode=40000,user_id=0,group_id=0`);
-const child = spawn(process.execPath, [fileURLToPath(import.meta.url), directory, 'start'], {
-  stdio: ['ignore', 'inherit', 'inherit'],
-});
-const late = setTimeout(() => process.exit(1), 40_000);
-const [exit] = await once(child, 'exit');
-clearTimeout(late);
-process.exit(exit ?? 1);

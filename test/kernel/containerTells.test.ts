@@ -1,6 +1,15 @@
-import { chmodSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import {
   type Container,
@@ -10,13 +19,24 @@ import {
 } from '../../lib/index.js';
 import { until } from '../helpers/launches.js';
 import { expectNoLeaks, type Snapshot, snapshot, warmUp } from '../helpers/leaks.js';
-import { cgroups, type Requirement, suite } from '../helpers/needs.js';
+import { cgroups, type Requirement, root, suite } from '../helpers/needs.js';
 
 /** Number of the block device that temporary files are on: `major:minor`. */
 function temporaryDevice(): string {
   const { dev } = statSync(tmpdir());
   return `${dev >> 8}:${dev & 0xff}`;
 }
+
+function blockDevicePath(): string | undefined {
+  return readdirSync('/sys/block')
+    .map((name) => `/dev/${name}`)
+    .find((path) => statSync(path, { throwIfNoEntry: false })?.isBlockDevice());
+}
+
+const blockDevice: Requirement = {
+  name: 'a block device',
+  check: () => (blockDevicePath() === undefined ? 'none of /sys/block is in /dev' : undefined),
+};
 
 const disk: Requirement = {
   name: 'temporary files on a block device',
@@ -205,6 +225,45 @@ suite('what a container tells of block devices', [cgroups, disk], () => {
     } finally {
       rmSync(directory, { recursive: true });
     }
+  });
+});
+
+suite('limits of block devices that are named by path', [cgroups], () => {
+  const io = (device: string) => ({ limits: { io: [{ device, writeBps: '1MiB' }] } });
+  const refused = { code: 'ERR_INVALID_OPTION', option: 'limits.io' };
+
+  test('are looked up for a program and for an update, too', async () => {
+    await using box = await createContainer();
+    for (const device of ['/dev/null', '/nonexistent']) {
+      await expect(box.exec('true', [], io(device))).rejects.toMatchObject(refused);
+      await expect(box.update(io(device))).rejects.toMatchObject(refused);
+    }
+    const swap = { code: 'ERR_INVALID_OPTION', option: 'limits.swap' };
+    const call = box.exec('true', [], { limits: { swap: '1MiB' } });
+    await expect(call).rejects.toMatchObject(swap);
+  });
+});
+
+suite('such limits where there is a block device', [root, cgroups, blockDevice], () => {
+  test('hold for a program and after an update', async () => {
+    const device = blockDevicePath() ?? '';
+    const number = readFileSync(`/sys/block/${basename(device)}/dev`, 'utf8').trim();
+    await using box = await createContainer();
+    const { unified = '', v1 = {} } = box.inspect().cgroup ?? {};
+    const file =
+      v1.blkio === undefined
+        ? join(unified, 'io.max')
+        : join(v1.blkio, 'blkio.throttle.write_bps_device');
+    await box.update({ limits: { io: [{ device, writeBps: '1MiB' }] } });
+    expect(readFileSync(file, 'utf8')).toMatch(new RegExp(`^${number} .*${1 << 20}`, 'm'));
+    const program = box.spawn('cat', { limits: { io: [{ device, writeBps: '2MiB' }] } });
+    await once(program, 'spawn');
+    const own = readdirSync(dirname(file))
+      .map((name) => join(dirname(file), name, basename(file)))
+      .filter(existsSync)
+      .map((path) => readFileSync(path, 'utf8'));
+    expect(own.join()).toMatch(new RegExp(`^${number} .*${2 << 20}`, 'm'));
+    await program[Symbol.asyncDispose]();
   });
 });
 

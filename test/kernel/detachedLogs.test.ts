@@ -215,6 +215,21 @@ suite('the output of detached containers', [linux, cgroups, runtimeDir], () => {
     expect(await textOf(box)).toMatch(/^24 80\r$/m);
   });
 
+  test('a terminal that its command does not read holds nobody up', async () => {
+    const id = await createElsewhere({ command: ['sleep', '1000'], pty: { cols: 80, rows: 24 } });
+    const box = await Container.open(id);
+    const held = await box.attach({ stdin: true });
+    let written = false;
+    held.stdin?.write(Buffer.alloc(1 << 20, '\n'), () => {
+      written = true;
+    });
+    // Later than any write that did not wait.
+    for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setTimeout(resolve, 2));
+    expect(written).toBe(false);
+    expect((await box.exec('echo', ['here'])).stdout).toBe('here\n');
+    held.close();
+  });
+
   test('all that was printed just before the end is there', async () => {
     for (let round = 0; round < 10; round++) {
       const id = freshId();

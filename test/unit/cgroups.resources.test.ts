@@ -179,19 +179,22 @@ describe('pids, io, hugetlb', () => {
   });
 
   test('io: limits by device number are added to those of the spec', () => {
-    const json = JSON.stringify([{ device: '8:0', readBps: 5, writeIops: 6 }]);
+    const added = [{ device: '8:0', readBps: 5, writeIops: 6 }];
     const given = { throttleReadBpsDevice: [{ major: 9, minor: 9, rate: 1 }] };
-    expect(addIoLimits(given, json)).toEqual({
-      throttleReadBpsDevice: [
-        { major: 9, minor: 9, rate: 1 },
-        { major: 8, minor: 0, rate: 5 },
-      ],
-      throttleWriteIOPSDevice: [{ major: 8, minor: 0, rate: 6 }],
+    expect(addIoLimits({ pids: { limit: 1 }, blockIO: given }, added)).toEqual({
+      pids: { limit: 1 },
+      blockIO: {
+        throttleReadBpsDevice: [
+          { major: 9, minor: 9, rate: 1 },
+          { major: 8, minor: 0, rate: 5 },
+        ],
+        throttleWriteIOPSDevice: [{ major: 8, minor: 0, rate: 6 }],
+      },
     });
   });
 
   test.each(['/dev/null', '/nonexistent'])('io: %s is no block device', (device) => {
-    expect(() => addIoLimits(undefined, JSON.stringify([{ device, readBps: 1 }]))).toThrow(
+    expect(() => addIoLimits({}, [{ device, readBps: 1 }])).toThrow(
       'limits.io: expected a block device or major:minor',
     );
   });
