@@ -146,6 +146,33 @@ export const descriptorChecks: readonly Check[] = [
     },
   },
   {
+    id: '14-program',
+    attack: 'the same of one more program in a container',
+    walls: 'getcwd must be inside the root; what leads outside is not open',
+    attempt: (bench, opening) =>
+      bench.box(opening, {}, (box) =>
+        anyOf(
+          everyFd.map((fd) => async () => {
+            try {
+              return await bench.exec(box, ['outside'], { cwd: `/proc/self/fd/${fd}` });
+            } catch (error) {
+              return `refused: ${(error as NodeJS.ErrnoException).code}`;
+            }
+          }),
+          /^(refused: .*|nothing)$/,
+        ),
+      ),
+    control: (bench) => bench.host('outside', '/usr'),
+    held: /^(refused: .*|nothing)$/,
+    broken: /^ok$/,
+    oracle: {
+      ...keepAll,
+      what: 'the look at getcwd, the closing of descriptors, Landlock',
+      options: { landlock: 'off' },
+      mutations: [{ file: 'process.cc', from: "path[0] == '/' ? 0 : -kEnoent", to: '0' }],
+    },
+  },
+  {
     id: '14-exec',
     attack: 'a program that is a link to /proc/self/fd/N/… of ours',
     walls: 'descriptors are closed before the exec, Landlock',

@@ -1,7 +1,11 @@
+import { planOf } from '../../lib/launch.js';
 import type { CreateOptions } from '../../lib/options.js';
+import { encodePlan } from '../../lib/plan/encode.js';
 import { bytes } from '../../lib/plan/steps.js';
+import { newId, specOf } from '../../lib/specOf.js';
 import type { TextOptions } from '../helpers/containers.js';
 import { manyIds } from '../helpers/requirements.js';
+import type { Bench } from './bench.js';
 import type { Check } from './check.js';
 import { hostRoot, noAssert, powers } from './openings.js';
 import { alter, edits, insertBefore, type PlanEdit } from './planEdit.js';
@@ -44,7 +48,46 @@ async function refusals(
   return 'refused: ERR_INVALID_OPTION';
 }
 
+/** What other runtimes, and ringfort itself in a spec, are told by annotations. */
+const steering = {
+  'run.oci.keep_original_groups': '1',
+  'run.oci.handler': 'krun',
+  'run.oci.hooks.stderr': '/tmp/x',
+  'org.criu.config': '/tmp/x',
+  'io.containerd.runc.v2.group': 'x',
+  'io.kubernetes.cri-o.Devices': '/dev/kmsg',
+  'io.katacontainers.config.hypervisor.path': '/tmp/x',
+  'com.docker.network.bridge.name': 'x',
+};
+
+/** Whether a container's plan is another with these options. */
+async function changesPlan(bench: Bench, options: TextOptions): Promise<string> {
+  const id = newId();
+  const plans = [bench.base, { ...bench.base, ...options }].map(async (each) =>
+    Buffer.from(encodePlan(await planOf({ id, spec: specOf(id, 'true', [], each) }))),
+  );
+  const [without, withThem] = (await Promise.all(plans)) as [Buffer, Buffer];
+  return without.equals(withThem) ? 'the same plan' : 'another plan';
+}
+
 export const specChecks: readonly Check[] = [
+  {
+    id: '33',
+    attack: 'annotations that steer other runtimes, or ours (CVE-2026-53488)',
+    walls: 'none is read by anything of the launch; ours are refused',
+    async attempt(bench, opening) {
+      const own = { annotations: { 'org.ringfort.landlock': 'off' } };
+      const refused = await bench.guest(['ids'], opening, own);
+      return `${refused}, ${await changesPlan(bench, { annotations: steering, ...opening?.options })}`;
+    },
+    control: (bench) => changesPlan(bench, { landlock: 'off' }),
+    held: /^refused: ERR_INVALID_OPTION, the same plan$/,
+    broken: /another plan$/,
+    oracle: {
+      what: 'that rule (what one of ours says is an option)',
+      options: { landlock: 'off' },
+    },
+  },
   {
     id: '25',
     attack:

@@ -15,7 +15,7 @@ export const waiting: readonly Waiting[] = [
     waitsFor: 'hooks',
   },
   {
-    id: '33',
+    id: '33-images',
     attack: 'labels and annotations of an image steer the host (CVE-2026-53488)',
     waitsFor: 'images',
   },

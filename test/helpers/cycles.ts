@@ -4,10 +4,11 @@
  * each phase, and ends with 1 where something is not at its baseline. How the time of a cycle grows
  * is said, and does not count.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { readJournal } from '../../lib/host/journal.js';
 import { type Container, type CreateOptions, createContainer } from '../../lib/index.js';
 import { containerCgroups, descendants, launcherPid, ownCgroups, residentBytes } from './leaks.js';
 
@@ -20,6 +21,9 @@ const counts = {
   'launcher mounts': (launcher: number) => lines(`/proc/${launcher}/mountinfo`),
   cgroups: () => containerCgroups().filter((path) => ids.has(basename(path).slice(prefix))).length,
   files: () => entries(tmpdir()),
+  // What the launcher still knows to be on the host.
+  'journal entries': (launcher: number) =>
+    sum(journalsOf(launcher).map((path) => readJournal(readFileSync(path)).length)),
   processes: () => descendants().length,
   'net devices': () => lines('/proc/self/net/dev'),
   keys: () => lines('/proc/keys'),
@@ -62,6 +66,17 @@ function entries(directory: string): number {
     return readdirSync(directory).length;
   } catch {
     return 0;
+  }
+}
+
+/** Empty where we may not look. */
+function journalsOf(launcher: number): string[] {
+  try {
+    return readdirSync(`/proc/${launcher}/fd`)
+      .map((fd) => readlinkSync(`/proc/${launcher}/fd/${fd}`))
+      .filter((path) => path.endsWith('.log'));
+  } catch {
+    return [];
   }
 }
 
