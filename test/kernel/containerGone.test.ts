@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { createContainer } from '../../lib/container/create.js';
-import type { Container } from '../../lib/index.js';
+import type { Container, ContainerEvent } from '../../lib/index.js';
+import { supervisor } from '../../lib/supervisor.js';
 import { cgroups, linux, suite } from '../helpers/needs.js';
 
 /** What is left to happen to a call: a result, or the code of its error. */
@@ -50,5 +51,55 @@ suite('a container that ends while a call starts', [linux, cgroups], () => {
       const call = outcome((async () => box.exec('true'))());
       expect(['result', 'ERR_CONTAINER_GONE', 'ERR_CONTAINER_NOT_RUNNING']).toContain(await call);
     }
+  });
+});
+
+/** Every call that it still takes; most need it to run. */
+const calls: Record<string, (box: Container) => unknown> = {
+  exec: (box) => box.exec('true'),
+  shell: (box) => box.shell('true'),
+  spawn: (box) => box.spawn('true'),
+  'fs.readFile': (box) => box.fs.readFile('/etc/passwd'),
+  'fs.watch': (box) => box.fs.watch('/tmp').next(),
+  copyOut: (box) => box.copyOut('/etc/passwd', '/nowhere/passwd'),
+  copyIn: (box) => box.copyIn('/etc/passwd', '/tmp/passwd'),
+  pause: (box) => box.pause(),
+  resume: (box) => box.resume(),
+  update: (box) => box.update({ limits: { pids: 5 } }),
+};
+const defined: Record<string, [call: (box: Container) => unknown, result: unknown]> = {
+  stats: [(box) => box.stats().next(), { done: true, value: undefined }],
+  events: [(box) => box.events().next(), { done: true, value: undefined }],
+  top: [(box) => box.top(), []],
+  kill: [(box) => box.kill(), false],
+  state: [(box) => box.inspect().state, 'stopped'],
+  dispose: [(box) => box[Symbol.asyncDispose](), undefined],
+  'dispose again': [(box) => box[Symbol.asyncDispose](), undefined],
+};
+
+suite('a container that has vanished', [linux, cgroups], () => {
+  test.each([
+    ['its launcher', async () => (await supervisor()).launcher.pid, 'lost'],
+    ['its first process', async (box: Container) => box.pid ?? -1, 'signal'],
+  ])('kill -9 of %s: every call ends, with its result or its code', async (_, victim, reason) => {
+    const box = await createContainer();
+    const told: ContainerEvent[] = [];
+    const listening = (async () => {
+      for await (const event of box.events()) told.push(event);
+    })();
+    process.kill(await victim(box), 'SIGKILL');
+    const end = async () => (await box.wait()).reason;
+    const gone = reason === 'lost' ? 'ERR_LAUNCHER_GONE' : reason;
+    expect(await outcome(end())).toBe(gone);
+    expect(await outcome(box.stop().then((result) => result.reason))).toBe(gone);
+    for (const [name, call] of Object.entries(calls))
+      expect([name, await outcome((async () => call(box))())]).toEqual([
+        name,
+        'ERR_CONTAINER_NOT_RUNNING',
+      ]);
+    for (const [name, [call, result]] of Object.entries(defined))
+      expect([name, await call(box)]).toEqual([name, result]);
+    await listening;
+    expect(told.at(-1)).toMatchObject({ type: 'died', reason });
   });
 });
