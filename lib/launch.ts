@@ -5,6 +5,7 @@ import { Deferred } from './deferred.js';
 import { type ContainerError, NotFoundError, orScarcity } from './errors.js';
 import { type Follow, follow, type ReadPaths, type Running } from './follow.js';
 import { awaitSources } from './host/awaitSources.js';
+import type { IdLease } from './host/idRanges.js';
 import type { Isolation } from './isolation.js';
 import type { Plan } from './plan/steps.js';
 import type { Facts } from './policy/facts.js';
@@ -150,10 +151,7 @@ async function attempt(
     opened,
     onPty,
     onCreated,
-    onGone(left) {
-      if (left === 0) lease.release();
-      onGone(left);
-    },
+    onGone: releasing(lease, onGone),
   };
   try {
     const running = await follow(launcher, about, (events) =>
@@ -172,6 +170,14 @@ async function attempt(
   } finally {
     for (const fd of opened.splice(0)) closeSync(fd);
   }
+}
+
+/** Of its own scope, for it lives as long as the container: the plan and its bytes must not. */
+function releasing(lease: IdLease, onGone: (left: number) => void): (left: number) => void {
+  return (left) => {
+    if (left === 0) lease.release();
+    onGone(left);
+  };
 }
 
 /** The plan that `launch` would hand over; nothing is created, the ids are given back. */

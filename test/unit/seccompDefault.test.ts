@@ -3,6 +3,7 @@ import { abis, type Machine } from '../../lib/seccomp/abis.js';
 import { allowed, gated } from '../../lib/seccomp/calls.js';
 import { compileSeccomp } from '../../lib/seccomp/compile.js';
 import { defaultProfile } from '../../lib/seccomp/default.js';
+import { seccompOption } from '../../lib/seccomp/option.js';
 import { parseSeccomp } from '../../lib/seccomp/profile.js';
 import { capabilityNames } from '../../lib/spec/names.js';
 import { Filter } from '../helpers/bpf.js';
@@ -212,4 +213,15 @@ test.each(['x64', 'arm64'] as const)('on %s the filter is small and shallow', (m
     expect(unknownNames).toEqual([]);
     expect(parseSeccomp(profile)).toEqual(profile);
   }
+});
+
+test('containers of the same capabilities share the default profile, which nobody can change', () => {
+  const shared = seccompOption('default', ['CAP_CHOWN', 'CAP_KILL']);
+  expect(seccompOption('default', ['CAP_KILL', 'CAP_CHOWN'])).toBe(shared);
+  expect(shared).toEqual(defaultProfile({ capabilities: ['CAP_CHOWN', 'CAP_KILL'] }));
+  expect(() => shared.syscalls?.push({ names: ['bpf'], action: 'SCMP_ACT_ALLOW' })).toThrow(
+    TypeError,
+  );
+  expect(() => shared.syscalls?.[0]?.names.push('bpf')).toThrow(TypeError);
+  expect(seccompOption('default', ['CAP_SYS_ADMIN'])).not.toEqual(shared);
 });
