@@ -13,7 +13,7 @@ const alone: Readonly<Record<string, string>> = {
   fsMount: '15–38',
   linkUp: '103',
   mask: '13',
-  mkdir: '45–114 a cgroup',
+  'prepare mkdir': '45–114 a cgroup',
   openTree: '9',
   pivotRoot: '112 + 154 umount2',
   readonlyPath: '13',
@@ -118,8 +118,8 @@ function steps(rows: Measurements, { moments }: LaunchTrace): void {
   }
   for (const [key, { us, count }] of sums) {
     const op = key.split(' ')[1] ?? '';
-    const known = alone[op] === undefined ? '' : ` (alone: ${alone[op]})`;
-    push(rows, `${key} × ${count}${known}`, us);
+    const known = alone[key] ?? alone[op];
+    push(rows, `${key} × ${count}${known === undefined ? '' : ` (alone: ${known})`}`, us);
   }
 }
 

@@ -1,6 +1,5 @@
 import { type Counters, parseCounters } from './counters.js';
-import type { CgroupPaths } from './liveFiles.js';
-import { readOptional } from './liveFiles.js';
+import { type CgroupPaths, readOptional } from './liveFiles.js';
 
 /** What a container has used. A field is undefined where this kernel does not count it. */
 export interface Usage {

@@ -21,8 +21,9 @@ const maxTries = 10;
 /**
  * Removes what dead launchers have left, by their journals: a journal whose lock can be taken has no
  * launcher any more. What it names is removed when it is a cgroup with the inode that the launcher
- * made. By its name alone goes only an empty one of a random name that was about to be made. What resists for a second stays in its journal. Several
- * sweeps at once do not disturb each other. Throws nothing: `NODE_DEBUG=ringfort` says what failed.
+ * made; by its name alone only an empty one of a random name that was about to be made. What resists
+ * for a second stays in its journal. Several sweeps at once do not disturb each other. Throws nothing:
+ * `NODE_DEBUG=ringfort` says what failed.
  * @param directory of the journals; only those that belong to this user are read
  */
 export async function sweep(directory: string): Promise<void> {
