@@ -30,6 +30,7 @@ export const waiting: readonly Waiting[] = [
   {
     id: '68',
     attack: 'a teardown deletes through a mount that is still there',
-    waitsFor: 'roots that ringfort makes and removes; a teardown has only rmdir of cgroups',
+    waitsFor:
+      'roots that ringfort makes and removes; a teardown has only rmdir of cgroups, layers are looked at without what is mounted below them (`layersMounted.test`)',
   },
 ];
