@@ -63,11 +63,14 @@ export class DockerDaemon {
     }
   }
 
+  get #hasEnded(): boolean {
+    const { pid, exitCode, signalCode } = this.#daemon;
+    return pid === undefined || exitCode !== null || signalCode !== null;
+  }
+
   async #answered(): Promise<void> {
     for (let looks = 0; ; looks++) {
-      const { exitCode } = this.#daemon;
-      if (exitCode !== null || this.#daemon.pid === undefined)
-        throw new Error(`no dockerd: ${this.#message.trim().split('\n').at(-1)}`);
+      if (this.#hasEnded) throw new Error(`no dockerd: ${this.#message.trim().split('\n').at(-1)}`);
       try {
         return void (await this.#docker('version'));
       } catch (error) {
@@ -102,12 +105,13 @@ export class DockerDaemon {
 
   /** Ends the containers and the daemons. */
   async close(): Promise<void> {
-    if (this.#daemon.pid === undefined || this.#daemon.exitCode !== null) return;
-    const ids = await this.#docker('ps', '--all', '--quiet').catch(() => '');
-    if (ids !== '') await this.#docker('rm', '--force', ...ids.split('\n'));
-    const ended = new Promise((resolve) => this.#daemon.on('close', resolve));
-    this.#daemon.kill();
-    await ended;
-    removeCgroups(this.#cgroup);
+    try {
+      const ids = this.#hasEnded ? '' : await this.#docker('ps', '--all', '--quiet');
+      if (ids !== '') await this.#docker('rm', '--force', ...ids.split('\n'));
+    } finally {
+      const ended = new Promise((resolve) => this.#daemon.on('close', resolve));
+      if (!this.#hasEnded && this.#daemon.kill()) await ended;
+      removeCgroups(this.#cgroup);
+    }
   }
 }

@@ -131,8 +131,11 @@ export async function preparePeers(): Promise<Peers> {
   }
   const close = async () => {
     elsewhere?.close();
-    for (const each of closes) await each();
-    rmSync(base, { recursive: true, force: true });
+    try {
+      for (const each of closes) await each();
+    } finally {
+      rmSync(base, { recursive: true, force: true });
+    }
   };
   return { rows, absent, close };
 }

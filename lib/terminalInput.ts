@@ -8,8 +8,17 @@ import { loadBinding } from './native/load.js';
  */
 export class TerminalInput extends Writable {
   #writer: Writer | undefined;
+  readonly #holds: boolean;
+  /** Keeps this process's event loop alive while something has to wait. */
+  #alive: NodeJS.Timeout | undefined;
   /** Goes on with what had to wait. */
   #resume = () => {};
+
+  /** @param holds whether what has to wait keeps this process alive: nothing else may */
+  constructor(holds = false) {
+    super();
+    this.#holds = holds;
+  }
 
   /**
    * There is one now: its master side, of which this has a copy.
@@ -30,18 +39,28 @@ export class TerminalInput extends Writable {
         rest = rest.subarray(this.#writer.write(rest));
       } catch (error) {
         // EIO: the guest has closed it, pty(7).
+        this.#over();
         callback(error as Error);
         return;
       }
-      if (rest.length > 0) return this.#writer.watchWritable();
-      this.#resume = () => {};
+      if (rest.length > 0) {
+        if (this.#holds) this.#alive ??= setInterval(() => {}, 1 << 30);
+        return this.#writer.watchWritable();
+      }
+      this.#over();
       callback();
     };
     this.#resume();
   }
 
-  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
+  #over(): void {
     this.#resume = () => {};
+    clearInterval(this.#alive);
+    this.#alive = undefined;
+  }
+
+  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
+    this.#over();
     this.#writer?.close();
     callback(error);
   }

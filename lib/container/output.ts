@@ -24,10 +24,13 @@ export async function* interleave(
     const stream = streams[kind];
     if (stream !== null) sources.set(kind, stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>);
   }
-  const next = async (kind: OutputChunk['kind']) => ({
-    kind,
-    step: await sources.get(kind)?.next(),
-  });
+  const next = (kind: OutputChunk['kind']) => {
+    const step = Promise.resolve(sources.get(kind)?.next());
+    const read = step.then((step) => ({ kind, step }));
+    // Whoever is busy with a piece hears of it later; and nobody does, once this is left.
+    read.catch(() => {});
+    return read;
+  };
   const pending = new Map([...sources.keys()].map((kind) => [kind, next(kind)]));
   try {
     while (pending.size > 0) {
@@ -40,8 +43,6 @@ export async function* interleave(
       yield { kind, data: step.value };
     }
   } finally {
-    // Reads that nobody waits for any more fail when their streams are destroyed.
-    for (const read of pending.values()) read.catch(() => {});
     destroy();
   }
 }

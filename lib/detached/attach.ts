@@ -27,7 +27,7 @@ export interface Attachment extends AsyncDisposable {
   readonly stdout: Readable;
   /** `null` with a terminal, where all is stdout. */
   readonly stderr: Readable | null;
-  /** Size of its terminal, in characters. @returns false without one, or once `stdout` has ended */
+  /** Size of its terminal, in characters. @returns false without one, or once `stdout` has ended or all is closed */
   resize(size: { cols: number; rows: number }): boolean;
   /** Lets go of the streams; the command does not notice. */
   close(): void;
@@ -45,6 +45,8 @@ export interface AttachTarget {
 interface Input {
   stream: Writable;
   fd: number;
+  /** The descriptor is not the stream's: it is for its size, too, and lives until all is closed. */
+  closes?: true;
 }
 
 /** The monitor's end of what the command reads, as a stream of ours. */
@@ -74,15 +76,15 @@ async function openInput(
 
 /** libuv would write to it in blocking mode: a guest that does not read would hold up Node. */
 function openTerminal(fd: number): Input {
-  const stream = new TerminalInput();
-  stream.once('close', () => close(fd));
+  const stream = new TerminalInput(true);
   try {
     stream.open(fd);
   } catch (error) {
     stream.destroy();
+    close(fd);
     throw error;
   }
-  return { stream, fd };
+  return { stream, fd, closes: true };
 }
 
 async function* bytes(entries: AsyncIterable<{ data: Buffer }>) {
@@ -122,8 +124,11 @@ export async function attach(
   // What the command does not read is its own affair, until somebody listens.
   input?.stream.on('error', () => {});
   const outputs: Readable[] = [];
+  let closed = false;
   const closeAll = () => {
     input?.stream.destroy();
+    if (input?.closes === true && !closed) close(input.fd);
+    closed = true;
     for (const output of outputs) output.destroy();
   };
   try {
@@ -134,13 +139,14 @@ export async function attach(
     throw error;
   }
   const [stdout, stderr = null] = outputs as [Readable, Readable?];
+  // With the command a terminal ends in both directions.
+  if (streams.pty) stdout.once('end', closeAll);
   return {
     stdin: stdin ? (input?.stream ?? null) : null,
     stdout,
     stderr,
     resize({ cols, rows }) {
-      const over = stdout.readableEnded || stdout.destroyed || input?.stream.destroyed;
-      if (input === undefined || !streams.pty || over) return false;
+      if (input === undefined || !streams.pty || closed) return false;
       setWindowSize(input.fd, rows, cols);
       return true;
     },

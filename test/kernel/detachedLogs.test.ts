@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -228,6 +229,23 @@ suite('the output of detached containers', [linux, cgroups, runtimeDir], () => {
     expect(written).toBe(false);
     expect((await box.exec('echo', ['here'])).stdout).toBe('here\n');
     held.close();
+  });
+
+  test('what waits for such a terminal keeps its writer alive, and arrives', async () => {
+    const command = ['sh', '-c', 'stty raw -echo; echo ready; head -c 1048576 | wc -c; sleep 1000'];
+    const id = await createElsewhere({ command, pty: { cols: 80, rows: 24 } });
+    const box = await Container.open(id);
+    await until(async () => (await textOf(box, { follow: false })).includes('ready'));
+    const library = new URL('../../lib/index.js', import.meta.url).href;
+    const script = `
+      import { once } from 'node:events';
+      import { Container } from '${library}';
+      const held = await (await Container.open('${id}')).attach({ stdin: true });
+      if (!held.stdin.write(Buffer.alloc(1 << 20, '\\n'))) await once(held.stdin, 'drain');
+      console.log('drained', held.resize({ cols: 100, rows: 30 }));`;
+    const args = ['--input-type=module', '--eval', script];
+    expect(execFileSync(process.execPath, args, { encoding: 'utf8' })).toBe('drained true\n');
+    await until(async () => (await textOf(box, { follow: false })).includes('1048576'));
   });
 
   test('all that was printed just before the end is there', async () => {

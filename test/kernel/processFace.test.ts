@@ -48,6 +48,21 @@ suite('what a program tells whoever only iterates it or has its terminal', [linu
     await program[Symbol.asyncDispose]();
   });
 
+  test('a stream that is destroyed while a piece is looked at is no rejection of nobody’s', async () => {
+    const unheard: unknown[] = [];
+    const hear = (error: unknown) => unheard.push(error);
+    process.on('unhandledRejection', hear);
+    await using program = box.spawn('sh', ['-c', 'echo x; sleep 600']);
+    for await (const { kind } of program) {
+      expect(kind).toBe('stdout');
+      program.stdout?.destroy();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      break;
+    }
+    process.off('unhandledRejection', hear);
+    expect(unheard).toEqual([]);
+  });
+
   test("node-pty's face tells of it as an end", async () => {
     const program = box.spawn('nonesuch', { pty: { cols: 80, rows: 24 } });
     const end = await new Promise<{ exitCode: number }>((resolve) => {
