@@ -22,6 +22,13 @@ const keepAll: Opening = {
   what: 'the closing of descriptors',
   edit: edits(drop('closeAll'), waive(wall.fds)),
 };
+/** A working directory may be anywhere then. */
+const outside: Opening = {
+  ...keepAll,
+  what: 'the look at getcwd, the closing of descriptors, Landlock',
+  options: { landlock: 'off' },
+  mutations: [{ file: 'process.cc', from: "path[0] == '/' ? 0 : -kEnoent", to: '0' }],
+};
 /** Whatever the container may give over its own processes. */
 const strong = powers('CAP_SYS_PTRACE', 'CAP_DAC_OVERRIDE', 'CAP_SYS_ADMIN', 'CAP_KILL');
 /** The host's root itself, with its proc at /hp. */
@@ -138,12 +145,7 @@ export const descriptorChecks: readonly Check[] = [
     control: (bench) => bench.host('outside', '/usr'),
     held: /^(refused: .*|nothing)$/,
     broken: /^ok$/,
-    oracle: {
-      ...keepAll,
-      what: 'the look at getcwd, the closing of descriptors, Landlock',
-      options: { landlock: 'off' },
-      mutations: [{ file: 'process.cc', from: "path[0] == '/' ? 0 : -kEnoent", to: '0' }],
-    },
+    oracle: outside,
   },
   {
     id: '14-program',
@@ -165,12 +167,7 @@ export const descriptorChecks: readonly Check[] = [
     control: (bench) => bench.host('outside', '/usr'),
     held: /^(refused: .*|nothing)$/,
     broken: /^ok$/,
-    oracle: {
-      ...keepAll,
-      what: 'the look at getcwd, the closing of descriptors, Landlock',
-      options: { landlock: 'off' },
-      mutations: [{ file: 'process.cc', from: "path[0] == '/' ? 0 : -kEnoent", to: '0' }],
-    },
+    oracle: outside,
   },
   {
     id: '14-exec',
