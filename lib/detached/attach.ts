@@ -27,7 +27,10 @@ export interface Attachment extends AsyncDisposable {
   readonly stdout: Readable;
   /** `null` with a terminal, where all is stdout. */
   readonly stderr: Readable | null;
-  /** Size of its terminal, in characters. @returns false without one, or once `stdout` has ended or all is closed */
+  /**
+   * Size of its terminal, in characters.
+   * @returns false without one, once `stdout` has ended, and when all is closed
+   */
   resize(size: { cols: number; rows: number }): boolean;
   /** Lets go of the streams; the command does not notice. */
   close(): void;

@@ -4,6 +4,7 @@ import { release } from 'node:os';
 import { delimiter, join, relative } from 'node:path';
 import { ownedBy, readSubids } from '../../lib/host/subids.js';
 import { atLeast, parseKernel } from '../../lib/kernelVersion.js';
+import { blockDevicePath } from './blockDevice.js';
 
 /** Something of the machine that a suite cannot do without. */
 export interface Requirement {
@@ -85,6 +86,11 @@ export const memoryIdmaps: Requirement = {
   name: 'id-mapped tmpfs',
   check: () =>
     atLeast(parseKernel(release()), [6, 3]) ? undefined : `Linux ${release()} is older than 6.3`,
+};
+
+export const blockDevice: Requirement = {
+  name: 'a block device',
+  check: () => (blockDevicePath() === undefined ? 'none of /sys/block is in /dev' : undefined),
 };
 
 /** A cgroup with memory and pids limits can be made below our own. */

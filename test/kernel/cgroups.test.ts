@@ -4,7 +4,6 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
   rmdirSync,
   rmSync,
@@ -32,7 +31,8 @@ import { PlanBuilder } from '../../lib/plan/builder.js';
 import type { Step } from '../../lib/plan/steps.js';
 import { annotation } from '../../lib/spec/annotations.js';
 import type { SpecResources } from '../../lib/spec/types.js';
-import { cgroups, type Requirement, root, suite } from '../helpers/needs.js';
+import { blockDevicePath } from '../helpers/blockDevice.js';
+import { blockDevice, cgroups, type Requirement, root, suite } from '../helpers/needs.js';
 
 const MiB = 1 << 20;
 const noRusage = { userUs: 0, systemUs: 0, maxRssBytes: 0 };
@@ -273,21 +273,9 @@ suite('cgroups of a container', [root, cgroups], () => {
   });
 });
 
-/** A block device to limit, by path. */
-function blockDevice(): string | undefined {
-  return readdirSync('/sys/block')
-    .map((name) => `/dev/${name}`)
-    .find((path) => statSync(path, { throwIfNoEntry: false })?.isBlockDevice());
-}
-
-const disk: Requirement = {
-  name: 'a block device',
-  check: () => (blockDevice() === undefined ? 'none of /sys/block is in /dev' : undefined),
-};
-
-suite('io limits', [root, cgroups, disk], () => {
+suite('io limits', [root, cgroups, blockDevice], () => {
   test('a device named by path is limited by its number', async () => {
-    const device = blockDevice() ?? '';
+    const device = blockDevicePath() ?? '';
     const name = device.slice('/dev/'.length);
     const number = readFileSync(`/sys/block/${name}/dev`, 'utf8').trim();
     const io = { [annotation.io]: JSON.stringify([{ device, readBps: MiB, writeIops: 100 }]) };

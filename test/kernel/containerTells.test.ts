@@ -17,26 +17,16 @@ import {
   type ContainerStats,
   createContainer,
 } from '../../lib/index.js';
+import { blockDevicePath } from '../helpers/blockDevice.js';
 import { until } from '../helpers/launches.js';
 import { expectNoLeaks, type Snapshot, snapshot, warmUp } from '../helpers/leaks.js';
-import { cgroups, type Requirement, root, suite } from '../helpers/needs.js';
+import { blockDevice, cgroups, type Requirement, root, suite } from '../helpers/needs.js';
 
 /** Number of the block device that temporary files are on: `major:minor`. */
 function temporaryDevice(): string {
   const { dev } = statSync(tmpdir());
   return `${dev >> 8}:${dev & 0xff}`;
 }
-
-function blockDevicePath(): string | undefined {
-  return readdirSync('/sys/block')
-    .map((name) => `/dev/${name}`)
-    .find((path) => statSync(path, { throwIfNoEntry: false })?.isBlockDevice());
-}
-
-const blockDevice: Requirement = {
-  name: 'a block device',
-  check: () => (blockDevicePath() === undefined ? 'none of /sys/block is in /dev' : undefined),
-};
 
 const disk: Requirement = {
   name: 'temporary files on a block device',
