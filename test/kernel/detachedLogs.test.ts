@@ -199,6 +199,7 @@ suite('the output of detached containers', [linux, cgroups, runtimeDir], () => {
     const box = await Container.open(id);
     const held = await box.attach({ stdin: true });
     expect(held.stderr).toBeNull();
+    const closed = once(held.stdout, 'close');
     const output = collect(held.stdout);
     held.stdin?.write('word\n');
     await output.until('<word>');
@@ -207,7 +208,7 @@ suite('the output of detached containers', [linux, cgroups, runtimeDir], () => {
     await output.until('40 120');
     held.stdin?.write('\x04');
     expect(await box.wait()).toMatchObject({ exitCode: 0 });
-    await once(held.stdout, 'close');
+    await closed;
     expect(held.resize({ cols: 80, rows: 24 })).toBe(false);
     held.close();
     held.close();
