@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { release } from 'node:os';
 import { delimiter, join, relative } from 'node:path';
+import { detectCgroups } from '../../lib/cgroups/index.js';
 import { ownedBy, readSubids } from '../../lib/host/subids.js';
 import { atLeast, parseKernel } from '../../lib/kernelVersion.js';
 import { blockDevicePath } from './blockDevice.js';
@@ -97,6 +98,16 @@ export const blockDevice: Requirement = {
 export const cgroups: Requirement = {
   name: 'cgroups',
   check: () => cgroupReason('memory') ?? cgroupReason('pids'),
+};
+
+/** Where pure v1 can be had: by a mount namespace without the v2 tree. */
+export const hybrid: Requirement = {
+  name: 'a v1 freezer beside a v2 tree',
+  check: () => {
+    const { mode, v1 } = detectCgroups();
+    const unified = existsSync('/sys/fs/cgroup/unified/cgroup.procs');
+    return unified && v1.has('freezer') ? undefined : `the cgroups here are ${mode}`;
+  },
 };
 
 /** Tries it: makes a cgroup, looks for the controller's limit file, removes it. */

@@ -1,9 +1,11 @@
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import type { FullState } from '../helpers/fullState.js';
 import { isReaped, until } from '../helpers/launches.js';
 import { expectNoLeaks, type Snapshot, snapshot } from '../helpers/leaks.js';
 import { cgroups, command, notRoot, root, suite } from '../helpers/needs.js';
@@ -55,32 +57,20 @@ suite('faults at a launch', [cgroups], () => {
   });
   afterEach(() => expectNoLeaks(before));
 
-  const full = `
-    const { launcher } = await supervisor();
-    await attempt();
-    // Its teardown, which nobody waits for, empties the journal: room for one more entry.
-    while (launcher.live > 0) await new Promise((resolve) => setTimeout(resolve, 5));
-    fs.writeFileSync(process.env.STATE + '/filler', '');
-    try {
-      for (;;) fs.appendFileSync(process.env.STATE + '/filler', Buffer.alloc(4096));
-    } catch {}
-    const failed = await attempt('sleep');
-    const beside = sys.fstatfsMagic(process.env.STATE);
-    fs.rmSync(process.env.STATE + '/filler');
-    const next = await attempt();
-    report({ failed, beside, next, same: (await supervisor()).launcher === launcher });`;
-  const refused = {
-    failed: { typed: true, code: 'ERR_JOURNAL', phase: 'prepare', errno: -28 },
-    beside: 0x1021994,
-    next: { exitCode: 0 },
-    same: true,
-  };
-
   suite('a full state directory', [root, command('unshare')], () => {
     test('fails the launch with a typed error, and the next one succeeds', () => {
-      const shell = `unshare -m --propagation private sh -ec '
-        mkdir -p /run/ringfort; mount -t tmpfs -o size=64k,mode=700 none /run/ringfort; exec "$@"' sh "$@"`;
-      expect(inShell(shell, full, { STATE: '/run/ringfort' })).toMatchObject(refused);
+      const script = `mkdir -p /run/ringfort
+        mount -t tmpfs -o size=64k,mode=700 none /run/ringfort; exec "$@"`;
+      const helper = fileURLToPath(new URL('../helpers/fullState.js', import.meta.url));
+      const args = ['-m', '--propagation', 'private', 'sh', '-ec', script, 'sh'];
+      const node = [process.execPath, helper, '/run/ringfort'];
+      const found: FullState = JSON.parse(execFileSync('unshare', [...args, ...node]).toString());
+      expect(found).toEqual({
+        failed: { code: 'ERR_JOURNAL', phase: 'prepare', errno: -28 },
+        beside: 0x1021994,
+        next: { exitCode: 0 },
+        same: true,
+      });
     });
   });
 

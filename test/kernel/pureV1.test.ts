@@ -1,21 +1,10 @@
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from '@jest/globals';
-import { detectCgroups } from '../../lib/cgroups/index.js';
 import { expectNoLeaks, snapshot } from '../helpers/leaks.js';
-import { cgroups, command, type Requirement, root, suite } from '../helpers/needs.js';
+import { cgroups, command, hybrid, root, suite } from '../helpers/needs.js';
 import type { V1Pause } from '../helpers/pureV1.js';
-
-const hybrid: Requirement = {
-  name: 'a v1 freezer beside a v2 tree',
-  check: () => {
-    const { mode, v1 } = detectCgroups();
-    const unified = existsSync('/sys/fs/cgroup/unified/cgroup.procs');
-    return unified && v1.has('freezer') ? undefined : `the cgroups here are ${mode}`;
-  },
-};
 
 /** A mount namespace of its own, without the v2 tree (`npm run test:v1` for whole suites). */
 const withoutV2 = 'umount /sys/fs/cgroup/unified && exec "$@"';

@@ -1,6 +1,7 @@
-// What works for a user without subordinate ids. Argument: `none` where no cgroup is delegated, else
+// What works for an ordinary user. Argument: `none` where no cgroup is delegated, else
 // `own`. Prints a line of JSON: by what was tried, `'ok'` or the code of an error of ours, with `hint`
 // where it says what to do.
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -72,6 +73,18 @@ await attempt('pause', async () => {
   await box.pause();
   await box.resume();
   return true;
+});
+await attempt('end of a tree', async () => {
+  const program = box.spawn('sh', ['-c', 'setsid sleep 600 >/dev/null & echo up; exec sleep 600'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  await once(program.stdout ?? program, 'data');
+  const closed = once(program, 'close');
+  program.killTree();
+  await closed;
+  const { stdout } = await box.exec('sh', ['-c', 'cat /proc/[0-9]*/comm']);
+  // Without a cgroup it is the program alone.
+  return stdout.includes('sleep') !== own;
 });
 await attempt('stats', async () => {
   const { value } = await box.stats().next();

@@ -1,0 +1,102 @@
+import { existsSync } from 'node:fs';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { FullState } from '../helpers/fullState.js';
+import {
+  cgroups,
+  command,
+  hybrid,
+  type Requirement,
+  root,
+  subids,
+  subidUser,
+  suite,
+  userns,
+} from '../helpers/needs.js';
+import { OtherUser } from '../helpers/otherUser.js';
+
+const needs: Requirement[] = [root, cgroups, userns, command('setpriv'), command('unshare')];
+const withoutV2 = 'umount /sys/fs/cgroup/unified';
+
+/** What needs no cgroup; the error of a user with one id, who asks for another, says what to do. */
+const works = {
+  exec: 'ok',
+  'end of a tree': 'ok',
+  terminal: 'ok',
+  files: 'ok',
+  'copyIn, copyOut': 'ok',
+  stats: 'ok',
+  'joining program': 'ok',
+  detached: 'ok',
+  'changes of a kept layer': 'ok',
+};
+const refused = 'ERR_CGROUP_UNAVAILABLE hint';
+const withoutCgroup = {
+  'default limits': refused,
+  'limits of a program': refused,
+  update: refused,
+  pause: refused,
+};
+const withCgroup = {
+  'default limits': 'ok',
+  'limits of a program': 'ok',
+  update: 'ok',
+  pause: 'ok',
+};
+
+const kinds = [
+  {
+    name: 'a user without subordinate ids',
+    required: needs,
+    // Nobody has this id.
+    account: () => ({ uid: 54321, gid: 54321 }),
+    others: 'ERR_INVALID_OPTION hint',
+  },
+  {
+    name: 'a user with subordinate ids',
+    required: [...needs, subids],
+    account: () => subidUser() ?? { uid: 0, gid: 0 },
+    others: 'ok',
+  },
+];
+
+for (const { name, required, account, others } of kinds) {
+  suite(name, required, () => {
+    let user: OtherUser;
+    beforeAll(() => {
+      const { uid, gid } = account();
+      user = new OtherUser(uid, gid);
+    });
+    afterAll(() => user[Symbol.dispose]());
+
+    test('and without a cgroup has all that needs none, once it gives the limits up', async () => {
+      const found = await user.run('rootlessWorker.js', ['none'], {});
+      expect(found).toEqual({ ...works, ...withoutCgroup, 'another user': others });
+    });
+
+    test('and with a cgroup of its own has all of it', async () => {
+      const found = await user.runDelegated('rootlessWorker.js', ['own']);
+      expect(found).toEqual({ ...works, ...withCgroup, 'another user': others });
+    });
+
+    suite('where cgroup v1 is all there is', [hybrid], () => {
+      test('and with cgroups of its own, too', async () => {
+        const found = await user.runDelegated('rootlessWorker.js', ['own'], withoutV2);
+        expect(found).toEqual({ ...works, ...withCgroup, 'another user': others });
+      });
+    });
+
+    test('and with a full state directory has a typed error, and then the next container', async () => {
+      const state = `${user.home}/ringfort`;
+      const full = `mkdir -p ${state}
+        mount -t tmpfs -o size=64k,mode=700,uid=${user.uid},gid=${user.gid} none ${state}`;
+      const found = (await user.runDelegated('fullState.js', [state], full)) as FullState;
+      expect(found).toMatchObject({
+        failed: { code: 'ERR_JOURNAL', phase: 'prepare', errno: -28 },
+        beside: 0x1021994,
+        next: { exitCode: 0 },
+        same: true,
+      });
+      expect(existsSync(`${state}/filler`)).toBe(false);
+    });
+  });
+}
