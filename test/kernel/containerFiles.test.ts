@@ -53,6 +53,19 @@ suite('copies into a container and out of it', [cgroups, manyIds], () => {
     expect(exitCode).toBe(2);
   });
 
+  test('are watched as the guest changes them', async () => {
+    await box.exec('mkdir', ['/tmp/watched']);
+    const script = 'cd /tmp/watched; while :; do echo >x; mv x y; sleep 0.01; done';
+    const program = box.spawn('sh', ['-c', script], { stdio: 'ignore' });
+    const wanted = new Set(['rename x', 'change x', 'rename y']);
+    for await (const { eventType, filename } of box.fs.watch('/tmp/watched')) {
+      wanted.delete(`${eventType} ${filename}`);
+      if (wanted.size === 0) break;
+    }
+    await program[Symbol.asyncDispose]();
+    expect(wanted).toEqual(new Set());
+  });
+
   test('outside are the caller’s, without set-ID bits, whoever owned them inside', async () => {
     await box.exec('sh', ['-c', 'mkdir /tmp/out; echo x >/tmp/out/x; chmod 6711 /tmp/out/x']);
     await box.exec('chown', ['-R', '1000:1000', '/tmp/out']);

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -288,6 +289,28 @@ suite('the life of a container', [cgroups], () => {
       expect(await held()).toBe(after);
       expect((await nextStats(box.stats())).memory.limitBytes).toBeUndefined();
       await burn[Symbol.asyncDispose]();
+    });
+
+    test('update to less than a program has been given is refused where the kernel does', async () => {
+      await using box = await createContainer({ limits: { cpus: 1, pids: 64 } });
+      const program = box.spawn('sleep', ['600'], { limits: { cpus: 0.5 } });
+      await once(program, 'spawn');
+      const less = box.update({ limits: { pids: 32, cpus: 0.2 } });
+      // v2 has a tree whose limits each hold by themselves; v1 wants the larger one above.
+      const refuses = box.inspect().cgroup?.v1.cpu !== undefined;
+      if (refuses) await expect(less).rejects.toMatchObject({ code: 'ERR_LIMIT_REFUSED' });
+      else await less;
+      expect((await nextStats(box.stats())).pids.limit).toBe(refuses ? 64 : 32);
+      await program[Symbol.asyncDispose]();
+      // Its cgroup goes a little later.
+      const again = () => box.update({ limits: { pids: 32, cpus: 0.2 } });
+      await until(() =>
+        again().then(
+          () => true,
+          ({ code }) => code !== 'ERR_LIMIT_REFUSED',
+        ),
+      );
+      expect((await nextStats(box.stats())).pids.limit).toBe(32);
     });
 
     test.each([

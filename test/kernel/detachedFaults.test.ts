@@ -18,7 +18,7 @@ import { promisify } from 'node:util';
 import { afterEach, expect, test } from '@jest/globals';
 import { Detachment } from '../../lib/detached/detachment.js';
 import { readState } from '../../lib/detached/state.js';
-import { containerDir, containersDir, listStateDirs } from '../../lib/detached/stateDir.js';
+import { Claim, containerDir, containersDir, listStateDirs } from '../../lib/detached/stateDir.js';
 import { Container, createContainer } from '../../lib/index.js';
 import { request } from '../../lib/launcher/messages.js';
 import {
@@ -297,6 +297,23 @@ suite('detached containers under faults', [linux, cgroups, runtimeDir], () => {
     await Container.remove(id, { force: true });
     expect(leftOf(id)).toEqual([]);
   });
+
+  test('one that somebody else has a claim on stays, and is removed afterwards', async () => {
+    const id = await createElsewhere({ command: ['true'] });
+    const box = await Container.open(id);
+    await box.wait();
+    await until(() => hasEnded(readState(id).monitorPid));
+    const claim = Claim.take(id);
+    await expect(box.remove()).rejects.toMatchObject({
+      code: 'ERR_CONTAINER_BUSY',
+      path: containerDir(id),
+      hint: expect.any(String),
+    });
+    expect(existsSync(containerDir(id))).toBe(true);
+    claim?.release();
+    await box.remove();
+    expect(leftOf(id)).toEqual([]);
+  }, 120_000);
 
   test('what is not ours in the directory stays', async () => {
     const id = freshId();

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { FileSystem } from '../../lib/files/fileSystem.js';
 import { type FileBox, fileBox } from '../helpers/fileAgents.js';
@@ -109,6 +110,27 @@ suite('files of a container', [linux], () => {
       await pipeline(fs.createReadStream(`${dir}/big`, { highWaterMark: 1 << 18 }), read);
       expect(read.digest('hex')).toBe(hash.digest('hex'));
       await fs.unlink(`${dir}/big`);
+    });
+
+    test('a large file through a slow reader stays where it is', async () => {
+      const handle = await fs.open(`${dir}/large`, 'w');
+      await handle.truncate(1 << 30);
+      await handle.close();
+      let pieces = 0;
+      let bytes = 0;
+      let highest = 0;
+      const before = process.memoryUsage().arrayBuffers;
+      for await (const piece of fs.createReadStream(`${dir}/large`)) {
+        bytes += piece.length;
+        if (++pieces % 64 === 0) {
+          await sleep(1);
+          highest = Math.max(highest, process.memoryUsage().arrayBuffers - before);
+        }
+        if (bytes > 256 << 20) break;
+      }
+      // What is collected now and then, and not the quarter of a GiB.
+      expect(highest).toBeLessThan(96 << 20);
+      await fs.unlink(`${dir}/large`);
     });
 
     test('streams take start and end, and say what is wrong', async () => {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { ContainerError, run } from '../../lib/index.js';
+import { prlimit, Rlimit } from '../../lib/sys/index.js';
 import { descendants, processName } from '../helpers/leaks.js';
 import { cgroups, command, suite } from '../helpers/needs.js';
 
@@ -179,6 +180,18 @@ suite('limits of a process', [cgroups], () => {
     expect((await sh('ulimit -Ss; ulimit -Hs; ulimit -t', { rlimits })).stdout).toBe(
       '1024\n2048\n100\n',
     );
+  });
+
+  test('rlimits above what this process may have are refused, with what to do', async () => {
+    const hard = Number(prlimit(0, Rlimit.RLIMIT_NOFILE).hard);
+    await expect(sh('true', { rlimits: { RLIMIT_NOFILE: hard + 1 } })).rejects.toMatchObject({
+      code: 'ERR_RLIMIT_TOO_HIGH',
+      option: 'rlimits.RLIMIT_NOFILE',
+      hint: expect.stringContaining('prlimit'),
+    });
+    // A hard limit alone is cut to what can be had.
+    const cut = { RLIMIT_NOFILE: [hard, hard * 2] as [number, number] };
+    expect((await sh('ulimit -Hn', { rlimits: cut })).stdout).toBe(`${hard}\n`);
   });
 
   test('no core dump leaves the container, whatever the host does with them', async () => {

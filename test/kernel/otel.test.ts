@@ -170,6 +170,7 @@ suite('OpenTelemetry', [linux, cgroups], () => {
     await meters.forceFlush();
     expect(points()).toMatchObject({
       'ringfort.container.live': { unit: '{container}', points: [{ value: 1 }] },
+      'ringfort.container.launch.duration': { unit: 's', points: [{ value: { count: 1 } }] },
       'ringfort.exec.live': { points: [{ value: 0 }] },
       'ringfort.exec.launch.duration': {
         unit: 's',
@@ -184,7 +185,10 @@ suite('OpenTelemetry', [linux, cgroups], () => {
     });
     await box[Symbol.asyncDispose]();
     await meters.forceFlush();
-    expect(points()).toMatchObject({ 'ringfort.container.live': { points: [{ value: 0 }] } });
+    expect(points()).toMatchObject({
+      'ringfort.container.live': { points: [{ value: 0 }] },
+      'ringfort.container.duration': { unit: 's', points: [{ value: { count: 1 } }] },
+    });
   });
 
   test('ends when it is told to, and open spans with it', async () => {
