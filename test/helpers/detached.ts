@@ -28,7 +28,7 @@ export const runtimeDir: Requirement = {
 type Child = ChildProcessByStdio<null, Readable, null>;
 
 /** Another process that creates or opens one. */
-export function otherProcess(what: 'create' | 'stay' | 'spawn', argument: string): Child {
+export function otherProcess(what: 'create' | 'try' | 'stay' | 'spawn', argument: string): Child {
   return spawn(process.execPath, [program, what, argument], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });

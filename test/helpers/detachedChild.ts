@@ -1,11 +1,12 @@
-// Creates a detached container in a process of its own, and says so; then ends, or waits for that.
+// Creates a detached container in a process of its own, and says so; then ends, or waits for that. With
+// `try`, an error of ours is said, too.
 import { once } from 'node:events';
-import { Container, type CreateOptions, createContainer } from '../../lib/index.js';
+import { Container, ContainerError, type CreateOptions, createContainer } from '../../lib/index.js';
 
 const [what = '', json = '{}'] = process.argv.slice(2);
 
 async function main(): Promise<void> {
-  if (what === 'create' || what === 'stay') {
+  if (what !== 'spawn') {
     const options = JSON.parse(json) as CreateOptions;
     const container = await createContainer({ ...options, detached: true });
     process.stdout.write(`${container.id} ${container.pid}\n`);
@@ -16,7 +17,10 @@ async function main(): Promise<void> {
     await once(child, 'spawn');
     process.stdout.write(`${child.pid}\n`);
   }
-  if (what !== 'create') setInterval(() => {}, 1000);
+  if (what === 'stay' || what === 'spawn') setInterval(() => {}, 1000);
 }
 
-void main();
+main().catch((error) => {
+  if (what !== 'try' || !(error instanceof ContainerError)) throw error;
+  process.stdout.write(`${error.code}\n`);
+});

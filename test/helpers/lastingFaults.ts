@@ -16,6 +16,8 @@ export interface LastingFaults {
   /** Of a creation whose detach is not answered, and what is left of it. */
   unanswered: string;
   leftOfIt: number;
+  /** Of a creation whose launcher cannot become a monitor. */
+  undetached: string;
   /** Of a program whose monitor lets go of its creator, and of waiting for the container. */
   letGo: string;
   afterwards: string;
@@ -76,6 +78,19 @@ const unanswered = await unheardBy(async () => {
   await box.remove({ force: true });
   return { exitCode: 0 };
 });
+let undetached = 'never';
+for (let nth = 1; nth < 500 && !undetached.startsWith('ERR_DETACH_FAILED'); nth++) {
+  const name = newId();
+  ids.push(name);
+  faults.arm('launcher', nth, 'ENOMEM');
+  undetached = await outcome(
+    createContainer({ id: name, detached: true }).then(async (made) => {
+      await made.remove({ force: true });
+      return { exitCode: 0 };
+    }),
+  );
+  faults.disarm();
+}
 const there = await Container.list({ all: true });
 const leftOfIt = there.filter((each) => ids.includes(each.id)).length;
 
@@ -83,7 +98,16 @@ const box = await createContainer({ detached: true });
 const letGo = await unheardBy(() => box.exec('true'));
 const afterwards = await outcome(box.wait());
 await Container.remove(box.id, { force: true });
-const lasting = { withoutReport, unheard, next, unanswered, leftOfIt, letGo, afterwards };
+const lasting = {
+  withoutReport,
+  unheard,
+  next,
+  unanswered,
+  undetached,
+  leftOfIt,
+  letGo,
+  afterwards,
+};
 say(lasting satisfies LastingFaults);
 faults.close();
 process.exit(0);

@@ -33,6 +33,7 @@ import {
 import {
   createElsewhere,
   ended,
+  firstLine,
   freshId,
   leftOf,
   otherProcess,
@@ -40,7 +41,9 @@ import {
   runtimeDir,
 } from '../helpers/detached.js';
 import type { FullReport } from '../helpers/detachedFull.js';
+import { signalIfThere } from '../helpers/heldNode.js';
 import { hasEnded, isReaped, launch, startLauncher, until } from '../helpers/launches.js';
+import { descendants, processName } from '../helpers/leaks.js';
 import { cgroups, command, linux, notRoot, root, suite } from '../helpers/needs.js';
 import { sleepPlan } from '../helpers/plans.js';
 
@@ -151,6 +154,31 @@ suite('detached containers under faults', [linux, cgroups, runtimeDir], () => {
       expect((await box.exec('echo', ['whole'])).stdout).toBe('whole\n');
       await box.remove({ force: true });
       expect(leftOf(id)).toEqual([]);
+    }
+  });
+
+  test('a monitor that is killed at any moment of the creation leaves a container that is lost, or nothing', async () => {
+    for (let round = 0; round < 24; round++) {
+      const id = freshId();
+      const creator = otherProcess('try', JSON.stringify({ id, command: idle }));
+      const said = firstLine(creator);
+      const monitors = () =>
+        descendants(creator.pid).filter((pid) => processName(pid) === 'ringfort');
+      await until(() => monitors().length > 0);
+      const [monitor] = monitors();
+      // Not for its length: each round is stopped somewhere else.
+      await sleep(round * 3);
+      if (monitor !== undefined) signalIfThere(monitor, 'SIGKILL');
+      await until(() => monitor === undefined || hasEnded(monitor));
+      const outcome = (await said).replace(/^t[0-9a-f]+ \d+$/, 'made');
+      expect(await ended(creator)).toEqual([0, null]);
+      const kept = (await Container.list({ all: true })).find((each) => each.id === id);
+      if (kept !== undefined) {
+        expect([id, kept.state, kept.exit?.reason]).toEqual([id, 'stopped', 'lost']);
+        await (await Container.open(id)).remove();
+      }
+      expect(outcome).toMatch(/^(made|ERR_LAUNCHER_GONE|ERR_CONTAINER_GONE|ERR_DETACH_FAILED)$/);
+      await until(() => leftOf(id).length === 0);
     }
   });
 

@@ -22,6 +22,7 @@ suite('a system call of ours that fails for good', [cgroups, runtimeDir, command
       unheard: 'ERR_MONITOR_BUSY',
       next: 'exit 0',
       unanswered: 'ERR_LAUNCHER_GONE',
+      undetached: `ERR_DETACH_FAILED ${-constants.errno.ENOMEM}`,
       leftOfIt: 0,
       letGo: 'ERR_LAUNCHER_GONE',
       afterwards: 'ERR_DISCONNECTED',
