@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, realpathSync, statfsSync, statSync } from 'node:fs';
 import { release } from 'node:os';
+import { NotFoundError } from '../errors.js';
 import { atLeast, type KernelVersion, parseKernel } from '../kernelVersion.js';
 import type { Facts, RootFacts } from '../policy/facts.js';
 import { namespaceMode } from '../spec/namespaces.js';
@@ -25,6 +26,7 @@ export type SpecFacts = Pick<
 /**
  * Looks up what the mount policy must know of the host for this spec. Reads only; `checkSources`
  * has found that the sources exist.
+ * @throws NotFoundError `ERR_SOURCE_NOT_FOUND` for one that is gone meanwhile
  */
 export function rootFacts(spec: Spec): SpecFacts {
   const facts: SpecFacts = {
@@ -88,10 +90,20 @@ function fileSources(spec: Spec): Set<string> {
   return new Set(sources.filter((path) => kindOf(path) !== 'directory'));
 }
 
+/** Whoever may write to a directory above a source can take it away after `checkSources`. */
+function still<T>(path: string, ask: (path: string) => T): T {
+  try {
+    return ask(path);
+  } catch (cause) {
+    const message = `'${path}' was there, and cannot be looked at any more`;
+    throw new NotFoundError('ERR_SOURCE_NOT_FOUND', message, { phase: 'mount', path, cause });
+  }
+}
+
 function kindOf(path: string): 'directory' | 'device' | 'file' {
-  const stats = statSync(path, { throwIfNoEntry: false });
-  if (stats?.isDirectory() === true) return 'directory';
-  return stats?.isCharacterDevice() === true || stats?.isBlockDevice() === true ? 'device' : 'file';
+  const stats = still(path, (each) => statSync(each));
+  if (stats.isDirectory()) return 'directory';
+  return stats.isCharacterDevice() || stats.isBlockDevice() ? 'device' : 'file';
 }
 
 /** Host paths that would be idmapped, where that can be. */
@@ -132,7 +144,7 @@ const idmappable: Readonly<Record<number, KernelVersion>> = {
 function refusesIdmap(path: string): boolean {
   // devtmpfs says that it is tmpfs, and refuses; a device's owner does not matter anyway.
   if (kindOf(path) === 'device') return true;
-  const since = idmappable[statfsSync(path).type];
+  const since = idmappable[still(path, (each) => statfsSync(each)).type];
   return since === undefined || !atLeast(parseKernel(release()), since);
 }
 
@@ -150,7 +162,7 @@ function unmappedBelow(spec: Spec): Set<string> {
   const points = mountPoints();
   return new Set(
     sources.filter((source) => {
-      const top = realpathSync(source);
+      const top = still(source, (each) => realpathSync(each));
       return points.some((path) => path !== top && isWithin(path, top) && refuses(path));
     }),
   );

@@ -1,4 +1,4 @@
-import { lstatSync, readlinkSync, type Stats } from 'node:fs';
+import { lstatSync, readlinkSync } from 'node:fs';
 import { posix } from 'node:path';
 
 /** Where a walk inside a root has ended. */
@@ -47,17 +47,12 @@ export function walkInRoot(layers: readonly string[], path: string): Walked {
 function lookUp(layers: readonly string[], path: string): { target?: string } | undefined {
   for (const layer of layers) {
     const file = posix.join(layer, path);
-    const stats = statOf(file);
-    if (stats === undefined) continue;
-    return stats.isSymbolicLink() ? { target: readlinkSync(file) } : {};
+    try {
+      if (!lstatSync(file).isSymbolicLink()) return {};
+      return { target: readlinkSync(file) };
+    } catch {
+      // Not in this layer, or another container that shares it is about to change it.
+    }
   }
   return undefined;
-}
-
-function statOf(file: string): Stats | undefined {
-  try {
-    return lstatSync(file, { throwIfNoEntry: false });
-  } catch {
-    return undefined;
-  }
 }

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, readdirSync } from 'node:fs';
+import { once } from 'node:events';
+import { chmodSync, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makePrivateDirectory, stateDirectory } from '../../lib/host/stateDir.js';
@@ -8,7 +9,7 @@ import { newId } from '../../lib/specOf.js';
 import type { TextOptions } from '../helpers/containers.js';
 import { launcherPid, ownCgroups } from '../helpers/leaks.js';
 import { cgroups, root } from '../helpers/requirements.js';
-import type { Bench } from './bench.js';
+import { type Bench, probePath } from './bench.js';
 import type { Check, Opening } from './check.js';
 import { hostRoot, noAssert } from './openings.js';
 import { alter, drop, eachStep, edits, waive } from './planEdit.js';
@@ -33,6 +34,19 @@ function cgroupNames(): string {
     .flatMap((dir) => readdirSync(dir))
     .filter((name) => name.startsWith('escaped-'))
     .join(' ');
+}
+
+/** Which of the variables that a guest is given is found in the processes that `of` picks. */
+function environments(bench: Bench, of: (pids: number[]) => number[]): Promise<string> {
+  const env = { LD_PRELOAD: '/run/evil.so', NODE_OPTIONS: '--require /run/evil.js' };
+  return bench.box(undefined, { env }, async (box) => {
+    const program = box.spawn(probePath, ['sleep'], { env });
+    await once(program.stdout ?? program, 'data');
+    const { pid = -1 } = box.inspect();
+    const pids = of([await launcherPid(), pid, program.pid ?? -1]);
+    const text = pids.map((each) => readFileSync(`/proc/${each}/environ`, 'latin1')).join('');
+    return Object.keys(env).find((name) => text.includes(name)) ?? 'nothing';
+  });
 }
 
 /** The paths that an id with `/../` in it would make. */
@@ -95,6 +109,17 @@ export const lifecycleChecks: readonly Check[] = [
     },
   },
   {
+    id: '23',
+    attack: 'LD_PRELOAD and NODE_OPTIONS for the guest reach our own processes (CVE-2025-23266)',
+    walls: 'the launcher has no environment; the guest’s is handed to its exec alone',
+    needs: [root, hostRoot],
+    control: (bench) => environments(bench, (pids) => pids.slice(-1)),
+    attempt: (bench) => environments(bench, (pids) => pids.slice(0, -1)),
+    held: /^nothing$/,
+    broken: /^(LD_PRELOAD|NODE_OPTIONS)$/,
+    oracle: { none: 'the addon gives the launcher its environment, which no plan can change' },
+  },
+  {
     id: '66-session',
     attack: 'the session of the host’s terminal',
     walls: 'setsid',
@@ -118,6 +143,21 @@ export const lifecycleChecks: readonly Check[] = [
         hostRoot.check() === undefined
           ? { namespaces: { pid: 'host', user: 'host' }, landlock: 'off' }
           : { ...ownIds(), namespaces: { pid: 'host' }, landlock: 'off' },
+      needs: [cgroups],
+    },
+  },
+  {
+    id: '67-owner',
+    attack: 'have a process of the host’s signalled as the owner of a descriptor (F_SETOWN)',
+    walls: 'a pid namespace',
+    control: (bench) => startSleeper(bench, (pid) => bench.host('set-owner', String(pid))),
+    attempt: (bench, opening) =>
+      startSleeper(bench, (pid) => bench.guest(['set-owner', String(pid)], opening)),
+    held: /^ESRCH$/,
+    broken: /^ok$/,
+    oracle: {
+      what: 'that',
+      options: { namespaces: { pid: 'host' } },
       needs: [cgroups],
     },
   },

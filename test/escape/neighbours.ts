@@ -105,13 +105,20 @@ export const neighbourChecks: readonly Check[] = [
   insideBox(
     {
       id: 'r-mem-init',
-      attack: 'memory, environment and root of that init through /proc',
+      attack: 'memory, program, environment and root of that init through /proc',
       walls: 'not dumpable, in a user namespace above',
       held: /^(EPERM|EACCES)$/,
       broken: /^ok/,
       oracle: dumpable,
     },
-    ['open-read', '/proc/1/mem', '/proc/1/environ', '/proc/1/root/proc', '/proc/1/fd/3'],
+    [
+      'open-read',
+      '/proc/1/mem',
+      '/proc/1/exe',
+      '/proc/1/environ',
+      '/proc/1/root/proc',
+      '/proc/1/fd/3',
+    ],
     strong.options,
   ),
   {

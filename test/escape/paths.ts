@@ -1,8 +1,9 @@
-import { mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inRoot } from '../../lib/plan/flags.js';
 import { slot } from '../../lib/plan/steps.js';
 import { OpenFlags } from '../../lib/sys/constants.js';
+import { probePath } from './bench.js';
 import type { Check } from './check.js';
 import { alter, edits, insertBefore, type PlanEdit } from './planEdit.js';
 
@@ -124,6 +125,35 @@ export const pathChecks: readonly Check[] = [
     },
     held: /^nothing refused: ERR_MOUNT_POINT_MISSING$/,
     broken: /^made /,
+    oracle: { what: 'that rule (a mkdir by path is added to the plan)' },
+  },
+  {
+    id: '07-race',
+    attack: 'the same while another container swaps a directory of the volume for that link',
+    walls: 'nothing is ever made in a directory of the host',
+    async attempt(bench, opening) {
+      const [volume, outside] = [bench.directory(), bench.directory()];
+      for (const path of [volume, outside]) chmodSync(path, 0o777);
+      const place = join(volume, 'swap/made');
+      const made = { op: 'mkdir', dir: slot.host, path: place, mode: 0o755, existOk: 1 } as const;
+      const naive = opening && { ...opening, edit: insertBefore('prepare', 'openTree', [made]) };
+      const mounts = [`${volume}:/srv`];
+      const inside = { destination: '/srv/swap/made', type: 'tmpfs' };
+      return bench.box(undefined, { mounts }, async (box) => {
+        const swapping = box.spawn(probePath, ['swap', '/srv', outside]);
+        await new Promise((resolve) => swapping.stdout?.once('data', resolve));
+        // What must be seen is waited for; on a busy machine the race is slow.
+        const tries = opening === undefined ? 30 : 5000;
+        for (let i = 0; i < tries && contents(outside) === ''; i++)
+          await bench.guest(['ids'], naive, {
+            mounts: opening === undefined ? [...mounts, inside] : mounts,
+          });
+        await swapping.killTree();
+        return contents(outside) === '' ? 'nothing' : 'made';
+      });
+    },
+    held: /^nothing$/,
+    broken: /^made$/,
     oracle: { what: 'that rule (a mkdir by path is added to the plan)' },
   },
   {

@@ -138,6 +138,15 @@ const bombs: readonly Bomb[] = [
     ],
   },
   {
+    id: '59-sysv',
+    attack: 'take all System V shared memory segments of the host',
+    call: ['segments', '4100'],
+    held: /^ENOSPC$/,
+    walls: 'an ipc namespace, whose own bound is met (kernel.shmmni)',
+    opened: { sysctl: { 'kernel.shmmni': '8192' } },
+    what: 'that bound',
+  },
+  {
     id: '59-mqueue',
     attack: 'message queues in kernel memory',
     call: ['queue'],

@@ -30,6 +30,7 @@ const leaks = [
     'timer_stats',
   ].map((name) => `/proc/${name}`),
   ...['/proc/acpi', '/proc/asound', '/proc/scsi', '/proc/pressure/cpu'],
+  '/sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count',
   ...['/sys/firmware', '/sys/devices/virtual/powercap'],
 ] as const;
 const dangerous = ['/', '/etc', '/proc', '/run', '/dev', '/sys', '/boot'].filter((path) =>

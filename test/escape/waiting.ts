@@ -10,7 +10,7 @@ export const waiting: readonly Waiting[] = [
     waitsFor: 'a /dev/console; a terminal is opened by TIOCGPTPEER, on no path',
   },
   {
-    id: '23',
+    id: '23-hooks',
     attack: 'a hook runs with the guest’s environment (CVE-2025-23266)',
     waitsFor: 'hooks',
   },

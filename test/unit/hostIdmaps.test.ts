@@ -110,6 +110,14 @@ test('a helper that is gone, one that refuses and one that lies are told apart',
       code: 'ERR_NEWUIDMAP_FAILED',
       message: expect.stringContaining(`range not allowed: ${process.pid} 0 1000 1`),
     });
+    // What runs as root gets nothing of what Node was started with.
+    const tells = join(directory, 'tells');
+    writeFileSync(tells, '#!/bin/sh\necho $(env | cut -d= -f1 | sort) >&2\nexit 1\n', {
+      mode: 0o755,
+    });
+    await expect(applyLauncherMap(process.pid, withHelper(tells))).rejects.toThrow(
+      /: LC_ALL PATH PWD( _)?( |$)/,
+    );
   } finally {
     rmSync(directory, { recursive: true });
   }

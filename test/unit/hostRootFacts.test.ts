@@ -76,6 +76,11 @@ test('a source must exist', () => {
   expect(() => checkSources(spec)).toThrow(
     expect.objectContaining({ code: 'ERR_SOURCE_NOT_FOUND', option: 'mounts[/mnt].source' }),
   );
+  // One that has gone since.
+  for (const options of [['bind'], ['rbind']])
+    expect(() => rootFacts(specWith([bind(join(dir, 'none'), '/mnt', ...options)]))).toThrow(
+      expect.objectContaining({ code: 'ERR_SOURCE_NOT_FOUND', path: join(dir, 'none') }),
+    );
   expect(() => checkSources(specWith([], join(dir, 'none')))).toThrow(
     expect.objectContaining({ code: 'ERR_SOURCE_NOT_FOUND', option: 'rootfs' }),
   );

@@ -23,6 +23,9 @@ static int attach(char** a) {
   return say(ptrace(PTRACE_DETACH, pid, 0, 0));
 }
 
+// Of its stdin, so that PID would get SIGIO.
+static int set_owner(char** a) { return say(fcntl(0, F_SETOWN, atoi(a[0]))); }
+
 static int ids(char** a) { return printf("%d %d %d\n", getuid(), geteuid(), getegid()) < 0; }
 
 static int session(char** a) { return printf("%d %d %d\n", getpid(), getsid(0), getpgrp()) < 0; }
@@ -159,6 +162,7 @@ static int outlive(char** a) {
 
 const struct attempt process_attempts[] = {
     {"ptrace", attach},
+    {"set-owner", set_owner},
     {"ids", ids},
     {"session", session},
     {"own-session", own_session},

@@ -146,6 +146,13 @@ static int shared_memory(char** a) {
   return shmctl(id, IPC_RMID, NULL) < 0;
 }
 
+// N segments of System V shared memory that nobody attaches.
+static int segments(char** a) {
+  for (int i = atoi(a[0]); i > 0; i--)
+    if (shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600) < 0) return say(-1);
+  return say(0);
+}
+
 const struct attempt resource_attempts[] = {
     {"forks", forks},
     {"memory", memory},
@@ -160,5 +167,6 @@ const struct attempt resource_attempts[] = {
     {"mlock", lock_memory},
     {"orphans", orphans},
     {"shm", shared_memory},
+    {"segments", segments},
     {NULL, NULL},
 };
