@@ -1,22 +1,72 @@
-import { closeSync, openSync } from 'node:fs';
-import { untilGone } from '../../lib/follow.js';
-import { launch } from '../../lib/launch.js';
-import { compileLaunch } from '../../lib/program.js';
-import { createSpecOf, newId, programSpecOf } from '../../lib/specOf.js';
-import { programPoints, type StopPoint } from './stops.js';
+import { createContainer, Pool } from '../../lib/index.js';
+import { LauncherClient } from '../../lib/launcher/launcher.js';
+import { type Plan, planFlag } from '../../lib/plan/steps.js';
+import { decodePlan } from '../escape/decodePlan.js';
+import { programEndsAt, programPoints, type StopPoint } from './stops.js';
 
-/** Every point of `sleep 600` in a container that has a command, or has none. */
-export async function execPoints(style: 'init' | 'join'): Promise<StopPoint[]> {
-  const id = newId();
-  const fd = openSync('/dev/null', 'r+');
-  const fds = [fd, fd, fd];
-  const options = style === 'join' ? { command: ['sleep', '600'] } : {};
-  const container = await launch({ id, spec: createSpecOf(id, options), fds, lives: true });
-  closeSync(fd);
-  const program = { file: 'sleep', args: ['600'], options: {} };
-  const spec = programSpecOf(container.inside.spec, program, 'exec');
-  const { plan } = compileLaunch(container, { execId: newId(), spec, resources: {}, fds });
-  container.kill();
-  await untilGone(container);
-  return programPoints(plan);
+/**
+ * How a program comes into its container: started by the container's init, by joining it, set up in
+ * advance, released from there, or as the agent for its files.
+ */
+export const styles = ['init', 'join', 'park', 'release', 'files'] as const;
+export type Style = (typeof styles)[number];
+
+/** Limits that a program is released with, so that there is something to set. */
+export const releaseLimits = { pids: 20 };
+
+/** The plans of programs, and of releases, that are sent meanwhile. */
+async function sentBy(body: () => Promise<unknown>): Promise<Plan[]> {
+  const plans: Plan[] = [];
+  const face = LauncherClient.prototype;
+  const { exec, unpark } = face;
+  face.exec = function (container, plan, fds, ...rest) {
+    plans.push(decodePlan(plan, fds));
+    return exec.call(this, container, plan, fds, ...rest);
+  };
+  face.unpark = function (id, plan, fds, ...rest) {
+    plans.push(decodePlan(plan, fds));
+    unpark.call(this, id, plan, fds, ...rest);
+  };
+  try {
+    await body();
+    return plans;
+  } finally {
+    Object.assign(face, { exec, unpark });
+  }
+}
+
+const scenarios: Record<Style, () => Promise<unknown>> = {
+  async init() {
+    await using box = await createContainer();
+    await box.exec('true');
+  },
+  async join() {
+    await using box = await createContainer({ command: ['sleep', '600'] });
+    await box.exec('true');
+  },
+  async park() {
+    await using pool = new Pool({}, { min: 1, max: 1 });
+    await pool.run('true', [], { limits: releaseLimits });
+  },
+  release: () => scenarios.park(),
+  async files() {
+    await using box = await createContainer();
+    await box.fs.readdir('/');
+  },
+};
+
+/** Every point of a program of that style in a container that lives. */
+export async function execPoints(style: Style): Promise<StopPoint[]> {
+  const plans = await sentBy(scenarios[style]);
+  const [plan] = plans;
+  if (plan === undefined) throw new Error('nothing was sent');
+  const all = programPoints(plan);
+  if (style === 'init' || style === 'join') return all;
+  const later = all.filter((point) => programEndsAt(point) || point.title === 'afterRunning');
+  // An agent answers before its launcher is told of it, and ends with its container.
+  if (style === 'park' || style === 'files') return all.filter((point) => !later.includes(point));
+  const release = plans.find(({ flags }) => flags === planFlag.release);
+  if (release === undefined) throw new Error('nothing was released');
+  const steps = programPoints(release).filter(({ section }) => section < 4);
+  return [...steps, ...later];
 }

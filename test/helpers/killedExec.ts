@@ -1,5 +1,5 @@
 // A Node process that is to be killed: it starts a program in a container with a launcher that stops
-// at a point. Arguments: the launcher's path, section and index of the point, `init` or `join`.
+// at a point. Arguments: the launcher's path, section and index of the point, `init`, `join` or `files`.
 // Prints a line of JSON when the container is there and the program's plan is about to be sent, and
 // another, `KilledExec`, when that program, and what comes after, is over.
 import { type Container, ContainerError, createContainer } from '../../lib/index.js';
@@ -12,8 +12,8 @@ import { journalPath, say, stopAt, useLauncher } from './useLauncher.js';
 export interface KilledExec {
   /** The outcome of the program that was held: its end, or the code of an error of ours. */
   first: string;
-  /** Whether the container was there for the next one. */
-  same: boolean;
+  /** Whether the container was there for the next one; of a pool, each has its own. */
+  same?: boolean;
   /** The outcome of the next one. */
   next: string;
 }
@@ -23,6 +23,10 @@ useLauncher(path);
 
 async function outcome(box: Container, file: string, args: string[] = []): Promise<string> {
   try {
+    if (style === 'files') {
+      await box.fs.readdir('/');
+      return 'exit 0';
+    }
     const { exitCode, signal } = await box.exec(file, args);
     return signal ?? `exit ${exitCode}`;
   } catch (error) {
