@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { encodeRequest, type FileOp, fileOps } from '../../lib/files/protocol.js';
 import { request } from '../../lib/launcher/messages.js';
 import { loadBinding } from '../../lib/native/load.js';
 import { encodePlan } from '../../lib/plan/encode.js';
@@ -73,6 +74,23 @@ function message(flags: number, fds: readonly number[], type: number, body: Buff
   return Buffer.concat([Buffer.of(flags, control.length / 2), control, header, body]);
 }
 
+/** One request of each kind to the file agent, with all that it can carry. */
+function fileRequests(): Record<string, Buffer> {
+  const entries = Object.entries(fileOps) as [FileOp, (typeof fileOps)[FileOp]][];
+  return Object.fromEntries(
+    entries.map(([op, [paths, data]], index) => [
+      `file_agent_fuzz/${op}`,
+      encodeRequest(op, index + 1, {
+        ...(paths > 0 && { path: Buffer.from(`/tmp/${op}`) }),
+        ...(paths > 1 && { path2: Buffer.from('other €') }),
+        ...(data > 0 && { data: Buffer.from('value') }),
+        flags: index % 4,
+        numbers: [0o644, -1n, 1n << 40n],
+      }),
+    ]),
+  );
+}
+
 /** The fuzzers' seeds by file name: real plans and messages, a few KiB in all. */
 export function corpus(): Record<string, Buffer> {
   const body = encodePlan(bare);
@@ -91,6 +109,7 @@ export function corpus(): Record<string, Buffer> {
     'messages_fuzz/most': message(0, Array<number>(64).fill(3), request.launch, body),
     'messages_fuzz/surplus': message(0, Array<number>(65).fill(3), request.launch, body),
     'messages_fuzz/cut': message(0x20, [3], request.launch, body),
+    ...fileRequests(),
   };
 }
 

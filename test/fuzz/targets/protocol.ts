@@ -5,13 +5,18 @@ import fc from 'fast-check';
 import { decodeReport, request } from '../../../lib/launcher/messages.js';
 import { release } from '../../../lib/native/kept.js';
 import { loadBinding } from '../../../lib/native/load.js';
+import { encodePlan } from '../../../lib/plan/encode.js';
 import { SocketType } from '../../../lib/sys/constants.js';
 import { socketpair } from '../../../lib/sys/files.js';
+import { sleepPlan, truePlan } from '../../helpers/plans.js';
 import { must, target } from '../target.js';
 
 /** The launcher under sanitizers (scripts/fuzz.sh). */
 const launcher = fileURLToPath(new URL('../../../../build-fuzz/launcher', import.meta.url));
 const sanitizerExit = 99;
+
+/** For root each is a container; whoever cannot make it is told so. */
+const plans = { true: encodePlan(truePlan()), sleep: encodePlan(sleepPlan()) };
 
 /** What is written to the launcher's socket. */
 interface Message {
@@ -22,6 +27,8 @@ interface Message {
   size: number;
   body: Uint8Array;
   fds: number;
+  /** A plan that can be carried out, in place of the body. */
+  plan?: keyof typeof plans;
   /** Bytes that the message lacks at its end. */
   cut: number;
 }
@@ -30,7 +37,7 @@ const word = fc.oneof(
   fc.constantFrom(0, 1, 2, 3, 7, 0x7fffffff, 0x80000000, 0xffffffff),
   fc.nat(100),
 );
-const message: fc.Arbitrary<Message> = fc
+const noise: fc.Arbitrary<Message> = fc
   .record({
     type: fc.oneof(
       { weight: 9, arbitrary: fc.constantFrom(...Object.values(request)) },
@@ -46,7 +53,37 @@ const message: fc.Arbitrary<Message> = fc
   .map(({ size, ...rest }) => ({ ...rest, size: size ?? rest.body.length }));
 
 const plain = { id: 1, arg: 0, size: 0, body: new Uint8Array(), fds: 0, cut: 0 };
+
+/** Mostly right: one of the first ids, so that containers are made and others are asked of them. */
+const launches: fc.Arbitrary<Message> = fc.record({
+  type: fc.constantFrom(request.launch, request.launch, request.exec, request.release),
+  id: fc.constantFrom(1, 2, 3),
+  arg: fc.constantFrom(0, 0, 1, 2),
+  size: fc.constantFrom(0),
+  body: fc.constant(plain.body),
+  plan: fc.constantFrom('true', 'sleep'),
+  fds: fc.constantFrom(3, 3, 3, 2, 4),
+  cut: fc.constantFrom(0, 0, 0, 0, 1),
+});
+const asks: fc.Arbitrary<Message> = fc.record({
+  type: fc.constantFrom(request.signal, request.kill, request.detach, request.feed),
+  id: fc.constantFrom(1, 2, 3),
+  arg: fc.constantFrom(0, 1, 9, 15),
+  size: fc.constantFrom(0, 16),
+  body: fc.constant(new Uint8Array(16)),
+  fds: fc.constantFrom(0, 1, 4),
+  cut: fc.constant(0),
+});
+const message = fc.oneof(noise, launches, asks);
 const seeds: Message[][] = [
+  [
+    { ...plain, type: request.makeHome },
+    { ...plain, type: request.launch, plan: 'true', fds: 3 },
+    { ...plain, type: request.launch, id: 2, plan: 'sleep', fds: 3 },
+    { ...plain, type: request.exec, id: 3, arg: 2, plan: 'true', fds: 3 },
+    { ...plain, type: request.signal, id: 2, arg: 15 },
+    { ...plain, type: request.kill, id: 2 },
+  ],
   [
     { ...plain, type: request.makeHome },
     { ...plain, type: request.hello },
@@ -67,13 +104,14 @@ const seeds: Message[][] = [
   ],
 ];
 
-/** None of them is a plan: magic and version are not what the reader asks for. */
-function encode({ type, id, arg, size, body, cut }: Message): Buffer {
+/** Nothing else is a plan: magic and version are not what the reader asks for. */
+function encode({ type, id, arg, size, body, plan, cut }: Message): Buffer {
   const header = Buffer.alloc(16);
-  for (const [i, value] of [type, id, arg, size].entries())
+  const said = plan === undefined ? size : plans[plan].length;
+  for (const [i, value] of [type, id, arg, said].entries())
     header.writeUInt32LE(value >>> 0, 4 * i);
-  const rest = Buffer.from(body);
-  if (rest.length > 0) rest[0] = 0;
+  const rest = Buffer.from(plan === undefined ? body : plans[plan]);
+  if (plan === undefined && rest.length > 0) rest[0] = 0;
   const bytes = Buffer.concat([header, rest]);
   return bytes.subarray(0, Math.max(1, bytes.length - cut));
 }
