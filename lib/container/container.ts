@@ -290,7 +290,8 @@ export class Container implements AsyncDisposable {
 
   /**
    * Resolves when it has ended; at once when it has already.
-   * @throws ContainerGoneError `ERR_DISCONNECTED` when a detached one is let go of
+   * @throws ContainerGoneError `ERR_LAUNCHER_GONE` when the launcher has ended, and the container
+   * with it; `ERR_DISCONNECTED` when a detached one is let go of
    */
   wait(): Promise<ContainerExit> {
     return this.#life.wait();

@@ -24,6 +24,8 @@ import fs from 'node:fs';
 import * as sys from '${library('sys/index')}';
 import { createContainer, ContainerError } from '${library('index')}';
 import { supervisor } from '${library('supervisor')}';
+const out = fs.mkdtempSync('/tmp/ringfort-');
+process.on('exit', () => fs.rmSync(out, { recursive: true }));
 const boxes = [await createContainer(), await createContainer({ command: ['sleep', '600'] })];
 const outcome = async (call) => {
   try {
@@ -31,7 +33,8 @@ const outcome = async (call) => {
   } catch (error) {
     const { code, phase, errno, hint, message } = error;
     // A call on a file fails as node:fs' own does.
-    const typed = error instanceof ContainerError || (code === 'EMFILE' && error.syscall === 'open');
+    const ofFiles = code === 'EMFILE' && ['open', 'copyfile'].includes(error.syscall);
+    const typed = error instanceof ContainerError || ofFiles;
     return { typed, code, phase, errno, hint, message };
   }
 };
@@ -48,6 +51,36 @@ const attempts = {
   limits: (box) => outcome(() => box.exec('true', [], { limits: { pids: 10 } })),
   terminal: (box) => outcome(() => spawned(box, { pty })),
   file: (box) => outcome(() => box.fs.writeFile('/tmp/file', 'text')),
+  update: (box) => outcome(() => box.update({ limits: { pids: 100 } })),
+  stats: (box) => outcome(() => box.stats().next()),
+  top: (box) => outcome(() => box.top()),
+  watch: (box) => outcome(async () => {
+    const events = box.fs.watch('/tmp');
+    let seen = false;
+    const first = events.next().finally(() => { seen = true; });
+    try {
+      // It may watch only after the first of them.
+      while (!seen) await box.fs.writeFile('/tmp/watched', 'x');
+      await first;
+    } finally {
+      await events.return();
+      await first.catch(() => {});
+    }
+  }),
+  copyIn: (box) => outcome(() => box.copyIn('/etc/passwd', '/tmp/in')),
+  copyOut: (box) => outcome(() => box.copyOut('/etc/passwd', out + '/passwd')),
+  // Last, for whoever stays paused answers to nothing else.
+  pause: (box) => outcome(() => box.pause()),
+  resume: (box) => outcome(() => box.resume()),
+};
+const made = async (options) => (await createContainer(options))[Symbol.asyncDispose]();
+const creates = {
+  create: () => outcome(() => made({})),
+  command: () => outcome(() => made({ command: ['sleep', '600'], pty })),
+  held: () => outcome(() => made({ command: ['sleep', '600'], start: false })),
+};
+const thaw = async () => {
+  for (const box of boxes) if (box.state === 'paused') await box.resume();
 };
 const fds = (pid = 'self') => fs.readdirSync('/proc/' + pid + '/fd').length;
 const report = (value) => fs.writeSync(1, JSON.stringify(value));
@@ -55,6 +88,7 @@ const all = async () => {
   const found = [];
   for (const box of boxes)
     for (const [name, attempt] of Object.entries(attempts)) found.push({ name, ...(await attempt(box)) });
+  for (const [name, create] of Object.entries(creates)) found.push({ name, ...(await create()) });
   return found;
 };
 await all();
@@ -118,6 +152,7 @@ suite('faults at a program in a container', [cgroups], () => {
         results.push(await all());
         for (const fd of hoard) fs.closeSync(fd);
         sys.prlimit(0, RLIMIT_NOFILE, { soft: hard, hard });
+        await thaw();
       }
       const next = await all();
       await new Promise((resolve) => setTimeout(resolve, 200));
@@ -140,6 +175,7 @@ suite('faults at a program in a container', [cgroups], () => {
           sys.prlimit(launcher.pid, RLIMIT_NOFILE, { soft: BigInt(soft), hard: limit.hard });
           results.push(await all());
           sys.prlimit(launcher.pid, RLIMIT_NOFILE, limit);
+          await thaw();
         }
         const next = await all();
         await new Promise((resolve) => setTimeout(resolve, 200));
