@@ -51,7 +51,7 @@ function lookUp(layers: readonly string[], path: string): { target?: string } | 
       if (!lstatSync(file).isSymbolicLink()) return {};
       return { target: readlinkSync(file) };
     } catch {
-      // Not in this layer, or another container that shares it is about to change it.
+      // Not in this layer, or another container that shares it has changed it just now.
     }
   }
   return undefined;

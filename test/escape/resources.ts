@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Limits } from '../../lib/options.js';
 import { slot } from '../../lib/plan/steps.js';
 import type { TextOptions } from '../helpers/containers.js';
-import { cgroups, type Requirement } from '../helpers/requirements.js';
+import { cgroups, ipcSysctls, type Requirement } from '../helpers/requirements.js';
 import type { Check } from './check.js';
 import { alter, drop, edits, type PlanEdit } from './planEdit.js';
 
@@ -139,12 +139,13 @@ const bombs: readonly Bomb[] = [
   },
   {
     id: '59-sysv',
-    attack: 'take all System V shared memory segments of the host',
+    attack: 'System V shared memory segments without end',
     call: ['segments', '4100'],
     held: /^ENOSPC$/,
-    walls: 'an ipc namespace, whose own bound is met (kernel.shmmni)',
+    walls: 'an ipc namespace of its own, with its own bound (kernel.shmmni)',
     opened: { sysctl: { 'kernel.shmmni': '8192' } },
     what: 'that bound',
+    oracleNeeds: [ipcSysctls],
   },
   {
     id: '59-mqueue',

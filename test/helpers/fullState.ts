@@ -36,6 +36,9 @@ async function attempt(file: string): Promise<Outcome> {
 }
 
 const [directory = ''] = process.argv.slice(2);
+const tmpfs = 0x1021994;
+if (fstatfsMagic(directory) !== tmpfs)
+  throw new Error(`${directory} is no tmpfs: not to be filled`);
 const { launcher } = await supervisor();
 await attempt('true');
 // Its teardown, which nobody waits for, empties the journal: room for one more entry.

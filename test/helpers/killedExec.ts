@@ -12,8 +12,8 @@ import { journalPath, say, stopAt, useLauncher } from './useLauncher.js';
 export interface KilledExec {
   /** The outcome of the program that was held: its end, or the code of an error of ours. */
   first: string;
-  /** Whether the container was there for the next one; of a pool, each has its own. */
-  same?: boolean;
+  /** Whether the container was there for the next one; of a pool, where each has its own, the launcher. */
+  same: boolean;
   /** The outcome of the next one. */
   next: string;
 }

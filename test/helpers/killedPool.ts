@@ -49,5 +49,7 @@ if (style === 'release') {
   arm(made as unknown as DiagnosticMessage);
 }
 const first = programEndsAt(point) ? await outcome('true') : await outcome('sleep', ['600']);
-say({ first, next: await outcome('true') } satisfies KilledExec);
+const next = await outcome('true');
+const same = (await supervisor()).launcher === launcher;
+say({ first, same, next } satisfies KilledExec);
 process.exit(0);

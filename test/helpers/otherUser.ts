@@ -7,14 +7,13 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
-  rmdirSync,
   rmSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { until } from './launches.js';
+import { signalIfThere, within } from './heldNode.js';
 
 const here = fileURLToPath(new URL('../../../', import.meta.url));
 const { delegate, remove } = createRequire(import.meta.url)(join(here, 'scripts/userPass.cjs')) as {
@@ -30,9 +29,11 @@ export interface Surroundings {
   before?: string;
 }
 
-function isEmpty(cgroup: string): boolean {
-  return readFileSync(join(cgroup, 'cgroup.procs'), 'utf8') === '';
+function pidsOf(cgroup: string): number[] {
+  return readFileSync(join(cgroup, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean).map(Number);
 }
+
+const isEmpty = (cgroup: string) => pidsOf(cgroup).length === 0;
 
 /** Another user of this machine, for tests that run as root: with this package where it can read it. */
 export class OtherUser implements Disposable {
@@ -86,10 +87,12 @@ export class OtherUser implements Disposable {
     } finally {
       // What moveToLeafCgroup() has made.
       const leaves = dirs.map((dir) => join(dir, 'ringfort-self')).filter((dir) => existsSync(dir));
-      // Nobody waits for the launcher's end.
-      await until(() => [...leaves, ...dirs].every(isEmpty));
-      for (const dir of leaves) rmdirSync(dir);
-      for (const dir of dirs) remove(dir);
+      // Nobody waits for the launcher's end; what a helper that failed has left is ended.
+      if (!(await within(() => [...leaves, ...dirs].every(isEmpty)))) {
+        for (const pid of [...leaves, ...dirs].flatMap(pidsOf)) signalIfThere(pid, 'SIGKILL');
+        await within(() => [...leaves, ...dirs].every(isEmpty));
+      }
+      for (const dir of [...leaves, ...dirs]) remove(dir);
     }
   }
 

@@ -89,6 +89,13 @@ export const memoryIdmaps: Requirement = {
     atLeast(parseKernel(release()), [6, 3]) ? undefined : `Linux ${release()} is older than 6.3`,
 };
 
+/** Root of a user namespace may set the bounds of its ipc namespace (6.9). */
+export const ipcSysctls: Requirement = {
+  name: 'ipc sysctls of a user namespace',
+  check: () =>
+    atLeast(parseKernel(release()), [6, 9]) ? undefined : `Linux ${release()} is older than 6.9`,
+};
+
 export const blockDevice: Requirement = {
   name: 'a block device',
   check: () => (blockDevicePath() === undefined ? 'none of /sys/block is in /dev' : undefined),

@@ -13,6 +13,7 @@ import {
   moveToLeafCgroup,
   run,
 } from '../../lib/index.js';
+import { until } from './launches.js';
 import { say } from './useLauncher.js';
 
 const own = process.argv[2] === 'own';
@@ -82,9 +83,12 @@ await attempt('end of a tree', async () => {
   const closed = once(program, 'close');
   program.killTree();
   await closed;
-  const { stdout } = await box.exec('sh', ['-c', 'cat /proc/[0-9]*/comm']);
+  const sleeps = async () =>
+    (await box.exec('sh', ['-c', 'cat /proc/[0-9]*/comm'])).stdout.includes('sleep');
   // Without a cgroup it is the program alone.
-  return stdout.includes('sleep') !== own;
+  if (!own) return sleeps();
+  await until(async () => !(await sleeps()));
+  return true;
 });
 await attempt('stats', async () => {
   const { value } = await box.stats().next();
