@@ -54,6 +54,22 @@ await attempt('files', async () => {
   await box.fs.writeFile('/tmp/x', 'text');
   return (await box.fs.readFile('/tmp/x', 'utf8')) === 'text';
 });
+await attempt('watch', async () => {
+  const events = box.fs.watch('/tmp');
+  let seen = false;
+  const first = events.next().finally(() => {
+    seen = true;
+  });
+  while (!seen) await box.exec('touch', ['/tmp/watched']);
+  await events.return();
+  return (await first).value?.filename === 'watched';
+});
+await attempt('events', async () => {
+  await using events = box.events();
+  const next = events.next();
+  await box.exec('true');
+  return (await next).value?.type === 'exec';
+});
 await attempt('copyIn, copyOut', async () => {
   await box.copyIn(join(directory, 'in'), '/tmp/in');
   await box.copyOut('/tmp/in', join(directory, 'out'));
@@ -104,6 +120,20 @@ await attempt('detached', async () => {
   const { id } = await createContainer({ limits, detached: true });
   const opened = await Container.open(id);
   const good = matches(await opened.exec('echo', ['x']));
+  const { id: reader } = await createContainer({
+    limits,
+    detached: true,
+    stdio: 'pipe',
+    command: ['sh', '-c', 'read x; echo "<$x>"'],
+  });
+  const command = await Container.open(reader);
+  const { stdin } = await command.attach({ stdin: true });
+  stdin?.write('word\n');
+  await command.wait();
+  let text = '';
+  for await (const { data } of command.logs()) text += data;
+  await command.remove();
+  if (text !== '<word>\n') return false;
   await Container.remove(id, { force: true });
   return good && !(await Container.list({ all: true })).some((each) => each.id === id);
 });
@@ -115,7 +145,19 @@ await attempt('changes of a kept layer', async () => {
   await layered[Symbol.asyncDispose]();
   const paths: string[] = [];
   for await (const { path } of layered.diff()) paths.push(path);
-  return paths.includes('/tmp/x');
+  const taken = await layered.snapshot({ path: join(kept, 'taken') });
+  await using forked = await layered.fork({ path: join(kept, 'forked') });
+  const inFork = (await forked.shell('cat /tmp/x; rm /tmp/x')).stdout;
+  await using again = await layered.rollback(taken);
+  return paths.includes('/tmp/x') && inFork + (await again.shell('cat /tmp/x')).stdout === 'x\nx\n';
+});
+await attempt('snapshot while it runs', async () => {
+  const rootfs = { lower: [lower], upper: join(kept, 'upper2'), work: join(kept, 'work2') };
+  for (const path of [rootfs.upper, rootfs.work]) mkdirSync(path);
+  await using layered = await createContainer({ limits, rootfs, mounts: ['/usr:/usr:ro'] });
+  await layered.exec('sh', ['-c', 'echo x > /tmp/x']);
+  const { path } = await layered.snapshot({ path: join(kept, 'taken2') });
+  return path === join(kept, 'taken2');
 });
 rmSync(directory, { recursive: true, force: true });
 say(said);

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import {
@@ -71,7 +74,14 @@ const calls: Record<string, (box: Container, signal: AbortSignal) => Promise<unk
     await box.fs.rm('/tmp/removed', { recursive: true, signal });
   },
   copyIn: (box, signal) => box.copyIn('/etc/ssl', '/tmp/ssl', { signal }),
-  copyOut: (box, signal) => box.copyOut('/etc/passwd', '/dev/null/no', { signal }),
+  copyOut: async (box, signal) => {
+    const outside = mkdtempSync(join(tmpdir(), 'ringfort-'));
+    try {
+      await box.copyOut('/usr/share/doc', join(outside, 'doc'), { signal });
+    } finally {
+      rmSync(outside, { recursive: true });
+    }
+  },
   stop: (box) => box.stop({ timeout: 20 }),
   kill: async (box) => box.kill(),
 };

@@ -1,7 +1,9 @@
-import { expect, test } from '@jest/globals';
+import { afterEach, expect, test } from '@jest/globals';
 import { createContainer } from '../../lib/container/create.js';
-import type { Container, ContainerEvent } from '../../lib/index.js';
+import { readState } from '../../lib/detached/state.js';
+import { Container, type ContainerEvent } from '../../lib/index.js';
 import { supervisor } from '../../lib/supervisor.js';
+import { createElsewhere, leftOf, removeAll, runtimeDir } from '../helpers/detached.js';
 import { cgroups, linux, suite } from '../helpers/needs.js';
 
 /** What is left to happen to a call: a result, or the code of its error. */
@@ -101,5 +103,29 @@ suite('a container that has vanished', [linux, cgroups], () => {
       expect([name, await call(box)]).toEqual([name, result]);
     await listening;
     expect(told.at(-1)).toMatchObject({ type: 'died', reason });
+  });
+
+  suite('and was detached', [runtimeDir], () => {
+    afterEach(removeAll);
+
+    test.each([
+      ['its monitor', 'monitorPid', 'lost'],
+      ['its first process', 'pid', 'signal'],
+    ] as const)('kill -9 of %s', async (_, victim, reason) => {
+      const id = await createElsewhere();
+      const box = await Container.open(id);
+      process.kill(readState(id)[victim], 'SIGKILL');
+      expect((await box.wait()).reason).toBe(reason);
+      for (const [name, call] of Object.entries(calls))
+        expect([name, await outcome((async () => call(box))())]).toEqual([
+          name,
+          'ERR_CONTAINER_NOT_RUNNING',
+        ]);
+      for (const [name, [call, result]] of Object.entries(defined))
+        expect([name, await call(box)]).toEqual([name, result]);
+      await Container.remove(id);
+      expect(leftOf(id)).toEqual([]);
+      await expect(Container.open(id)).rejects.toMatchObject({ code: 'ERR_CONTAINER_NOT_FOUND' });
+    });
   });
 });

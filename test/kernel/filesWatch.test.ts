@@ -53,6 +53,26 @@ suite('watching', [linux], () => {
       );
   });
 
+  test('a reader that is late is told that something was lost, and Node keeps only so much', async () => {
+    await fs.writeFile(`${dir}/f`, '');
+    const events = fs.watch(dir);
+    let seen = false;
+    const first = events.next().finally(() => {
+      seen = true;
+    });
+    while (!seen) await fs.chmod(`${dir}/f`, 0o600);
+    await first;
+    // Two events each.
+    for (let i = 0; i < 1500; i++)
+      await fs.rename(`${dir}/${i === 0 ? 'f' : i - 1}`, `${dir}/${i}`);
+    await sleep(50);
+    const kept: (string | null)[] = [];
+    while (kept.at(-1) !== null) kept.push((await events.next()).value?.filename ?? null);
+    expect(kept.length).toBeGreaterThan(2000);
+    expect(kept.length).toBeLessThanOrEqual(2048);
+    await events.return();
+  });
+
   test('ends with what it watches, and when it is left', async () => {
     const events = fs.watch(dir);
     const first = events.next();

@@ -22,6 +22,8 @@ const works = {
   'end of a tree': 'ok',
   terminal: 'ok',
   files: 'ok',
+  watch: 'ok',
+  events: 'ok',
   'copyIn, copyOut': 'ok',
   stats: 'ok',
   'joining program': 'ok',
@@ -34,12 +36,14 @@ const withoutCgroup = {
   'limits of a program': refused,
   update: refused,
   pause: refused,
+  'snapshot while it runs': refused,
 };
 const withCgroup = {
   'default limits': 'ok',
   'limits of a program': 'ok',
   update: 'ok',
   pause: 'ok',
+  'snapshot while it runs': 'ok',
 };
 
 const kinds = [
