@@ -234,7 +234,10 @@ function helperFailed(cause: Error & { code?: unknown; stderr?: string }, path: 
 async function readBack(pid: number, file: string, expected: readonly IdMapping[]): Promise<void> {
   const path = `/proc/${pid}/${file}`;
   // the kernel keeps more than five extents sorted by containerID, as ours are anyway
-  const got = formatIdMap(parseIdMap(await readFile(path, 'utf8')));
+  const text = await readFile(path, 'utf8').catch((cause) => {
+    throw refused(cause, path);
+  });
+  const got = formatIdMap(parseIdMap(text));
   if (got === formatIdMap(expected)) return;
   throw new ContainerError('ERR_IDMAP_MISMATCH', `${path}: reads back other than was written`, {
     phase: 'idmap',

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { ContainerError, ContainerGoneError } from '../errors.js';
 import type { Channel } from '../native/binding.js';
 import { launcherPath, loadBinding } from '../native/load.js';
@@ -75,13 +76,26 @@ function notStarted(cause: unknown): ContainerError {
   });
 }
 
+function launcherGone(cause: unknown): ContainerGoneError {
+  const facts = { phase: 'launcher', cause } as const;
+  return new ContainerGoneError('ERR_LAUNCHER_GONE', 'the launcher process has ended', facts);
+}
+
+/** Whether a child has ended, reaped or not (proc_pid_stat(5)). */
+function isGone(pid: number): boolean {
+  try {
+    return /^.*\) [XZ] /s.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  } catch {
+    return true;
+  }
+}
+
 /** Why a message has not left: a launcher that was killed this moment, or our own descriptors. */
 function notSent(what: string, cause: unknown): ContainerError {
-  const facts = { phase: 'launcher', cause } as const;
   const { code } = cause as NodeJS.ErrnoException;
-  return code === 'EPIPE' || code === 'ECONNRESET'
-    ? new ContainerGoneError('ERR_LAUNCHER_GONE', 'the launcher process has ended', facts)
-    : new ContainerError('ERR_LAUNCH_FAILED', `${what} could not be sent`, facts);
+  if (code === 'EPIPE' || code === 'ECONNRESET') return launcherGone(cause);
+  const message = `${what} could not be sent`;
+  return new ContainerError('ERR_LAUNCH_FAILED', message, { phase: 'launcher', cause });
 }
 
 /** A launcher process and the containers it holds. One for each Node environment. */
@@ -131,7 +145,8 @@ export class LauncherClient {
         await setup.mapIds(client.pid);
       } catch (error) {
         client.close();
-        throw error;
+        // The ids of a process that is gone cannot be mapped, for whatever reason is given.
+        throw isGone(client.pid) ? launcherGone(error) : error;
       }
     }
     const errno = await client.#setUp(request.makeHome);
