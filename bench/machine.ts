@@ -1,5 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { currentCgroups } from '../lib/cgroups/index.js';
 
 /** Whether each session gets its own share of the CPUs: then other load is not the same for all rows. */
@@ -9,6 +11,16 @@ function hasAutogroups(): boolean {
   } catch {
     return false;
   }
+}
+
+/** Of the sources that are measured. */
+function commit(): string[] {
+  const cwd = fileURLToPath(new URL('../../', import.meta.url));
+  const { status, stdout } = spawnSync('git', ['describe', '--always', '--dirty'], {
+    cwd,
+    encoding: 'utf8',
+  });
+  return status === 0 ? [`commit ${stdout.trim()}`] : [];
 }
 
 /** What the figures were taken on. */
@@ -22,6 +34,7 @@ export function machineLine(): string {
     `cgroups ${currentCgroups().mode}`,
     `Node ${process.version}`,
     process.getuid?.() === 0 ? 'root' : 'ordinary user',
+    ...commit(),
     ...(hasAutogroups() ? ['autogroups'] : []),
     `load ${loadavg()
       .map((load) => load.toFixed(1))
