@@ -3,7 +3,8 @@
 import { appendFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ContainerError, run } from '../../lib/index.js';
+import { currentCgroups } from '../../lib/cgroups/index.js';
+import { ContainerError, moveToLeafCgroup, run } from '../../lib/index.js';
 import { supervisor } from '../../lib/supervisor.js';
 import { fstatfsMagic } from '../../lib/sys/index.js';
 import { say } from './useLauncher.js';
@@ -39,6 +40,8 @@ const [directory = ''] = process.argv.slice(2);
 const tmpfs = 0x1021994;
 if (fstatfsMagic(directory) !== tmpfs)
   throw new Error(`${directory} is no tmpfs: not to be filled`);
+// An ordinary user's own cgroup is the one that it begins in.
+if (process.getuid?.() !== 0 && currentCgroups().mode === 'v2') moveToLeafCgroup();
 const { launcher } = await supervisor();
 await attempt('true');
 // Its teardown, which nobody waits for, empties the journal: room for one more entry.

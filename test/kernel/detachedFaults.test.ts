@@ -56,9 +56,19 @@ function rawClient(id: string): number {
   return connectTo(join(containerDir(id), 'socket'), SocketType.SOCK_SEQPACKET);
 }
 
+function cgroupsIn(top: string): string[] {
+  const entries = readdirSync(top, { withFileTypes: true });
+  return entries.filter((each) => each.isDirectory()).map(({ name }) => join(top, name));
+}
+
+/** Where a process may be: v2 has none beside child cgroups with controllers. */
+function leafOf(top: string): string {
+  const [first] = cgroupsIn(top);
+  return first === undefined ? top : leafOf(first);
+}
+
 function removeCgroups(top: string): void {
-  for (const each of readdirSync(top, { withFileTypes: true }))
-    if (each.isDirectory()) removeCgroups(join(top, each.name));
+  for (const each of cgroupsIn(top)) removeCgroups(each);
   rmdirSync(top);
 }
 
@@ -358,7 +368,8 @@ suite('detached containers under faults', [linux, cgroups, runtimeDir], () => {
     try {
       // They are the container's root's, whom an ordinary user is not.
       if (process.getuid?.() === 0)
-        for (const path of there) writeFileSync(join(path, 'cgroup.procs'), String(stranger.pid));
+        for (const path of there)
+          writeFileSync(join(leafOf(path), 'cgroup.procs'), `${stranger.pid}`);
       await Container.list({ all: true });
       await Container.remove(id, { force: true });
       expect(existsSync(containerDir(id))).toBe(false);
