@@ -2,8 +2,9 @@
 // lot, and of what it prints once there is room again. Says it as JSON.
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { currentCgroups } from '../../lib/cgroups/index.js';
 import { containersDir } from '../../lib/detached/stateDir.js';
-import { createContainer } from '../../lib/index.js';
+import { createContainer, moveToLeafCgroup } from '../../lib/index.js';
 
 /** What it says. */
 export interface FullReport {
@@ -18,6 +19,8 @@ export interface FullReport {
 const flood = 2_000_000;
 
 async function main(): Promise<void> {
+  // An ordinary user's own cgroup is the one that it begins in.
+  if (process.getuid?.() !== 0 && currentCgroups().mode === 'v2') moveToLeafCgroup();
   const ballast = join(containersDir(), 'ballast');
   const script = `head -c ${flood} /dev/zero; echo full >/tmp/full; read x; echo after; exit 3`;
   const command = ['sh', '-c', script];

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { FullReport } from '../helpers/detachedFull.js';
+import type { FullDisk } from '../helpers/fullDisk.js';
 import type { FullState } from '../helpers/fullState.js';
 import {
   cgroups,
@@ -88,17 +90,37 @@ for (const { name, required, account, others } of kinds) {
       });
     });
 
+    /** A small disk of that user's. */
+    const disk = (at: string, size: string) => `mkdir -p ${at}
+      mount -t tmpfs -o size=${size},mode=700,uid=${user.uid},gid=${user.gid} none ${at}`;
+
+    test('and with a full disk has the error of the program and of the copy', async () => {
+      const at = `${user.home}/small`;
+      const found = (await user.runDelegated('fullDisk.js', [at], disk(at, '64k'))) as FullDisk;
+      const { complaint, ...rest } = found;
+      expect(complaint).toMatch(/No space left on device/);
+      expect(rest).toEqual({ exitCode: 1, copy: 'ENOSPC', begun: false, afterwards: 'through\n' });
+    });
+
+    test('and with a full disk for its logs loses output, which is counted', async () => {
+      const kept = `${user.home}/ringfort/containers`;
+      const before = `install -d -m 700 -o ${user.uid} -g ${user.gid} ${user.home}/ringfort
+        ${disk(kept, '400k')}`;
+      const found = (await user.runDelegated('detachedFull.js', [], before)) as FullReport;
+      expect(found).toMatchObject({ exitCode: 3, last: 'after\n' });
+      expect(found.lost).toBeGreaterThan(1_000_000);
+      expect(found.kept + found.lost).toBe(2_000_000 + 'after\n'.length);
+    });
+
     test('and with a full state directory has a typed error, and then the next container', async () => {
       const state = `${user.home}/ringfort`;
-      const full = `mkdir -p ${state}
-        mount -t tmpfs -o size=64k,mode=700,uid=${user.uid},gid=${user.gid} none ${state}`;
-      const found = (await user.runDelegated('fullState.js', [state], full)) as FullState;
-      expect(found).toMatchObject({
+      const found = await user.runDelegated('fullState.js', [state], disk(state, '64k'));
+      expect(found).toEqual({
         failed: { code: 'ERR_JOURNAL', phase: 'prepare', errno: -28 },
         beside: 0x1021994,
         next: { exitCode: 0 },
         same: true,
-      });
+      } satisfies FullState);
     });
   });
 }
