@@ -34,6 +34,10 @@ class Channel : public SocketObject<Channel> {
   // of the path the descriptor of a socket to a launcher that runs already
   explicit Channel(const Napi::CallbackInfo& info) : SocketObject<Channel>(info) {
     Napi::Env env = info.Env();
+    if (!IsWrapped()) {
+      if (info[0].IsNumber()) close(info[0].As<Napi::Number>().Int32Value());
+      return;
+    }
     if (info[0].IsNumber())
       process_.socket = info[0].As<Napi::Number>().Int32Value();
     else

@@ -18,11 +18,15 @@ class Socket : public SocketObject<Socket> {
   // new MessageSocket(fd, onMessage, onWritable, onEnd)
   explicit Socket(const Napi::CallbackInfo& info) : SocketObject<Socket>(info) {
     Napi::Env env = info.Env();
+    int fd = info[0].As<Napi::Number>().Int32Value();
+    if (!IsWrapped()) {
+      close(fd);
+      return;
+    }
     Listen(env, info[1], info[2], "ringfort:socket");
     onEnd_ = Napi::Persistent(info[3].As<Napi::Function>());
     uv_loop_t* loop;
     napi_get_uv_event_loop(env, &loop);
-    int fd = info[0].As<Napi::Number>().Int32Value();
     if (int error = socket_.Open(loop, fd)) {
       close(fd);
       SystemError(env, error, "epoll_ctl").ThrowAsJavaScriptException();

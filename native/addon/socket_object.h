@@ -27,6 +27,10 @@ class SocketObject : public Napi::ObjectWrap<Derived>, private MessageSocket::Ow
     return Wrap::DefineClass(env, name, properties);
   }
 
+  // Not where its worker has been told to end this very moment: then Node-API wraps nothing any more
+  // (napi_cannot_run_js), and a reference to what is not wrapped ends the process.
+  bool IsWrapped() const { return !this->IsEmpty(); }
+
   // Which functions it calls, and as what in async_hooks.
   void Listen(Napi::Env env, Napi::Value onMessage, Napi::Value onWritable, const char* name) {
     onMessage_ = Napi::Persistent(onMessage.As<Napi::Function>());

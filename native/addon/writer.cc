@@ -25,6 +25,8 @@ class Writer : public Napi::ObjectWrap<Writer> {
 
   // new Writer(fd, onWritable)
   explicit Writer(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Writer>(info) {
+    // As in SocketObject::IsWrapped.
+    if (IsEmpty()) return;
     Napi::Env env = info.Env();
     onWritable_ = Napi::Persistent(info[1].As<Napi::Function>());
     context_ = std::make_unique<Napi::AsyncContext>(env, "ringfort:writer");

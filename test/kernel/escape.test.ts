@@ -47,7 +47,8 @@ suite('the escape corpus', [linux, cgroups, staticCompiler], () => {
       test(`${check.attack}: ${check.walls}`, async () => {
         const { result, oracle, why } = await runCheck(check, bench);
         if (oracle === 'red') red.add(check.id);
-        else without.push(check.id);
+        // What a v1 cgroup or another program of the user's has taken away is no loss of ours.
+        else if (check.absent === undefined) without.push(check.id);
         expect({ result, oracle, why }).toMatchObject({
           result: 'held',
           oracle: expect.stringMatching(/^(red|NO ORACLE)$/),
