@@ -5,7 +5,6 @@ import { type Follow, follow, readPaths } from './follow.js';
 import { checkIds } from './host/checkIds.js';
 import { lookUpUser } from './host/userLookup.js';
 import type { Launched, RunnableSpec } from './launch.js';
-import { keep } from './native/kept.js';
 import type { PlanBuilder } from './plan/builder.js';
 import { askForTrace, encodePlan } from './plan/encode.js';
 import { mountsCgroups } from './policy/namespaces.js';
@@ -15,7 +14,8 @@ import { filterOf, type Prepared } from './prepare.js';
 import type { ProgramRecipe } from './programRecipe.js';
 import { namespaceMode } from './spec/namespaces.js';
 import type { SpecResources } from './spec/types.js';
-import { close, socketpair } from './sys/files.js';
+import { close } from './sys/files.js';
+import { keptPair } from './sys/keptPair.js';
 import { SocketType } from './sys/processConstants.js';
 import { mark, tracing } from './trace.js';
 
@@ -180,9 +180,7 @@ export async function launchFileAgent(
 ): Promise<{ fd: number; agent: StartedProgram }> {
   const { facts, spec } = container.inside;
   const way = wayIn(container, execId, {});
-  const [fd, guests] = socketpair(SocketType.SOCK_SEQPACKET);
-  keep(fd);
-  keep(guests);
+  const [fd, guests] = keptPair(SocketType.SOCK_SEQPACKET);
   try {
     const compiled = compileFileAgent({ spec, facts, fds: [guests], capabilities, ...way });
     return { fd, agent: await launchInside(container, encode(compiled), { execId }) };

@@ -2,9 +2,10 @@ import { closeSync, fchmodSync, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { invalid, orScarcity } from './errors.js';
-import { handOver, keep } from './native/kept.js';
+import { handOver } from './native/kept.js';
 import type { StdioChoice } from './options.js';
-import { close, pipe2, setBlocking } from './sys/files.js';
+import { close, setBlocking } from './sys/files.js';
+import { keptPair } from './sys/keptPair.js';
 
 /** Pipes whose program has been reported to run. */
 const flowing = new WeakSet<Pipe>();
@@ -96,9 +97,7 @@ export interface Stdio {
 }
 
 function openPipe(index: number): End {
-  const [read, write] = pipe2(0);
-  keep(read);
-  keep(write);
+  const [read, write] = keptPair();
   const [guest, ours] = index === 0 ? [read, write] : [write, read];
   const end = new OurEnd(ours, index === 0);
   try {

@@ -5,12 +5,12 @@ import { Trace } from '../diagnostics.js';
 import { orScarcity } from '../errors.js';
 import { untilGone } from '../follow.js';
 import { type Launched, launch, type RunnableSpec } from '../launch.js';
-import { keep } from '../native/kept.js';
 import type { CreateOptions } from '../options.js';
 import { createSpecOf, newId } from '../specOf.js';
 import type { Stdio } from '../stdio.js';
 import { openStreams } from '../streams.js';
-import { close, pipe2 } from '../sys/files.js';
+import { close } from '../sys/files.js';
+import { keptPair } from '../sys/keptPair.js';
 import { Container } from './container.js';
 import type { Waiting } from './life.js';
 import { ContainerProcess } from './process.js';
@@ -23,9 +23,7 @@ class Gate {
   #go: number | undefined;
 
   constructor() {
-    const [read, write] = pipe2(0);
-    keep(read);
-    keep(write);
+    const [read, write] = keptPair();
     this.hold = read;
     this.#hold = read;
     this.#go = write;

@@ -1,9 +1,9 @@
 import { fchmodSync } from 'node:fs';
 import { detachStream } from '../launcher/messages.js';
-import { keep } from '../native/kept.js';
 import type { CreateOptions, StdioChoice } from '../options.js';
 import { openStdio } from '../stdio.js';
-import { close, pipe2 } from '../sys/files.js';
+import { close } from '../sys/files.js';
+import { keptPair } from '../sys/keptPair.js';
 import type { DetachedStreams } from './state.js';
 
 /** The streams of a detached command: the guest's ends, and ours that go to the monitor. */
@@ -29,9 +29,7 @@ const bits = [detachStream.stdin, detachStream.stdout, detachStream.stderr];
 function openPipes(choices: Choices, guests: number[], ours: (number | undefined)[]): Choices {
   return choices.map((choice, index) => {
     if (choice !== 'pipe') return choice;
-    const [read, write] = pipe2(0);
-    keep(read);
-    keep(write);
+    const [read, write] = keptPair();
     const [guest, own] = index === 0 ? [read, write] : [write, read];
     guests.push(guest);
     ours[index] = own;

@@ -94,6 +94,8 @@ export interface Binding {
   nextData(fd: number, from: number): Promise<[start: number, end: number] | undefined>;
   /** Descriptors that are closed at the end of this environment; `release` takes one back. */
   keep(fd: number): void;
+  /** A pipe (0) or a pair of sockets of that type, kept in a worker from the beginning; or −errno. */
+  keepPair(type: number): [number, number] | number;
   release(fd: number): void;
   /** Has a copy of the descriptor, which becomes non-blocking. */
   Writer: new (

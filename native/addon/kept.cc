@@ -1,6 +1,9 @@
 #include "addon/kept.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -50,6 +53,21 @@ void Keep(const Napi::CallbackInfo& info) {
 
 void Release(const Napi::CallbackInfo& info) { Of(info).erase(Descriptor(info)); }
 
+// keepPair(0 | socket type): a pipe, or a pair of sockets, close-on-exec; or −errno. Kept before anybody hears of
+// them: a worker can be told to end between any two calls.
+Napi::Value KeepPair(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  int type = info[0].As<Napi::Number>().Int32Value();
+  int ends[2];
+  int rc = type == 0 ? pipe2(ends, O_CLOEXEC)
+                     : socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends);
+  if (rc != 0) return Napi::Number::New(env, -errno);
+  KeepAll(env, {ends[0], ends[1]});
+  Napi::Array pair = Napi::Array::New(env, 2);
+  for (uint32_t i = 0; i < 2; i++) pair.Set(i, ends[i]);
+  return pair;
+}
+
 // By then no call that Node has under way uses one any more, and its own handles, to which some
 // were handed, are closed (Environment::RunCleanup).
 void CloseAll(void* data) {
@@ -76,6 +94,7 @@ void InitKept(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(kept);
   napi_add_env_cleanup_hook(env, CloseAll, kept);
   exports.Set("keep", Napi::Function::New<Keep>(env, "keep", kept));
+  exports.Set("keepPair", Napi::Function::New<KeepPair>(env, "keepPair"));
   exports.Set("release", Napi::Function::New<Release>(env, "release", kept));
 }
 

@@ -99,6 +99,32 @@ suite('containers of worker threads', [cgroups], () => {
     expect(own.state).toBe('running');
   });
 
+  test('a worker that is terminated while it connects ends, and the process does not', async () => {
+    const files = new URL('../../lib/files/agent.js', import.meta.url).href;
+    const pairs = new URL('../../lib/sys/keptPair.js', import.meta.url).href;
+    const script = `
+      require('node:worker_threads').parentPort.postMessage('here');
+      (async () => {
+        const { FileAgent } = await import('${files}');
+        const { keptPair } = await import('${pairs}');
+        const { close } = await import('${library('sys/index')}');
+        const SOCK_SEQPACKET = 5;
+        for (;;) {
+          const [ours, other] = keptPair(SOCK_SEQPACKET);
+          new FileAgent(ours).close();
+          close(other);
+          await new Promise(setImmediate);
+        }
+      })();`;
+    for (let round = 0; round < 60; round++) {
+      const thread = new Worker(script, { eval: true });
+      await once(thread, 'message');
+      // Its modules first; then another moment in each round.
+      await sleep(60 + (round % 15));
+      await thread.terminate();
+    }
+  });
+
   test('a worker that is terminated amid programs, terminals, files: nothing is left', async () => {
     await beside(async () => {
       for (let round = 0; round < 12; round++) {
