@@ -53,14 +53,13 @@ void Keep(const Napi::CallbackInfo& info) {
 
 void Release(const Napi::CallbackInfo& info) { Of(info).erase(Descriptor(info)); }
 
-// keepPair(0 | socket type): a pipe, or a pair of sockets, close-on-exec; or −errno. Kept before anybody hears of
-// them: a worker can be told to end between any two calls.
+// keepPair(0 | socket type): a pipe, or a pair of sockets, close-on-exec; or −errno. Kept before
+// anybody hears of them: a worker can be told to end between any two calls.
 Napi::Value KeepPair(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   int type = info[0].As<Napi::Number>().Int32Value();
   int ends[2];
-  int rc = type == 0 ? pipe2(ends, O_CLOEXEC)
-                     : socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends);
+  int rc = type == 0 ? pipe2(ends, O_CLOEXEC) : socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends);
   if (rc != 0) return Napi::Number::New(env, -errno);
   KeepAll(env, {ends[0], ends[1]});
   Napi::Array pair = Napi::Array::New(env, 2);

@@ -27,8 +27,8 @@ class SocketObject : public Napi::ObjectWrap<Derived>, private MessageSocket::Ow
     return Wrap::DefineClass(env, name, properties);
   }
 
-  // Not where its worker has been told to end this very moment: then Node-API wraps nothing any more
-  // (napi_cannot_run_js), and a reference to what is not wrapped ends the process.
+  // Not where its worker has been told to end this very moment: then Node-API wraps nothing any
+  // more (napi_cannot_run_js), and a reference to what is not wrapped ends the process.
   bool IsWrapped() const { return !this->IsEmpty(); }
 
   // Which functions it calls, and as what in async_hooks.
