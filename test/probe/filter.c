@@ -44,8 +44,8 @@ int main(int argc, char** argv) {
   struct sock_filter* code = map_file(argv[1], &size);
   const long* calls = map_file(argv[2], &bytes);
   const size_t count = bytes / (7 * sizeof(long));
-  long* results =
-      mmap(NULL, count * sizeof(long), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  long* results = mmap(NULL, count * sizeof(long), PROT_READ | PROT_WRITE,
+                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   const pid_t pid = fork();
   if (pid == 0) {
     const struct sock_fprog filter = {(unsigned short)(size / sizeof *code), code};
