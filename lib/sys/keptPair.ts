@@ -1,5 +1,5 @@
 import { loadBinding } from '../native/load.js';
-import { returned } from './call.js';
+import { SyscallError } from './error.js';
 
 /**
  * A pipe, or with a type a pair of sockets (socketpair(2)), close-on-exec. In a worker they are kept
@@ -8,7 +8,6 @@ import { returned } from './call.js';
  */
 export function keptPair(type = 0): [number, number] {
   const pair = loadBinding().keepPair(type);
-  if (typeof pair === 'object') return pair;
-  returned(pair, type === 0 ? 'pipe2' : 'socketpair');
-  throw new Error('keepPair made nothing');
+  if (typeof pair === 'number') throw new SyscallError(pair, type === 0 ? 'pipe2' : 'socketpair');
+  return pair;
 }

@@ -87,6 +87,16 @@ const defined: Record<string, [call: (box: Container) => unknown, result: unknow
   'dispose again': [(box) => box[Symbol.asyncDispose](), undefined],
 };
 
+async function expectDefined(box: Container): Promise<void> {
+  for (const [name, call] of Object.entries(calls))
+    expect([name, await outcome((async () => call(box))())]).toEqual([
+      name,
+      'ERR_CONTAINER_NOT_RUNNING',
+    ]);
+  for (const [name, [call, result]] of Object.entries(defined))
+    expect([name, await call(box)]).toEqual([name, result]);
+}
+
 suite('a container that has vanished', [linux, cgroups], () => {
   test.each([
     ['its launcher', async () => (await supervisor()).launcher.pid, 'lost'],
@@ -102,13 +112,7 @@ suite('a container that has vanished', [linux, cgroups], () => {
     const gone = reason === 'lost' ? 'ERR_LAUNCHER_GONE' : reason;
     expect(await outcome(end())).toBe(gone);
     expect(await outcome(box.stop().then((result) => result.reason))).toBe(gone);
-    for (const [name, call] of Object.entries(calls))
-      expect([name, await outcome((async () => call(box))())]).toEqual([
-        name,
-        'ERR_CONTAINER_NOT_RUNNING',
-      ]);
-    for (const [name, [call, result]] of Object.entries(defined))
-      expect([name, await call(box)]).toEqual([name, result]);
+    await expectDefined(box);
     await listening;
     expect(told.at(-1)).toMatchObject({ type: 'died', reason });
   });
@@ -124,13 +128,7 @@ suite('a container that has vanished', [linux, cgroups], () => {
       const box = await Container.open(id);
       process.kill(readState(id)[victim], 'SIGKILL');
       expect((await box.wait()).reason).toBe(reason);
-      for (const [name, call] of Object.entries(calls))
-        expect([name, await outcome((async () => call(box))())]).toEqual([
-          name,
-          'ERR_CONTAINER_NOT_RUNNING',
-        ]);
-      for (const [name, [call, result]] of Object.entries(defined))
-        expect([name, await call(box)]).toEqual([name, result]);
+      await expectDefined(box);
       await Container.remove(id);
       expect(leftOf(id)).toEqual([]);
       await expect(Container.open(id)).rejects.toMatchObject({ code: 'ERR_CONTAINER_NOT_FOUND' });
