@@ -9,7 +9,7 @@ import type { IdLease } from './host/idRanges.js';
 import type { Isolation } from './isolation.js';
 import type { Plan } from './plan/steps.js';
 import type { Facts } from './policy/facts.js';
-import { prepare } from './prepare.js';
+import { idsReturning, type Prepared, prepare } from './prepare.js';
 import type { Recipe } from './recipe.js';
 import type { Spec, SpecProcess } from './spec/types.js';
 import { readySupervisor, type Supervisor, supervisor } from './supervisor.js';
@@ -129,6 +129,26 @@ async function awake<T>(promise: Promise<T>): Promise<T> {
   }
 }
 
+/**
+ * Decides everything about a launch. Where every range of ids is in use it waits for those of
+ * containers that have ended: whoever has heard of an end may expect to start the next one.
+ */
+async function decide(shared: Supervisor, input: LaunchInput): Promise<Prepared> {
+  const { id, recipe, fds, spec } = input;
+  for (;;) {
+    try {
+      const known = recipe?.prepare(shared, id, fds);
+      if (known === undefined) await awaitSources(spec);
+      return known ?? prepare(shared, input);
+    } catch (error) {
+      const exhausted = (error as Partial<ContainerError>).code === 'ERR_ID_POOL_EXHAUSTED';
+      const back = exhausted ? idsReturning(shared, spec) : undefined;
+      if (back === undefined) throw error;
+      await awake(back);
+    }
+  }
+}
+
 async function attempt(
   shared: Supervisor,
   input: LaunchInput,
@@ -138,14 +158,12 @@ async function attempt(
   const { id: name, recipe, onPty, onCreated } = input;
   beginTrace(name);
   mark(name, 'launcher ready');
-  const known = recipe?.prepare(shared, name, input.fds);
-  if (known === undefined) await awaitSources(input.spec);
-  const prepared = known ?? prepare(shared, input);
-  const { bytes, lease, cgroup, opened, reads } = prepared;
+  const made = await decide(shared, input);
+  const { bytes, lease, cgroup, opened, reads } = made;
   const about: Follow = {
     name,
     get plan() {
-      return prepared.plan;
+      return made.plan;
     },
     reads,
     opened,
@@ -155,9 +173,10 @@ async function attempt(
   };
   try {
     const running = await follow(launcher, about, (events) =>
-      launcher.launch(bytes, prepared.fds, events, input.supervisor !== undefined),
+      launcher.launch(bytes, made.fds, events, input.supervisor !== undefined),
     );
-    const { isolation, spec, facts, serves } = prepared;
+    tellEnd(lease, running);
+    const { isolation, spec, facts, serves } = made;
     // Programs mount nothing: what there is in the host's root need not be kept for them.
     const kept: Facts = { ...facts, hostEntries: [] };
     const inside = { supervisor: shared, spec, facts: kept, serves, reads };
@@ -180,12 +199,20 @@ function releasing(lease: IdLease, onGone: (left: number) => void): (left: numbe
   };
 }
 
+function tellEnd(lease: IdLease, { ended, gone }: Running): void {
+  // Whoever is told of it afterwards finds the lease ending already.
+  ended.then(
+    () => lease.ending(gone),
+    () => {},
+  );
+}
+
 /** The plan that `launch` would hand over; nothing is created, the ids are given back. */
 export async function planOf(input: Omit<LaunchInput, 'fds'>): Promise<Plan> {
   const shared = await supervisor();
   const fds = input.spec.process.terminal === true ? [] : [0, 1, 2];
-  const prepared = prepare(shared, { ...input, fds });
-  for (const fd of prepared.opened) closeSync(fd);
-  prepared.lease.release();
-  return prepared.plan;
+  const { plan, opened, lease } = await decide(shared, { ...input, fds });
+  for (const fd of opened) closeSync(fd);
+  lease.release();
+  return plan;
 }

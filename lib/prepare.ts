@@ -3,7 +3,7 @@ import { type CgroupPlan, currentCgroups, planCgroup } from './cgroups/index.js'
 import { type ReadPaths, readPaths } from './follow.js';
 import { checkIds } from './host/checkIds.js';
 import { checkSources } from './host/checkSources.js';
-import type { IdLease } from './host/idRanges.js';
+import type { IdLease, IdRequest } from './host/idRanges.js';
 import { openNamespaces } from './host/openNamespaces.js';
 import { realSources } from './host/realSources.js';
 import { rootFacts } from './host/rootFacts.js';
@@ -92,15 +92,24 @@ export function filterOf(spec: Spec, facts: Pick<Facts, 'arch'>): Filter {
   return filter;
 }
 
-/** Takes ids for a spec. @throws as `IdRanges.acquire` */
-export function leaseFor(shared: Supervisor, spec: Spec): IdLease {
+function idRequest(spec: Spec): IdRequest {
   const pool = spec.annotations?.[annotation.idPool];
-  return shared.ids.acquire({
+  return {
     shareHostDirs: sharesHostDirs(spec),
     uidMappings: spec.linux.uidMappings,
     gidMappings: spec.linux.gidMappings,
     pool: pool === undefined ? undefined : JSON.parse(pool),
-  });
+  };
+}
+
+/** Takes ids for a spec. @throws as `IdRanges.acquire` */
+export function leaseFor(shared: Supervisor, spec: Spec): IdLease {
+  return shared.ids.acquire(idRequest(spec));
+}
+
+/** As `IdRanges.returning`. */
+export function idsReturning(shared: Supervisor, spec: Spec): Promise<void> | undefined {
+  return shared.ids.returning(idRequest(spec));
 }
 
 type Maps = Pick<IdLease, 'uidMappings' | 'gidMappings' | 'denySetgroups' | 'lateral'>;

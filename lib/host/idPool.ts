@@ -7,6 +7,9 @@ export interface RangeLock {
   unlock(start: number): void;
 }
 
+/** Ranges whose holders have ended, of all pools of this process, by their first id. */
+const returns = new Map<number, Promise<void>>();
+
 /**
  * Equal ranges of ids, each lent to one holder at a time. The range that came back last is lent
  * first, so that what was cached for it is used again.
@@ -54,6 +57,20 @@ export class RangePool {
     this.#lent.delete(range.start);
     this.#lock?.unlock(range.start);
     this.#returned.push(range);
+  }
+
+  /** The holder of a range has ended; `give` follows before `gone`, unless something is in the way. */
+  expect(range: IdSpan, gone: Promise<void>): void {
+    returns.set(range.start, gone);
+    void gone.then(() => returns.delete(range.start));
+  }
+
+  /** When one of its ranges that are expected may be back; undefined where none is. */
+  returning(): Promise<void> | undefined {
+    const expected = [...returns].filter(([start]) =>
+      this.#segments.some((segment) => overlap(segment, { start, count: this.#size })),
+    );
+    return expected.length === 0 ? undefined : Promise.race(expected.map(([, gone]) => gone));
   }
 
   /** Whether an id of this range is lent. */

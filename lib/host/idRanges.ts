@@ -42,6 +42,8 @@ export interface IdLease {
   readonly gidMappings: readonly IdMapping[];
   readonly denySetgroups: boolean;
   readonly lateral: Lateral;
+  /** Its container has ended, and its ids are free once its teardown is over. */
+  ending(gone: Promise<void>): void;
   /** To be called once nothing runs with these ids any more; calls after the first do nothing. */
   release(): void;
 }
@@ -88,6 +90,14 @@ export class IdRanges {
       : this.#forUser(launcher, request.shareHostDirs);
   }
 
+  /**
+   * After `acquire` has found every range in use: when one may be back whose container has ended.
+   * @returns undefined where none is to be expected
+   */
+  returning({ pool }: IdRequest): Promise<void> | undefined {
+    return this.#pools.get(poolKey(pool))?.returning();
+  }
+
   #explicit({ uidMappings, gidMappings }: IdRequest): IdLease {
     if (uidMappings === undefined) throw invalid('uidMappings', 'a map, as gidMappings is given');
     if (gidMappings === undefined) throw invalid('gidMappings', 'a map, as uidMappings is given');
@@ -115,7 +125,7 @@ export class IdRanges {
   }
 
   #pool(option: IdPoolOption | undefined): RangePool {
-    const key = option === undefined ? '' : JSON.stringify(option);
+    const key = poolKey(option);
     let pool = this.#pools.get(key);
     if (pool === undefined) {
       const spans = this.#poolSpans(option);
@@ -167,6 +177,8 @@ export class IdRanges {
       const pool = this.#userPool(Math.min(subuids, subgids));
       const range = pool?.take();
       if (pool !== undefined && range !== undefined) return ownRange(pool, range, launcher);
+      // Ids are shared where there are no others, not where there will be in a moment.
+      if (pool?.returning() !== undefined) throw exhausted();
     }
     const map = shareHostDirs ? userFirst : firstBlock;
     return lease({
@@ -183,14 +195,18 @@ export class IdRanges {
    */
   #userPool(count: number): RangePool | undefined {
     if (this.#facts.lock === undefined || count < 2 * rangeSize) return undefined;
-    let pool = this.#pools.get('');
+    let pool = this.#pools.get(poolKey());
     if (pool === undefined) {
       const spans = [{ start: 1 + rangeSize, count: count - rangeSize }];
       pool = new RangePool(spans, rangeSize, this.#facts.lock);
-      this.#pools.set('', pool);
+      this.#pools.set(poolKey(), pool);
     }
     return pool;
   }
+}
+
+function poolKey(option?: IdPoolOption): string {
+  return option === undefined ? '' : JSON.stringify(option);
 }
 
 /** Container root is the user: files that it makes in shared directories are the user's. */
@@ -230,18 +246,24 @@ function ownRange(pool: RangePool, range: IdSpan, launcher?: LauncherMap): IdLea
       denySetgroups: false,
       lateral: 'own-range',
     },
-    () => pool.give(range),
+    { pool, range },
   );
 }
 
-function lease(maps: Omit<IdLease, 'release'>, giveBack?: () => void): IdLease {
+function lease(
+  maps: Omit<IdLease, 'ending' | 'release'>,
+  lent?: { pool: RangePool; range: IdSpan },
+): IdLease {
   let held = true;
   return {
     ...maps,
+    ending: (gone) => {
+      if (held) lent?.pool.expect(lent.range, gone);
+    },
     release: () => {
       if (!held) return;
       held = false;
-      giveBack?.();
+      lent?.pool.give(lent.range);
     },
   };
 }

@@ -149,7 +149,8 @@ export const pathChecks: readonly Check[] = [
         for (let i = 0; i < tries && contents(outside) === ''; i++) {
           const all = opening === undefined ? [...mounts, inside] : mounts;
           const answer = await bench.guest(['ids'], naive, { mounts: all });
-          if (!/^(\d+ \d+ \d+|refused: ERR_[A-Z_]+)$/.test(answer)) return answer;
+          if (!/^(\d+ \d+ \d+|refused: ERR_(MOUNT_[A-Z_]+|SOURCE_[A-Z_]+))$/.test(answer))
+            return answer;
         }
         await swapping.killTree();
         return contents(outside) === '' ? 'nothing' : 'made';

@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { Deferred } from '../../lib/deferred.js';
 import { type LauncherFacts, launcherMap } from '../../lib/host/idmaps.js';
 import type { RangeLock } from '../../lib/host/idPool.js';
 import { type IdFacts, type IdLease, IdRanges, type IdRequest } from '../../lib/host/idRanges.js';
@@ -27,6 +28,10 @@ const shared: IdRequest = { shareHostDirs: true };
 const idsOf = ({ uidMappings, gidMappings }: IdLease) => JSON.stringify([uidMappings, gidMappings]);
 const first = (ranges: IdRanges, request = alone) =>
   ranges.acquire(request).uidMappings.map((m) => [m.containerID, m.hostID, m.size]);
+
+/** Room for one range. */
+const span = [{ start: 0, count: 65536 * 2 }];
+const exhausted = expect.objectContaining({ code: 'ERR_ID_POOL_EXHAUSTED' });
 
 function user(blocks: number, lock?: RangeLock, change: Partial<LauncherFacts> = {}): IdRanges {
   const sub = [{ start: 100000, count: blocks * 65536 }];
@@ -73,6 +78,52 @@ test('root: two processes never have the same range, and a returned one can chan
   lease.release();
   expect(idsOf(two.acquire(alone))).toBe(idsOf(lease));
   expect(first(one)).toEqual([[0, 720896, 65536]]);
+});
+
+test('root: a range whose container has ended is to be waited for, one that is in use is not', async () => {
+  const ranges = new IdRanges({ ...root, uids: span, gids: span });
+  const lease = ranges.acquire(alone);
+  expect(ranges.returning(alone)).toBeUndefined();
+  const gone = new Deferred<void>();
+  lease.ending(gone.promise);
+  expect(() => ranges.acquire(alone)).toThrow(exhausted);
+  // In another pool of this process, which a detached container has, too; not in one elsewhere.
+  const other = new IdRanges({ ...root, uids: span, gids: span });
+  other.acquire(alone).release();
+  expect(other.returning(alone)).toBeDefined();
+  const elsewhere = new IdRanges(root);
+  elsewhere.acquire(alone);
+  expect(elsewhere.returning(alone)).toBeUndefined();
+  lease.release();
+  gone.resolve();
+  await ranges.returning(alone);
+  expect(idsOf(ranges.acquire(alone))).toBe(idsOf(lease));
+  expect(ranges.returning(alone)).toBeUndefined();
+});
+
+test('root: a teardown that is over without giving its ids back is not waited for again', async () => {
+  const ranges = new IdRanges({ ...root, uids: span, gids: span });
+  const lease = ranges.acquire(alone);
+  lease.ending(Promise.resolve());
+  await ranges.returning(alone);
+  expect(ranges.returning(alone)).toBeUndefined();
+  expect(() => ranges.acquire(alone)).toThrow(exhausted);
+  lease.release();
+});
+
+test('user: ids are not shared while one’s own are on their way back', async () => {
+  const ranges = user(2, new Locks().of('one'));
+  const own = ranges.acquire(alone);
+  expect(own.lateral).toBe('own-range');
+  expect(ranges.acquire(alone).lateral).toBe('shared-range');
+  const gone = new Deferred<void>();
+  own.ending(gone.promise);
+  expect(() => ranges.acquire(alone)).toThrow(exhausted);
+  expect(ranges.acquire(shared).lateral).toBe('shared-range');
+  own.release();
+  gone.resolve();
+  await ranges.returning(alone);
+  expect(ranges.acquire(alone).lateral).toBe('own-range');
 });
 
 test('root: the default pool stays clear of the subordinate ids of users', () => {
