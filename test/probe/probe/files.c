@@ -113,8 +113,8 @@ static int change_mode(char** a) { return say(chmod(a[0], (mode_t)strtol(a[1], N
 // TARGET PATH
 static int make_link(char** a) { return say(symlink(a[0], a[1])); }
 
-// DIRECTORY TARGET: forever makes DIRECTORY/swap in turn a directory, with a file and a directory in
-// it, and a link to TARGET.
+// DIRECTORY TARGET: forever makes DIRECTORY/swap in turn a directory, with a file and a directory
+// in it, and a link to TARGET.
 static int swap(char** a) {
   if (chdir(a[0]) < 0 || mkdir("real", 0777) < 0 || symlink(a[1], "link") < 0) return say(-1);
   if (open("real/sentinel", O_CREAT | O_WRONLY, 0666) < 0) return say(-1);

@@ -154,19 +154,9 @@ static int segments(char** a) {
 }
 
 const struct attempt resource_attempts[] = {
-    {"forks", forks},
-    {"memory", memory},
-    {"fill", fill},
-    {"files", files},
-    {"open-files", open_files},
-    {"terminals", terminals},
-    {"inotify", inotifies},
-    {"queue", queue},
-    {"aio", async_io},
-    {"pending", pending},
-    {"mlock", lock_memory},
-    {"orphans", orphans},
-    {"shm", shared_memory},
-    {"segments", segments},
-    {NULL, NULL},
+    {"forks", forks},       {"memory", memory},         {"fill", fill},
+    {"files", files},       {"open-files", open_files}, {"terminals", terminals},
+    {"inotify", inotifies}, {"queue", queue},           {"aio", async_io},
+    {"pending", pending},   {"mlock", lock_memory},     {"orphans", orphans},
+    {"shm", shared_memory}, {"segments", segments},     {NULL, NULL},
 };
