@@ -14,8 +14,7 @@ import { filterOf, type Prepared } from './prepare.js';
 import type { ProgramRecipe } from './programRecipe.js';
 import { namespaceMode } from './spec/namespaces.js';
 import type { SpecResources } from './spec/types.js';
-import { close } from './sys/files.js';
-import { keptPair } from './sys/keptPair.js';
+import { close, socketpair } from './sys/files.js';
 import { SocketType } from './sys/processConstants.js';
 import { mark, tracing } from './trace.js';
 
@@ -180,7 +179,7 @@ export async function launchFileAgent(
 ): Promise<{ fd: number; agent: StartedProgram }> {
   const { facts, spec } = container.inside;
   const way = wayIn(container, execId, {});
-  const [fd, guests] = keptPair(SocketType.SOCK_SEQPACKET);
+  const [fd, guests] = socketpair(SocketType.SOCK_SEQPACKET);
   try {
     const compiled = compileFileAgent({ spec, facts, fds: [guests], capabilities, ...way });
     return { fd, agent: await launchInside(container, encode(compiled), { execId }) };

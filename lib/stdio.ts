@@ -4,8 +4,7 @@ import type { Readable, Writable } from 'node:stream';
 import { invalid, orScarcity } from './errors.js';
 import { handOver } from './native/kept.js';
 import type { StdioChoice } from './options.js';
-import { close, setBlocking } from './sys/files.js';
-import { keptPair } from './sys/keptPair.js';
+import { close, pipe2, setBlocking } from './sys/files.js';
 
 /** Pipes whose program has been reported to run. */
 const flowing = new WeakSet<Pipe>();
@@ -97,7 +96,7 @@ export interface Stdio {
 }
 
 function openPipe(index: number): End {
-  const [read, write] = keptPair();
+  const [read, write] = pipe2();
   const [guest, ours] = index === 0 ? [read, write] : [write, read];
   const end = new OurEnd(ours, index === 0);
   try {

@@ -9,8 +9,7 @@ import type { CreateOptions } from '../options.js';
 import { createSpecOf, newId } from '../specOf.js';
 import type { Stdio } from '../stdio.js';
 import { openStreams } from '../streams.js';
-import { close } from '../sys/files.js';
-import { keptPair } from '../sys/keptPair.js';
+import { close, pipe2 } from '../sys/files.js';
 import { Container } from './container.js';
 import type { Waiting } from './life.js';
 import { ContainerProcess } from './process.js';
@@ -23,7 +22,7 @@ class Gate {
   #go: number | undefined;
 
   constructor() {
-    const [read, write] = keptPair();
+    const [read, write] = pipe2();
     this.hold = read;
     this.#hold = read;
     this.#go = write;

@@ -10,7 +10,6 @@ import { IdLock, idLockPath } from '../host/idLock.js';
 import { type Launched, launch, type RunnableSpec } from '../launch.js';
 import { request } from '../launcher/messages.js';
 import { layerOptionsOf } from '../layers/maintenance.js';
-import { keep } from '../native/kept.js';
 import type { CreateOptions } from '../options.js';
 import { parseSize } from '../spec/size.js';
 import { createSpecOf, newId } from '../specOf.js';
@@ -185,7 +184,6 @@ async function handOver(creation: Creation & { monitor: Supervisor }, state: Det
     const dir = open(path, O_RDONLY | O_DIRECTORY);
     const type = SocketType.SOCK_SEQPACKET | SocketType.SOCK_NONBLOCK;
     const socket = listenAt(`/proc/self/fd/${dir}/${stateFile.socket}`, type, backlog);
-    keep(socket);
     opened.push(() => close(socket));
     chmodSync(join(path, stateFile.socket), 0o600);
     const exit = open(join(path, stateFile.exit), O_WRONLY | O_CREAT | O_EXCL, 0o600);

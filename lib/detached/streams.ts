@@ -2,8 +2,7 @@ import { fchmodSync } from 'node:fs';
 import { detachStream } from '../launcher/messages.js';
 import type { CreateOptions, StdioChoice } from '../options.js';
 import { openStdio } from '../stdio.js';
-import { close } from '../sys/files.js';
-import { keptPair } from '../sys/keptPair.js';
+import { close, pipe2 } from '../sys/files.js';
 import type { DetachedStreams } from './state.js';
 
 /** The streams of a detached command: the guest's ends, and ours that go to the monitor. */
@@ -29,7 +28,7 @@ const bits = [detachStream.stdin, detachStream.stdout, detachStream.stderr];
 function openPipes(choices: Choices, guests: number[], ours: (number | undefined)[]): Choices {
   return choices.map((choice, index) => {
     if (choice !== 'pipe') return choice;
-    const [read, write] = keptPair();
+    const [read, write] = pipe2();
     const [guest, own] = index === 0 ? [read, write] : [write, read];
     guests.push(guest);
     ours[index] = own;

@@ -1,7 +1,6 @@
 import { abortError } from '../abort.js';
 import { ContainerGoneError } from '../errors.js';
 import type { MessageSocket } from '../native/binding.js';
-import { release } from '../native/kept.js';
 import { loadBinding } from '../native/load.js';
 import { close } from '../sys/files.js';
 import { type About, callError } from './paths.js';
@@ -105,8 +104,7 @@ export class FileAgent {
 
   #attach(fd: number): void {
     const { MessageSocket } = loadBinding();
-    // It closes it itself, at the end of a worker and when it cannot be made, too.
-    release(fd);
+    // It is the descriptor's owner from then on, also when it cannot be made.
     this.#socket = new MessageSocket(
       fd,
       (message, fds) => this.#onMessage(message, fds),

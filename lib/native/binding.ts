@@ -92,10 +92,10 @@ export interface Binding {
    * undefined where there is none (native/addon/seek.cc).
    */
   nextData(fd: number, from: number): Promise<[start: number, end: number] | undefined>;
-  /** Descriptors that are closed at the end of this environment; `release` takes one back. */
-  keep(fd: number): void;
-  /** A pipe (0) or a pair of sockets of that type, kept in a worker from the beginning; or −errno. */
-  keepPair(type: number): [number, number] | number;
+  /**
+   * Has a descriptor no longer closed at the end of a worker, as all are that `sys` has opened and those
+   * that came in messages: it has another owner now.
+   */
   release(fd: number): void;
   /** Has a copy of the descriptor, which becomes non-blocking. */
   Writer: new (

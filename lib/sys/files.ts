@@ -1,5 +1,4 @@
 import { constants } from 'node:os';
-import { release } from '../native/kept.js';
 import { native, returned } from './call.js';
 import { bytes, descriptor, directory, integer, natural, text, u32, u64 } from './check.js';
 import { AT_FDCWD, MemfdFlags, OpenFlags, SocketType } from './constants.js';
@@ -215,8 +214,5 @@ export function setWindowSize(fd: number, rows: number, cols: number): void {
  * @throws SyscallError EBADF when it was not open
  */
 export function close(fd: number): void {
-  const checked = descriptor('close.fd', fd);
-  // Before: the number may be another's right after.
-  release(checked);
-  returned(native().close(checked), 'close');
+  returned(native().close(descriptor('close.fd', fd)), 'close');
 }

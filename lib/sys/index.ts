@@ -2,7 +2,8 @@
  * `ringfort/sys`: the kernel's calls as they are, one function a system call, for those who build
  * a runtime of their own. Arguments are checked first (InvalidSpecError, nothing was called); what
  * the kernel refuses is a SyscallError. Every descriptor that is returned is close-on-exec and
- * belongs to the caller.
+ * belongs to the caller; in a worker thread, those that are still open at its end are closed then, as
+ * those of node:fs are. Close it with this module's `close`.
  *
  * Node is multi-threaded, and many of these calls act on one thread only: the one that makes
  * them. Where it is so the function says it. The change is then seen by synchronous calls made

@@ -7,9 +7,12 @@
 
 namespace ringfort {
 
-// Has them closed at the end of a worker, until JavaScript releases each: a worker is terminated at
-// any moment, also between two lines that have just been handed them. False in the main thread,
-// which is never terminated.
+// Has them closed at the end of a worker, until each is forgotten: a worker is terminated at any
+// moment, also between two lines that have just been handed them. False in the main thread, which
+// is never terminated.
 bool KeepAll(Napi::Env env, const std::vector<int>& fds);
+
+// It is closed now, or has another owner.
+void Forget(Napi::Env env, int fd);
 
 }  // namespace ringfort

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "addon/kept.h"
 #include "addon/launcher_process.h"
 #include "addon/parts.h"
 #include "addon/socket_object.h"
@@ -34,12 +35,14 @@ class Channel : public SocketObject<Channel> {
   // of the path the descriptor of a socket to a launcher that runs already
   explicit Channel(const Napi::CallbackInfo& info) : SocketObject<Channel>(info) {
     Napi::Env env = info.Env();
+    int given = info[0].IsNumber() ? info[0].As<Napi::Number>().Int32Value() : -1;
+    if (given >= 0) Forget(env, given);
     if (!IsWrapped()) {
-      if (info[0].IsNumber()) close(info[0].As<Napi::Number>().Int32Value());
+      if (given >= 0) close(given);
       return;
     }
-    if (info[0].IsNumber())
-      process_.socket = info[0].As<Napi::Number>().Int32Value();
+    if (given >= 0)
+      process_.socket = given;
     else
       process_ = StartLauncherProcess(info[0].As<Napi::String>().Utf8Value(),
                                       info[1].As<Napi::Number>().Int32Value(),

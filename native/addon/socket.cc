@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "addon/kept.h"
 #include "addon/parts.h"
 #include "addon/socket_object.h"
 #include "protocol.h"
@@ -19,6 +20,7 @@ class Socket : public SocketObject<Socket> {
   explicit Socket(const Napi::CallbackInfo& info) : SocketObject<Socket>(info) {
     Napi::Env env = info.Env();
     int fd = info[0].As<Napi::Number>().Int32Value();
+    Forget(env, fd);
     if (!IsWrapped()) {
       close(fd);
       return;

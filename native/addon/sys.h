@@ -14,6 +14,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "addon/kept.h"
+
 namespace ringfort {
 
 void AddMountCalls(Napi::Object sys);    // sys_mount.cc
@@ -153,10 +155,44 @@ struct Callback<Function> {
   }
 };
 
-// Add<Unshare>(sys, "unshare"): sys.unshare(flags) calls Unshare(flags).
+// A call that returns a descriptor. In a worker it is closed at the worker's end, which may come
+// before JavaScript hears of it.
 template <auto Function>
+struct Opening {
+  static Napi::Value Run(const Napi::CallbackInfo& info) {
+    Napi::Value result = Callback<Function>::Run(info);
+    int fd = result.IsNumber() ? result.As<Napi::Number>().Int32Value() : -1;
+    if (fd >= 0) KeepAll(info.Env(), {fd});
+    return result;
+  }
+};
+
+// One that leaves two in its second argument.
+template <auto Function>
+struct OpeningPair {
+  static Napi::Value Run(const Napi::CallbackInfo& info) {
+    Napi::Value result = Callback<Function>::Run(info);
+    if (result.IsNumber() && result.As<Napi::Number>().Int32Value() == 0) {
+      const int32_t* ends = info[1].As<Napi::Int32Array>().Data();
+      KeepAll(info.Env(), {ends[0], ends[1]});
+    }
+    return result;
+  }
+};
+
+// One that closes its first argument. Both at once: a worker may end between any two calls.
+template <auto Function>
+struct Closing {
+  static Napi::Value Run(const Napi::CallbackInfo& info) {
+    if (info[0].IsNumber()) Forget(info.Env(), info[0].As<Napi::Number>().Int32Value());
+    return Callback<Function>::Run(info);
+  }
+};
+
+// Add<Unshare>(sys, "unshare"): sys.unshare(flags) calls Unshare(flags).
+template <auto Function, template <auto> typename As = Callback>
 void Add(Napi::Object sys, const char* name) {
-  sys.Set(name, Napi::Function::New<Callback<Function>::Run>(sys.Env(), name));
+  sys.Set(name, Napi::Function::New<As<Function>::Run>(sys.Env(), name));
 }
 
 }  // namespace ringfort

@@ -116,18 +116,18 @@ int64_t SetBlocking(int32_t fd) {
 }  // namespace
 
 void AddFileCalls(Napi::Object sys) {
-  Add<Openat>(sys, "openat");
-  Add<Openat2>(sys, "openat2");
+  Add<Openat, Opening>(sys, "openat");
+  Add<Openat2, Opening>(sys, "openat2");
   Add<Write>(sys, "write");
-  Add<Close>(sys, "close");
-  Add<MemfdCreate>(sys, "memfdCreate");
+  Add<Close, Closing>(sys, "close");
+  Add<MemfdCreate, Opening>(sys, "memfdCreate");
   Add<LockByte>(sys, "lockByte");
   Add<LockByteWait>(sys, "lockByteWait");
   Add<UnlockByte>(sys, "unlockByte");
-  Add<Pipe2>(sys, "pipe2");
-  Add<Socketpair>(sys, "socketpair");
-  Add<ListenAt>(sys, "listenAt");
-  Add<ConnectTo>(sys, "connectTo");
+  Add<Pipe2, OpeningPair>(sys, "pipe2");
+  Add<Socketpair, OpeningPair>(sys, "socketpair");
+  Add<ListenAt, Opening>(sys, "listenAt");
+  Add<ConnectTo, Opening>(sys, "connectTo");
   Add<Statfs>(sys, "statfs");
   Add<Fstatfs>(sys, "fstatfs");
   Add<SetBlocking>(sys, "setBlocking");

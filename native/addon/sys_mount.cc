@@ -65,12 +65,12 @@ void AddMountCalls(Napi::Object sys) {
   Add<Mount>(sys, "mount");
   Add<Umount2>(sys, "umount2");
   Add<PivotRoot>(sys, "pivotRoot");
-  Add<Fsopen>(sys, "fsopen");
+  Add<Fsopen, Opening>(sys, "fsopen");
   Add<Fsconfig>(sys, "fsconfig");
   Add<FsconfigBinary>(sys, "fsconfigBinary");
-  Add<Fsmount>(sys, "fsmount");
+  Add<Fsmount, Opening>(sys, "fsmount");
   Add<MoveMount>(sys, "moveMount");
-  Add<OpenTree>(sys, "openTree");
+  Add<OpenTree, Opening>(sys, "openTree");
   Add<MountSetattr>(sys, "mountSetattr");
 }
 

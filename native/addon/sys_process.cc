@@ -89,7 +89,7 @@ void AddProcessCalls(Napi::Object sys) {
   Add<Setns>(sys, "setns");
   Add<Sethostname>(sys, "sethostname");
   Add<Setdomainname>(sys, "setdomainname");
-  Add<PidfdOpen>(sys, "pidfdOpen");
+  Add<PidfdOpen, Opening>(sys, "pidfdOpen");
   Add<PidfdSendSignal>(sys, "pidfdSendSignal");
   Add<Prctl>(sys, "prctl");
   Add<Capget>(sys, "capget");

@@ -4,7 +4,6 @@ import fc from 'fast-check';
 import { ContainerError } from '../../../lib/errors.js';
 import { FileAgent } from '../../../lib/files/agent.js';
 import { FileSystem } from '../../../lib/files/fileSystem.js';
-import { release } from '../../../lib/native/kept.js';
 import { loadBinding } from '../../../lib/native/load.js';
 import { SocketType } from '../../../lib/sys/constants.js';
 import { SyscallError } from '../../../lib/sys/error.js';
@@ -79,7 +78,6 @@ const descriptors = () => readdirSync('/proc/self/fd').length;
 
 /** An agent that gives these answers, one to each request, and then ends. */
 function hostileAgent(socket: number, answers: readonly Answer[]): { close(): void } {
-  release(socket);
   const left = [...answers];
   const none = openSync('/dev/null', 'r');
   const peer = new (loadBinding().MessageSocket)(

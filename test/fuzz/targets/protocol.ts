@@ -3,7 +3,6 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { decodeReport, request } from '../../../lib/launcher/messages.js';
-import { release } from '../../../lib/native/kept.js';
 import { loadBinding } from '../../../lib/native/load.js';
 import { encodePlan } from '../../../lib/plan/encode.js';
 import { SocketType } from '../../../lib/sys/constants.js';
@@ -141,7 +140,6 @@ async function checkConversation(messages: readonly Message[]): Promise<void> {
   });
   const wrong: Buffer[] = [];
   const answered = new Promise<void>((resolve) => {
-    release(ours);
     const socket = new (loadBinding().MessageSocket)(
       ours,
       (report, fds) => {
