@@ -1,6 +1,7 @@
 // A launcher that outlives Node: from `detach` on it is the monitor of one container, keeps its
 // output and its exit, and serves whoever connects. It ends when the container is gone.
 #include "launcher/container.h"
+#include "launcher/stops.h"
 
 namespace ringfort {
 namespace {
@@ -98,11 +99,15 @@ int Detached(Launcher& l, Received& request) {
   int error = logs ? OpenLog(m.log) : 0;
   if (error == 0) error = WatchMonitor(l);
   if (error == 0 && c->deferred) error = WatchExit(l, *c);
-  if (error == 0) error = Announce(m.log);
+  if (error == 0) {
+    StopAt(Stop::detachTaken);
+    error = Announce(m.log);
+  }
   if (error != 0) {
     GiveUp(l);
     return error;
   }
+  StopAt(Stop::detachAnnounced);
   Reserve(m.exitFile);
   request.fdCount = 0;
   m.detached = true;
@@ -145,10 +150,12 @@ void KeepExit(Launcher& l, const Container& c, const ReportHeader& report, const
     if (m.feed == m.log.source[i]) m.feed = -1;
     Unwatch(l, &m.log.source[i]);
   }
+  StopAt(Stop::exitUnkept);
   // One call: whoever reads meanwhile sees that it is not complete.
   IoVec parts[2] = {{const_cast<ReportHeader*>(&report), sizeof report},
                     {const_cast<void*>(data), report.dataSize}};
   Insist(0, __NR_writev, m.exitFile, P(parts), 2);
+  StopAt(Stop::exitKept);
 }
 
 }  // namespace ringfort

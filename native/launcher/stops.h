@@ -27,6 +27,11 @@ enum class Stop : uint32_t {
   initReaped,  // it has ended, nobody has been told
   initTold,
   beforeConclude,  // the launcher has been told, or has reaped it itself
+  // Of a launcher that becomes a detached container's monitor.
+  detachTaken,      // all is taken over, nobody finds the container
+  detachAnnounced,  // it is found, its creator has no answer
+  exitUnkept,
+  exitKept,
 };
 
 #ifdef RINGFORT_STOPS

@@ -24,11 +24,20 @@ export const namedStops = [
   'initReaped',
   'initTold',
   'beforeConclude',
+  'detachTaken',
+  'detachAnnounced',
+  'exitUnkept',
+  'exitKept',
 ] as const;
 type NamedStop = (typeof namedStops)[number];
 
+/** Those of a launcher that becomes a monitor. */
+const ofMonitors: readonly NamedStop[] = namedStops.slice(namedStops.indexOf('detachTaken'));
 /** Those that a launch does not come by. */
-const ofPrograms: readonly NamedStop[] = namedStops.slice(namedStops.indexOf('initAsked'));
+const ofPrograms: readonly NamedStop[] = namedStops.slice(
+  namedStops.indexOf('initAsked'),
+  -ofMonitors.length,
+);
 /** Those that a program does not come by: it is told nothing, and is no init. */
 const ofLaunches: readonly NamedStop[] = ['init'];
 /** Those of a program that its container's init starts. */
@@ -53,6 +62,8 @@ const ofEnds: readonly NamedStop[] = [
   'initReaped',
   'initTold',
   'beforeConclude',
+  'exitUnkept',
+  'exitKept',
 ];
 
 function allPoints(plan: Plan, leaveOut: readonly NamedStop[]): StopPoint[] {
@@ -71,17 +82,23 @@ function allPoints(plan: Plan, leaveOut: readonly NamedStop[]): StopPoint[] {
 
 /** Every point of a launch with this plan: before each of its steps, and the named ones. */
 export function stopPoints(plan: Plan): StopPoint[] {
-  return allPoints(plan, ofPrograms);
+  return allPoints(plan, [...ofPrograms, ...ofMonitors]);
+}
+
+/** The same of a container that is detached; its init serves. */
+export function detachedPoints(plan: Plan): StopPoint[] {
+  return allPoints(plan, [...ofPrograms, ...ofLaunches]);
 }
 
 /** The same of one more program in a container that lives. */
 export function programPoints(plan: Plan): StopPoint[] {
   const inside = plan.flags === planFlag.inside;
   const forks = plan.child.some(({ op }) => op === 'fork');
-  return allPoints(plan, [...(inside ? [] : ofInits), ...(forks ? [] : ofLaunches)]);
+  const others = [...(inside ? [] : ofInits), ...(forks ? [] : ofLaunches)];
+  return allPoints(plan, [...others, ...ofMonitors]);
 }
 
-/** Whether a program must have ended before it comes by the point. */
+/** Whether a program must have ended before its launcher comes by the point. */
 export function programEndsAt({ section, index }: StopPoint): boolean {
   if (section !== sections.length) return sections[section] === 'teardown';
   const name = namedStops[index] as NamedStop;
