@@ -53,6 +53,8 @@ export interface LaunchInput {
   onSent?: () => void;
   /** The master side of the program's terminal. */
   onPty?: (fd: number) => void;
+  /** Throws what a launch that has had to wait is given up with; from its start on the caller sees to that. */
+  stillWanted?: () => void;
   /** What is known of these options already, for a container that does not live on. */
   recipe?: Recipe | undefined;
   /** Its own, for a container that is to be detached. Default: this environment's. */
@@ -145,6 +147,7 @@ async function decide(shared: Supervisor, input: LaunchInput): Promise<Prepared>
       const back = exhausted ? idsReturning(shared, spec) : undefined;
       if (back === undefined) throw error;
       await awake(back);
+      input.stillWanted?.();
     }
   }
 }
@@ -175,7 +178,10 @@ async function attempt(
     const running = await follow(launcher, about, (events) =>
       launcher.launch(bytes, made.fds, events, input.supervisor !== undefined),
     );
-    tellEnd(lease, running);
+    // A monitor has locked them for as long as it lives.
+    tellEnd(lease, running, () =>
+      input.supervisor === undefined ? running.gone : launcher.over(),
+    );
     const { isolation, spec, facts, serves } = made;
     // Programs mount nothing: what there is in the host's root need not be kept for them.
     const kept: Facts = { ...facts, hostEntries: [] };
@@ -199,10 +205,10 @@ function releasing(lease: IdLease, onGone: (left: number) => void): (left: numbe
   };
 }
 
-function tellEnd(lease: IdLease, { ended, gone }: Running): void {
+function tellEnd(lease: IdLease, { ended }: Running, gone: () => Promise<void>): void {
   // Whoever is told of it afterwards finds the lease ending already.
   ended.then(
-    () => lease.ending(gone),
+    () => lease.ending(gone()),
     () => {},
   );
 }

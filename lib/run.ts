@@ -1,3 +1,4 @@
+import { throwIfAborted } from './abort.js';
 import { complete } from './complete.js';
 import { Trace } from './diagnostics.js';
 import { launch } from './launch.js';
@@ -64,6 +65,7 @@ export async function run(
           id,
           spec,
           recipe,
+          stillWanted: () => throwIfAborted(options.signal),
           fds: stdio.fds,
           onSent: stdio.sent,
           ...(stdio.terminal && { onPty: stdio.terminal }),

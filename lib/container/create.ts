@@ -64,15 +64,17 @@ interface Creation {
   spec: RunnableSpec;
   stdio: Stdio;
   gate: Gate | undefined;
+  stillWanted(): void;
 }
 
 /** Starts the launch; `created` resolves when it waits at the gate, or has gone through without one. */
-function begin({ id, spec, stdio, gate }: Creation) {
+function begin({ id, spec, stdio, gate, stillWanted }: Creation) {
   let launching!: Promise<Launched>;
   const created = new Promise<Waiting | undefined>((resolve, reject) => {
     launching = launch({
       id,
       spec,
+      stillWanted,
       fds: stdio.fds,
       lives: true,
       onSent() {
@@ -123,7 +125,8 @@ export async function createContainer(options: CreateOptions = {}): Promise<Cont
     ...(file !== undefined && { file }),
     ...(labels !== undefined && { labels: { ...labels } }),
   });
-  const { launching, created } = begin({ id, spec, stdio, gate });
+  const stillWanted = () => throwIfAborted(signal);
+  const { launching, created } = begin({ id, spec, stdio, gate, stillWanted });
   const end = () => {
     stdio.destroy();
     gate?.close();

@@ -215,6 +215,7 @@ async function build(creation: Creation, spec: RunnableSpec, options: CreateOpti
     spec,
     fds: streams.fds,
     lives: true,
+    stillWanted: () => throwIfAborted(signal),
     supervisor: monitor,
     onSent: () => streams.sent(),
     onPty: (fd) => streams.onPty(fd),

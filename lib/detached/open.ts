@@ -7,6 +7,7 @@ import type { ContainerState } from '../container/info.js';
 import { ContainerError, StateError } from '../errors.js';
 import { rejoin } from '../follow.js';
 import { hostFacts } from '../host/hostFacts.js';
+import { expectRange } from '../host/idPool.js';
 import type { Launched } from '../launch.js';
 import { LauncherClient } from '../launcher/launcher.js';
 import { request } from '../launcher/messages.js';
@@ -98,6 +99,11 @@ async function join(state: DetachedState, launcher: LauncherClient): Promise<Lau
   const { number, pid, reads, isolation, cgroup, spec, serves } = state;
   // First, so that no end is missed.
   const running = rejoin(launcher, { id: number, pid, reads });
+  // Its monitor has locked its ids for as long as it lives.
+  running.ended.then(
+    () => expectRange(launcher.over(state.monitorPid)),
+    () => {},
+  );
   const { errno } = await launcher.ask(request.hello, number);
   if (errno !== 0) return undefined;
   const supervisor = { facts: hostFacts(), launcher };

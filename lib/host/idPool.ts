@@ -7,8 +7,19 @@ export interface RangeLock {
   unlock(start: number): void;
 }
 
-/** Ranges whose holders have ended, of all pools of this process, by their first id. */
-const returns = new Map<number, Promise<void>>();
+/** Ranges that may soon be back, in whatever pool of this environment, by the moment when they are. */
+const returns = new Map<Promise<void>, IdSpan | undefined>();
+
+/**
+ * The holder of a range has ended, and gives it back before `gone` resolves, unless something is in the
+ * way.
+ * @param gone never rejects
+ * @param range undefined where only others know it
+ */
+export function expectRange(gone: Promise<void>, range?: IdSpan): void {
+  returns.set(gone, range);
+  void gone.then(() => returns.delete(gone));
+}
 
 /**
  * Equal ranges of ids, each lent to one holder at a time. The range that came back last is lent
@@ -59,18 +70,13 @@ export class RangePool {
     this.#returned.push(range);
   }
 
-  /** The holder of a range has ended; `give` follows before `gone`, unless something is in the way. */
-  expect(range: IdSpan, gone: Promise<void>): void {
-    returns.set(range.start, gone);
-    void gone.then(() => returns.delete(range.start));
-  }
-
   /** When one of its ranges that are expected may be back; undefined where none is. */
   returning(): Promise<void> | undefined {
-    const expected = [...returns].filter(([start]) =>
-      this.#segments.some((segment) => overlap(segment, { start, count: this.#size })),
+    const expected = [...returns].filter(
+      ([, range]) =>
+        range === undefined || this.#segments.some((segment) => overlap(segment, range)),
     );
-    return expected.length === 0 ? undefined : Promise.race(expected.map(([, gone]) => gone));
+    return expected.length === 0 ? undefined : Promise.race(expected.map(([gone]) => gone));
   }
 
   /** Whether an id of this range is lent. */

@@ -1,7 +1,7 @@
 import { type ContainerError, invalid, PermissionError, UnsupportedError } from '../errors.js';
 import type { IdMapping } from '../spec/types.js';
 import type { LauncherMap } from './idmaps.js';
-import { type RangeLock, RangePool } from './idPool.js';
+import { expectRange, type RangeLock, RangePool } from './idPool.js';
 import { type IdSpan, idCount, intersect, overlap, without } from './idSpans.js';
 import { translate, translateMap } from './translateMap.js';
 
@@ -42,7 +42,7 @@ export interface IdLease {
   readonly gidMappings: readonly IdMapping[];
   readonly denySetgroups: boolean;
   readonly lateral: Lateral;
-  /** Its container has ended, and its ids are free once its teardown is over. */
+  /** Its container has ended, and its ids are free once `gone` resolves, which never rejects. */
   ending(gone: Promise<void>): void;
   /** To be called once nothing runs with these ids any more; calls after the first do nothing. */
   release(): void;
@@ -258,7 +258,7 @@ function lease(
   return {
     ...maps,
     ending: (gone) => {
-      if (held) lent?.pool.expect(lent.range, gone);
+      if (held && lent !== undefined) expectRange(gone, lent.range);
     },
     release: () => {
       if (!held) return;

@@ -4,7 +4,7 @@ import type { OverlayRoot } from '../options.js';
 import { annotation } from '../spec/annotations.js';
 import type { Spec, SpecUser } from '../spec/types.js';
 import { OpenFlags, Resolve } from '../sys/constants.js';
-import { openat2 } from '../sys/files.js';
+import { close, openat2 } from '../sys/files.js';
 
 /** More than any honest /etc/passwd; a hostile one is not read further. */
 const maxBytes = 4 << 20;
@@ -40,7 +40,7 @@ function readInRoot(root: string, path: string): string | undefined {
       const stats = fstatSync(found);
       return stats.isFile() && stats.size <= maxBytes ? readOpen(found, stats.size) : undefined;
     } finally {
-      closeSync(found);
+      close(found);
     }
   } catch (error) {
     if (unreadable.includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;

@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Deferred } from '../deferred.js';
 import { ContainerError, ContainerGoneError } from '../errors.js';
 import type { Channel } from '../native/binding.js';
 import { launcherPath, loadBinding } from '../native/load.js';
@@ -108,6 +110,7 @@ export class LauncherClient {
   readonly #working = new Set<number>();
   readonly #queue: Queued[] = [];
   readonly #ended: LauncherSetup['ended'];
+  readonly #over = new Deferred<void>();
   #nextId = 1;
   #outlives = false;
   #gone: ContainerGoneError | undefined;
@@ -183,6 +186,17 @@ export class LauncherClient {
   /** Process id of the launcher; −1 of one that was connected to. */
   get pid(): number {
     return this.#channel.pid;
+  }
+
+  /**
+   * Resolves when the launcher has ended, and what it held is free. One that outlives its client is
+   * looked at for a second after that.
+   * @param pid of one that was connected to
+   */
+  async over(pid = this.pid): Promise<void> {
+    await this.#over.promise;
+    for (let looks = 0; looks < 200 && !isGone(pid); looks++)
+      await sleep(5, undefined, { ref: false });
   }
 
   /** Why the launcher takes no more launches, once it does not. */
@@ -418,5 +432,6 @@ export class LauncherClient {
     this.#queue.length = 0;
     for (const events of launches) events.lost(this.#gone);
     this.#ended?.();
+    this.#over.resolve();
   }
 }

@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include <map>
+#include <string>
 
 #include "addon/parts.h"
 
@@ -15,12 +16,14 @@ namespace {
 
 // What a number stood for, so that nothing else is closed that has come to have it.
 struct Identity {
-  dev_t device;
-  ino_t inode;
-  unsigned terminal;  // all master sides of terminals are one inode
+  dev_t device = 0;
+  ino_t inode = 0;
+  unsigned terminal = 0;  // all master sides of terminals are one inode
+  std::string kind;       // and so are all anonymous ones, an epoll's too
 
   bool operator==(const Identity& other) const {
-    return device == other.device && inode == other.inode && terminal == other.terminal;
+    return device == other.device && inode == other.inode && terminal == other.terminal &&
+           kind == other.kind;
   }
 };
 
@@ -29,12 +32,20 @@ struct Kept {
   bool isWorker;
 };
 
+// Of an anonymous inode: `anon_inode:[pidfd]`.
+std::string KindOf(int fd) {
+  char text[64];
+  ssize_t size = readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), text, sizeof text);
+  return {text, size > 0 ? static_cast<size_t>(size) : 0};
+}
+
 Identity IdentityOf(int fd) {
   struct stat st = {};
   if (fstat(fd, &st) != 0) return {};
   unsigned number = 0;
   bool terminal = S_ISCHR(st.st_mode) && ioctl(fd, TIOCGPTN, &number) == 0;
-  return {st.st_dev, st.st_ino, terminal ? number + 1 : 0};
+  bool anonymous = (st.st_mode & S_IFMT) == 0;
+  return {st.st_dev, st.st_ino, terminal ? number + 1 : 0, anonymous ? KindOf(fd) : ""};
 }
 
 // release(fd)

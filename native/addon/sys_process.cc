@@ -72,6 +72,17 @@ int64_t SeccompSetModeFilter(uint32_t flags, Bytes filter) {
   return Result(syscall(SYS_seccomp, kSeccompSetModeFilter, flags, &program));
 }
 
+// With this flag the result is a descriptor, else 0.
+constexpr unsigned kNewListener = 8;
+
+template <auto Function>
+struct Listening {
+  static Napi::Value Run(const Napi::CallbackInfo& info) {
+    bool opens = info[0].IsNumber() && (info[0].As<Napi::Number>().Uint32Value() & kNewListener);
+    return opens ? Opening<Function>::Run(info) : Callback<Function>::Run(info);
+  }
+};
+
 // struct rlimit64: soft, hard
 int64_t Prlimit(int32_t pid, uint32_t resource, Words<uint64_t, 2> fresh, Words<uint64_t, 2> old) {
   return Result(syscall(SYS_prlimit64, pid, resource, fresh.data, old.data));
@@ -94,7 +105,7 @@ void AddProcessCalls(Napi::Object sys) {
   Add<Prctl>(sys, "prctl");
   Add<Capget>(sys, "capget");
   Add<Capset>(sys, "capset");
-  Add<SeccompSetModeFilter>(sys, "seccompSetModeFilter");
+  Add<SeccompSetModeFilter, Listening>(sys, "seccompSetModeFilter");
   Add<Prlimit>(sys, "prlimit");
   Add<LandlockAbi>(sys, "landlockAbi");
 }

@@ -169,6 +169,46 @@ suite('containers of worker threads', [cgroups], () => {
   });
 });
 
+suite('a worker that looks a user up', [linux, cgroups], () => {
+  test('closes what it has opened for that in the way that it was opened', async () => {
+    const script = `
+      (async () => {
+        const { run } = await import('${library('index')}');
+        process.on('warning', ({ message }) => parentPort.postMessage({ warning: message }));
+        const { exitCode } = await run('true', [], { user: 'nobody' });
+        // A warning is emitted in the next tick.
+        setImmediate(() => parentPort.postMessage({ exitCode }));
+      })();`;
+    const thread = new Worker(`const { parentPort } = require('node:worker_threads');${script}`, {
+      eval: true,
+    });
+    expect(await once(thread, 'message')).toEqual([{ exitCode: 0 }]);
+    await thread.terminate();
+  });
+});
+
+suite('a worker that closes with node:fs what ringfort/sys has opened', [linux], () => {
+  test('closes nothing of another one, which has got the number', async () => {
+    const script = `
+      const { parentPort } = require('node:worker_threads');
+      const { closeSync } = require('node:fs');
+      process.removeAllListeners('warning');
+      import('${library('sys/index')}').then(({ fsopen }) => {
+        for (let i = 0; i < 4; i++) closeSync(fsopen('tmpfs'));
+        parentPort.postMessage('closed');
+      });
+      parentPort.on('message', () => {});`;
+    const first = new Worker(script, { eval: true });
+    await once(first, 'message');
+    // Its loop has an epoll and an eventfd, of the same anonymous inode.
+    const second = new Worker('setInterval(() => {}, 10)', { eval: true });
+    await once(second, 'online');
+    await first.terminate();
+    await sleep(50);
+    expect(await second.terminate()).toBe(1);
+  });
+});
+
 suite('a worker that is terminated while it opens, connects and closes', [linux], () => {
   beforeAll(async () => {
     // Node leaves a descriptor of its own of the first worker.
