@@ -16,6 +16,8 @@ export interface FaultRow {
   role: Role;
   /** System calls of the role when nothing fails. */
   calls: number;
+  /** Attempts that were made three times, and never came by their call. */
+  missed: number;
   tried: Partial<Record<FaultName, number>>;
   held: Partial<Record<FaultName, number>>;
   /** In words, what did not hold. */
@@ -41,7 +43,15 @@ async function work(
   });
   const exit = once(node, 'exit');
   const rows = roles.map(
-    (role): FaultRow => ({ plan: name, role, calls: 0, tried: {}, held: {}, problems: [] }),
+    (role): FaultRow => ({
+      plan: name,
+      role,
+      calls: 0,
+      missed: 0,
+      tried: {},
+      held: {},
+      problems: [],
+    }),
   );
   for await (const line of createInterface(node.stdout as NodeJS.ReadableStream)) {
     const said = JSON.parse(line) as FaultLine;
@@ -93,13 +103,16 @@ export function totals(rows: readonly FaultRow[]): { tried: number; held: number
 
 /** `plan | role | errno | tried | held`, and the totals. */
 export function faultTable(rows: readonly FaultRow[]): string {
-  const lines = rows.flatMap(({ plan, role, tried, held }) =>
-    faultNames
-      .filter((fault) => tried[fault] !== undefined)
-      .map((fault) => [plan, role, fault, tried[fault] ?? 0, held[fault] ?? 0].join(' | ')),
-  );
+  const lines = rows.flatMap(({ plan, role, calls, tried, held }) => {
+    const faults = faultNames.filter((fault) => tried[fault] !== undefined);
+    // As an ordinary user's program on v1, it may have no part.
+    if (faults.length === 0) return [[plan, role, calls, '–', 0, 0].join(' | ')];
+    return faults.map((fault) =>
+      [plan, role, calls, fault, tried[fault] ?? 0, held[fault] ?? 0].join(' | '),
+    );
+  });
   const { tried, held } = totals(rows);
-  return ['plan | role | errno | tried | held', ...lines, `${tried} tried, ${held} held`, ''].join(
-    '\n',
-  );
+  const missed = rows.reduce((total, row) => total + row.missed, 0);
+  const sums = `${tried} tried, ${held} held, ${missed} not come by (calls that only some attempts make)`;
+  return ['plan | role | calls | errno | tried | held', ...lines, sums, ''].join('\n');
 }
