@@ -7,6 +7,7 @@ import { makeLayers, removeDirectory } from '../layers/directories.js';
 import { type LayerOptions, type LayersOf, Maintenance } from '../layers/maintenance.js';
 import { Restore } from '../layers/restore.js';
 import { checkSnapshot, layerOf, type Snapshot, writeSnapshot } from '../layers/snapshot.js';
+import { leavable } from '../leavable.js';
 import type { CreateOptions } from '../options.js';
 import { defined } from '../spec/defined.js';
 import { type OverlayLayers, overlayLayers } from '../spec/rootKind.js';
@@ -183,12 +184,18 @@ export async function rollback(
 }
 
 /** `container.diff` */
-export async function* diff(
+export function diff(
   layered: Layered,
   options: { signal?: AbortSignal | undefined } = {},
 ): AsyncGenerator<Change, void, undefined> {
   checkCall('abortable', options);
-  const { signal } = options;
+  return leavable(options.signal, (signal) => found(layered, signal));
+}
+
+async function* found(
+  layered: Layered,
+  signal: AbortSignal,
+): AsyncGenerator<Change, void, undefined> {
   const { of, layers } = keptOf(layered);
   throwIfAborted(signal);
   const { upper, lower } = layers;

@@ -1,0 +1,67 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { type Container, createContainer, Pool } from '../../lib/index.js';
+import { runtimeDir } from '../helpers/detached.js';
+import { LayerBench } from '../helpers/layers.js';
+import { cgroups, suite } from '../helpers/needs.js';
+
+type Disposable = { [Symbol.asyncDispose](): PromiseLike<void> };
+interface Given {
+  box: Container;
+  layered: Container;
+  detached: Container;
+  pool: Pool;
+}
+
+const things: Record<string, (given: Given) => Promise<Disposable> | Disposable> = {
+  'a container': () => createContainer(),
+  'a program': ({ box }) => box.spawn('sleep', ['600']),
+  'a pool': () => new Pool({}, { min: 1, max: 1 }),
+  'a lease': ({ pool }) => pool.acquire(),
+  'an open file': ({ box }) => box.fs.open('/tmp/file', 'w'),
+};
+
+const iterations: Record<string, (given: Given) => AsyncIterator<unknown> & Disposable> = {
+  stats: ({ box }) => box.stats({ interval: 600_000 }),
+  events: ({ box }) => box.events(),
+  watch: ({ box }) => box.fs.watch('/tmp'),
+  diff: ({ layered }) => layered.diff(),
+  logs: ({ detached }) => detached.logs({ follow: true }),
+};
+
+suite('what is disposed of', [cgroups, runtimeDir], () => {
+  let bench: LayerBench;
+  let given: Given;
+  beforeAll(async () => {
+    bench = new LayerBench({ 'data/file': 'old' });
+    given = {
+      box: await createContainer(),
+      layered: await createContainer(bench.options),
+      detached: await createContainer({ detached: true, command: ['sleep', '600'] }),
+      pool: new Pool({}, { min: 1, max: 1 }),
+    };
+  });
+  afterAll(async () => {
+    await given.detached.remove({ force: true });
+    for (const each of [given.box, given.layered, given.pool]) await each[Symbol.asyncDispose]();
+    await bench.remove();
+  });
+
+  test.each(Object.keys(things))('%s: twice is once, at one time and later', async (name) => {
+    const thing = await (things[name] as (typeof things)[string])(given);
+    await Promise.all([thing[Symbol.asyncDispose](), thing[Symbol.asyncDispose]()]);
+    await thing[Symbol.asyncDispose]();
+  });
+
+  test.each(Object.keys(iterations))('%s: also while it waits', async (name) => {
+    const iterate = iterations[name] as (typeof iterations)[string];
+    for (const values of [0, 1]) {
+      const iteration = iterate(given);
+      const steps = Array.from({ length: values + 1 }, () => iteration.next());
+      await Promise.all([iteration[Symbol.asyncDispose](), iteration[Symbol.asyncDispose]()]);
+      const last = (await Promise.all(steps)).at(-1);
+      expect(typeof last?.done).toBe('boolean');
+      await iteration[Symbol.asyncDispose]();
+      expect(await iteration.next()).toEqual({ done: true, value: undefined });
+    }
+  });
+});
