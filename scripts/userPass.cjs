@@ -79,10 +79,11 @@ function remove(dir) {
 /**
  * @param makeCommand from where the package is for the user and a directory of its own: an argv
  * @param after what is to be kept of that directory
+ * @param start what starts it, as spawnSync, and waits for its end
  * @param stdio as spawnSync has it
- * @returns what spawnSync returns
+ * @returns what `start` returns
  */
-async function asOrdinaryUser(makeCommand, { after, ...options } = {}) {
+async function asOrdinaryUser(makeCommand, { after, start = spawnSync, ...options } = {}) {
   const user = ordinaryUser();
   const temporary = fs.mkdtempSync('/var/tmp/ringfort-test-');
   fs.chmodSync(temporary, 0o755);
@@ -94,7 +95,7 @@ async function asOrdinaryUser(makeCommand, { after, ...options } = {}) {
     const at = readableRoot(user, temporary);
     const enter = 'for dir in $RINGFORT_DIRS; do echo $$ > "$dir/cgroup.procs"; done; exec "$@"';
     const command = ['sh', '-c', enter, 'sh', ...asUser(user, makeCommand(at, home))];
-    const result = spawnSync(command[0], command.slice(1), {
+    const result = await start(command[0], command.slice(1), {
       cwd: at,
       stdio: 'inherit',
       ...options,

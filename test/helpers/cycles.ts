@@ -4,12 +4,12 @@
  * each phase, and ends with 1 where something is not at its baseline. How the time of a cycle grows
  * is said, and does not count.
  */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { readJournal } from '../../lib/host/journal.js';
 import { type Container, type CreateOptions, createContainer } from '../../lib/index.js';
+import { type LauncherView, viewOwnLauncher } from './launcherView.js';
 import { containerCgroups, descendants, launcherPid, ownCgroups, residentBytes } from './leaks.js';
 
 /** What is counted; each must be as before, memory within `tolerance` of it. */
@@ -18,15 +18,13 @@ const counts = {
   'Node heap KiB': () => heapBytes() >> 10,
   'Node RSS KiB': () => residentBytes() >> 10,
   'Node fds': () => entries('/proc/self/fd'),
-  'launcher fds': (launcher: number) => entries(`/proc/${launcher}/fd`),
+  'launcher fds': ({ fds }: LauncherView) => fds,
   'Node threads': () => entries('/proc/self/task'),
   mounts: () => lines('/proc/self/mountinfo'),
-  'launcher mounts': (launcher: number) => lines(`/proc/${launcher}/mountinfo`),
+  'launcher mounts': ({ mounts }: LauncherView) => mounts,
   cgroups: () => ownContainers().length,
   files: () => entries(tmpdir()),
-  // What the launcher still knows to be on the host.
-  'journal entries': (launcher: number) =>
-    sum(journalsOf(launcher).map((path) => readJournal(readFileSync(path)).length)),
+  'journal entries': ({ journal }: LauncherView) => journal,
   processes: () => descendants().length,
   'net devices': () => lines('/proc/self/net/dev'),
   keys: () => lines('/proc/keys'),
@@ -35,7 +33,7 @@ const counts = {
   // What the kernel has not freed yet, such as a cgroup whose pages somebody else still uses.
   'dying cgroups': () =>
     sum(ownCgroups().map((path) => field(join(path, 'cgroup.stat'), 'nr_dying_descendants'))),
-  'launcher RSS KiB': (launcher: number) => residentBytes(launcher) >> 10,
+  'launcher RSS KiB': (launcher: LauncherView) => launcher.residentBytes >> 10,
 } as const;
 type Counted = Record<keyof typeof counts, number>;
 
@@ -82,24 +80,8 @@ function heapBytes(): number {
   return heapUsed + external;
 }
 
-/** 0 where we may not look: at an ordinary user's launcher. */
 function entries(directory: string): number {
-  try {
-    return readdirSync(directory).length;
-  } catch {
-    return 0;
-  }
-}
-
-/** Empty where we may not look. */
-function journalsOf(launcher: number): string[] {
-  try {
-    return readdirSync(`/proc/${launcher}/fd`)
-      .map((fd) => readlinkSync(`/proc/${launcher}/fd/${fd}`))
-      .filter((path) => path.endsWith('.log'));
-  } catch {
-    return [];
-  }
+  return readdirSync(directory).length;
 }
 
 function lines(file: string): number {
@@ -124,7 +106,7 @@ function field(file: string, name: string): number {
 }
 
 async function look(): Promise<Counted> {
-  const launcher = await launcherPid();
+  const launcher = await viewOwnLauncher(await launcherPid());
   const found = Object.entries(counts).map(([name, look]) => [name, look(launcher)]);
   return Object.fromEntries(found) as Counted;
 }
