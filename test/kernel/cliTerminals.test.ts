@@ -121,6 +121,18 @@ suite('ringfort under a terminal', [linux, cgroups, runtimeDir, command('tmux')]
     }
   });
 
+  test('run -d: ^C, and the terminal’s end, are not its own', async () => {
+    const id = freshId();
+    await start(`$ringfort run -d --name ${id} sleep 1000; sleep 999`, new RegExp(`^${id}$`, 'm'));
+    terminal.keys('C-c');
+    await terminal.until(new RegExp(`${prompt}$`));
+    const { shell } = terminal;
+    terminal.close();
+    await until(() => hasEnded(shell));
+    expect((await succeed(['ps', '-q', '--filter', `id=${id}`])).trim()).toBe(id);
+    expect(await succeed(['exec', id, 'echo', 'alive'])).toBe('alive\n');
+  });
+
   test('attach: the keys that detach, then its end', async () => {
     const id = await box('-it', '-e', 'PS1=guest> ', 'sh');
     const attach = async () => {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeSync } from 'node:fs';
 import { release } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -36,10 +36,15 @@ suite('the escape corpus', [linux, cgroups, staticCompiler], () => {
   beforeAll(() => {
     bench = new Bench();
   });
-  afterAll(() => bench.close());
+  afterAll(() => {
+    bench.close();
+    // Green in Jest's eyes: said so that nobody takes them for shown.
+    writeSync(2, `NO ORACLE here: ${unshown.join(', ')}\n`);
+  });
 
   const red = new Set<string>();
   const without: string[] = [];
+  const unshown: string[] = [];
   const here = process.getuid?.() === 0 ? 'root' : 'user';
   // One suite for each, so that what it needs here is asked and said one by one.
   for (const check of corpus) {
@@ -47,6 +52,7 @@ suite('the escape corpus', [linux, cgroups, staticCompiler], () => {
       test(`${check.attack}: ${check.walls}`, async () => {
         const { result, oracle, why } = await runCheck(check, bench);
         if (oracle === 'red') red.add(check.id);
+        else unshown.push(check.id);
         // What a v1 cgroup or another program of the user's has taken away is no loss of ours.
         else if (!why?.endsWith('without any container')) without.push(check.id);
         expect({ result, oracle, why }).toMatchObject({
