@@ -110,6 +110,10 @@ function launches(name: string, optionsIn: (place: Place) => RunOptions, pty = f
   };
 }
 
+const held = ['CAP_NET_BIND_SERVICE'];
+/** What a program that is no root keeps. */
+const sets = { bounding: held, effective: held, permitted: held, inheritable: held, ambient: held };
+
 function rich(place: Place): RunOptions {
   const [shared = ''] = directories(place, 'shared');
   return {
@@ -123,7 +127,8 @@ function rich(place: Place): RunOptions {
       resources: { devices: [{ allow: true, type: 'c', major: 10, minor: 200, access: 'rw' }] },
     }),
     sysctl: { 'net.ipv4.ip_unprivileged_port_start': '0' },
-    capabilities: 'image',
+    domainname: 'domain',
+    capabilities: sets,
     user: 'nobody',
   };
 }
@@ -192,6 +197,7 @@ async function life(place: Place, options: CreateOptions): Promise<Attempt> {
   }
   const marks = openSync(place.marks, 'a+');
   try {
+    if (options.start === false) await box.start();
     const [file, ...args] = says;
     const { exitCode } = await box.exec(file, args, { stdio: ['ignore', marks, marks] });
     await end(box, options);
@@ -307,7 +313,18 @@ export const faultPlans: readonly FaultPlan[] = [
     return { rootfs: { lower: [layer(place)], upper, work }, mounts: ['/usr:/usr:ro'] };
   }),
   launches('rich, terminal', rich, true),
+  launches('namespaces', () => ({
+    namespaces: {
+      time: 'new',
+      // Another user's it is not for others.
+      ...(process.getuid?.() === 0 && { net: { path: '/proc/self/ns/net' } }),
+    },
+  })),
   lives('container', ['launcher', 'child', 'init', 'program', 'joiner'], {}),
+  lives('created, then started', ['launcher', 'child', 'joiner'], {
+    start: false,
+    command: ['sleep', '600'],
+  }),
   programs('exec by init', ['launcher', 'init', 'program', 'joiner'], {}, { limits: { pids: 10 } }),
   programs(
     'terminal by init',
