@@ -41,7 +41,7 @@ suites() {
   # shellcheck disable=SC2086
   time "$@" "$RINGFORT_NODE" --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js \
     --roots "$RINGFORT_ROOT/dist/test/kernel" \
-    --testPathIgnorePatterns 'kernel/(package|cli|leaks|cycles|killed|killedExec|examples|httpRunner|otel|load)\.test' \
+    --testPathIgnorePatterns 'kernel/(package|cli|leaks|cycles|killed|killedExec|killedDetached|examples|httpRunner|otel|load)\.test' \
     --testTimeout=600000 --cacheDirectory="$TMPDIR/jest" $RINGFORT_JEST_ARGS
 }
 

@@ -1,4 +1,5 @@
 import { writeSync } from 'node:fs';
+import { longestWait } from './heldNode.js';
 import type { StopPoint } from './stops.js';
 
 /**
@@ -22,7 +23,9 @@ export async function atPoints(
       problems.push(...wrong);
     }
   };
+  longestWait();
   await Promise.all([work(), work(), work()]);
-  writeSync(2, `${what}: ${points.length} tried, ${held} held\n`);
+  const wait = `longest wait ${longestWait().toFixed(0)} ms`;
+  writeSync(2, `${what}: ${points.length} tried, ${held} held, ${wait}\n`);
   return problems;
 }

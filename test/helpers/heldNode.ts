@@ -22,14 +22,27 @@ export interface Held extends KilledNode {
   family: number[];
 }
 
+let longest = 0;
+
+/** The ms that `within` has waited at most since it was last asked. */
+export function longestWait(): number {
+  const ms = longest;
+  longest = 0;
+  return ms;
+}
+
 /**
  * Polls; so many looks, half a minute or more, are no expectation, but the end of waiting. No clock:
  * where this process itself was held up for a minute (a spawn waits for the exec of its child, and in
  * an emulated guest that may wait for its disk), nothing has had the time to happen meanwhile.
  */
 export async function within(condition: () => boolean): Promise<boolean> {
+  const since = performance.now();
   for (let looks = 0; looks < 5000; looks++) {
-    if (condition()) return true;
+    if (condition()) {
+      longest = Math.max(longest, performance.now() - since);
+      return true;
+    }
     await sleep(5);
     // Where a look takes longer than the sleep, the next timer is always due, and Node's loop over
     // timers does not end: what this process is told (a child's end, a line) would never come.
