@@ -124,7 +124,7 @@ suite('kill -9 at every stop point of a launch and a teardown', [cgroups, comman
       const what = `kill -9 of ${victim} in a launch`;
       expect(await atPoints(what, queue, (point) => kill(point, victim))).toEqual([]);
     },
-    all ? 1_800_000 : 120_000,
+    all ? 1_800_000 : 600_000,
   );
 
   // Nothing else ends the program with them: neither a pid namespace nor a cgroup.

@@ -155,6 +155,6 @@ suite('signals at every stop point of a detached container', needs, () => {
       const what = `${name} to ${victim} of a detached container`;
       expect(await atPoints(what, queue, (point) => signal(point, name, victim))).toEqual([]);
     },
-    all ? 1_800_000 : 240_000,
+    all ? 1_800_000 : 600_000,
   );
 });

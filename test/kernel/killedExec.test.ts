@@ -114,7 +114,7 @@ suite('kill -9 at every stop point of a program in a container', [cgroups, comma
         const what = `kill -9 of ${victim} in an exec (${style})`;
         expect(await atPoints(what, queue, (point) => kill(point, victim))).toEqual([]);
       },
-      all ? 1_800_000 : 240_000,
+      all ? 1_800_000 : 600_000,
     );
   });
 });

@@ -144,7 +144,7 @@ suite('SIGSTOP at every stop point', [cgroups, command('c++')], () => {
         const title = `SIGSTOP of ${victim}, which then ${then}, in ${what}`;
         expect(await atPoints(title, queue, (point) => stop(point, victim, then))).toEqual([]);
       },
-      all ? 1_800_000 : 240_000,
+      all ? 1_800_000 : 600_000,
     );
   });
 });
