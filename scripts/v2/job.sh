@@ -38,13 +38,12 @@ suites() {
   "$@" "$RINGFORT_NODE" --input-type=module --eval "$limits" || return
   # Left out of the whole: what needs npm, many processes of Node or thousands of launches, and
   # programs that are judged by their time.
-  ignored=()
-  [ -n "$RINGFORT_JEST_ARGS" ] || ignored=(--testPathIgnorePatterns
-    'kernel/(package|cli|leaks|cycles|killed|killedExec|killedDetached|examples|httpRunner|otel|load)\.test')
+  others='package|cli|leaks|cycles|killed|killedExec|killedDetached|examples|httpRunner|otel|load'
+  [ -n "$RINGFORT_JEST_ARGS" ] || ignored="--testPathIgnorePatterns kernel/($others)\.test"
   # shellcheck disable=SC2086
   time "$@" "$RINGFORT_NODE" --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js \
     --roots "$RINGFORT_ROOT/dist/test/kernel" \
-    "${ignored[@]}" --testTimeout=600000 --cacheDirectory="$TMPDIR/jest" $RINGFORT_JEST_ARGS
+    $ignored --testTimeout=600000 --cacheDirectory="$TMPDIR/jest" $RINGFORT_JEST_ARGS
 }
 
 case $RINGFORT_TEST_PASSES in *self*)
