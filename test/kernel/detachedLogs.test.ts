@@ -8,6 +8,7 @@ import { containerDir } from '../../lib/detached/stateDir.js';
 import { Container, createContainer, type LogEntry, type LogOptions } from '../../lib/index.js';
 import { createElsewhere, freshId, removeAll, runtimeDir } from '../helpers/detached.js';
 import { until } from '../helpers/launches.js';
+import { residentBytes } from '../helpers/leaks.js';
 import { cgroups, linux, suite } from '../helpers/needs.js';
 
 async function entriesOf(box: Container, options: LogOptions = {}): Promise<LogEntry[]> {
@@ -187,6 +188,33 @@ suite('the output of detached containers', [linux, cgroups, runtimeDir], () => {
     held.close();
     await closed;
     expect(streams.map(({ errored }) => errored)).toEqual([null, null]);
+  });
+
+  test('attached, following, and never reading: its flood goes on, others flow, memory is flat', async () => {
+    const id = await createElsewhere({ command: ['yes'], logs: { maxSize: '1MiB', maxFiles: 2 } });
+    const box = await Container.open(id);
+    const { stdout } = await box.attach();
+    stdout?.once('readable', () => {});
+    const logs = box.logs({ follow: true });
+    const first = await logs.next();
+    expect(first.value?.data.toString()).toMatch(/^(y\n)+/);
+    const resident = residentBytes();
+    // A megabyte has passed each time that it is another file.
+    let [turns, last] = [0, 0];
+    await until(() => {
+      const { ino = last } =
+        statSync(join(containerDir(id), 'log'), { throwIfNoEntry: false }) ?? {};
+      if (ino !== last) turns++;
+      last = ino;
+      return turns > 30;
+    });
+    for (const word of ['a', 'b', 'c'])
+      expect((await box.exec('echo', [word])).stdout).toBe(`${word}\n`);
+    expect(residentBytes() - resident).toBeLessThan(32 << 20);
+    await box.kill();
+    expect(await box.wait()).toMatchObject({ signal: 'SIGKILL' });
+    await logs.return();
+    stdout?.destroy();
   });
 
   test('a terminal is written to, read and resized from elsewhere', async () => {
