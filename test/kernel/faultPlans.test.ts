@@ -2,6 +2,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
+import { detectCgroups } from '../../lib/cgroups/index.js';
 import { LauncherClient } from '../../lib/launcher/launcher.js';
 import { type Plan, sections, stepTable } from '../../lib/plan/steps.js';
 import { decodePlan } from '../escape/decodePlan.js';
@@ -9,7 +10,10 @@ import { faultPlans } from '../helpers/faultPlans.js';
 import { cgroups, suite } from '../helpers/needs.js';
 
 /** Steps of one kind of cgroups only, and of root: tried where these are. */
-const elsewhere = ['bpfDevice', 'watchOom', ...(process.getuid?.() === 0 ? [] : ['idmapMount'])];
+const elsewhere = [
+  ...(detectCgroups().mode === 'v2' ? ['watchOom', 'writeFd', 'close'] : ['bpfDevice']),
+  ...(process.getuid?.() === 0 ? [] : ['bpfDevice', 'idmapMount', 'watchOom']),
+];
 
 /** Every plan that is sent meanwhile. */
 async function sent(body: () => Promise<unknown>): Promise<Plan[]> {
