@@ -9,3 +9,8 @@ export function abortError(signal: AbortSignal, result?: object): Error {
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw abortError(signal);
 }
+
+/** How a launch is given up by the caller's signal. */
+export function givenUpBy(signal: AbortSignal | undefined) {
+  return { signals: () => [signal], check: () => throwIfAborted(signal) };
+}

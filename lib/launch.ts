@@ -7,6 +7,7 @@ import { type Follow, follow, type ReadPaths, type Running } from './follow.js';
 import { awaitSources } from './host/awaitSources.js';
 import type { IdLease } from './host/idRanges.js';
 import type { Isolation } from './isolation.js';
+import { untilEnded } from './launcher/processEnd.js';
 import type { Plan } from './plan/steps.js';
 import type { Facts } from './policy/facts.js';
 import { idsReturning, type Prepared, prepare } from './prepare.js';
@@ -38,6 +39,14 @@ export interface Inside {
   readonly reads: ReadPaths;
 }
 
+/** Somebody who may want a launch no longer. */
+export interface GiveUp {
+  /** One of them is aborted then; made only where there is something to wait for. */
+  signals(): (AbortSignal | undefined)[];
+  /** Throws what the launch fails with, where that is so. */
+  check(): void;
+}
+
 /** What a launch needs beside the spec. */
 export interface LaunchInput {
   id: string;
@@ -53,8 +62,8 @@ export interface LaunchInput {
   onSent?: () => void;
   /** The master side of the program's terminal. */
   onPty?: (fd: number) => void;
-  /** Throws what a launch that has had to wait is given up with; from its start on the caller sees to that. */
-  stillWanted?: () => void;
+  /** Ends a launch that waits before it begins; from its start on the caller sees to that. */
+  giveUp?: GiveUp | undefined;
   /** What is known of these options already, for a container that does not live on. */
   recipe?: Recipe | undefined;
   /** Its own, for a container that is to be detached. Default: this environment's. */
@@ -131,6 +140,24 @@ async function awake<T>(promise: Promise<T>): Promise<T> {
   }
 }
 
+/** Resolves with the promise, or when one of the signals is aborted. */
+async function firstOf(
+  promise: Promise<void>,
+  signals: (AbortSignal | undefined)[],
+): Promise<void> {
+  const over = new AbortController();
+  const aborted = signals.map(
+    (each) =>
+      each &&
+      new Promise<void>((resolve) => {
+        if (each.aborted) resolve();
+        each.addEventListener('abort', () => resolve(), { once: true, signal: over.signal });
+      }),
+  );
+  await Promise.race([promise, ...aborted.filter((each) => each !== undefined)]);
+  over.abort();
+}
+
 /**
  * Decides everything about a launch. Where every range of ids is in use it waits for those of
  * containers that have ended: whoever has heard of an end may expect to start the next one.
@@ -146,8 +173,8 @@ async function decide(shared: Supervisor, input: LaunchInput): Promise<Prepared>
       const exhausted = (error as Partial<ContainerError>).code === 'ERR_ID_POOL_EXHAUSTED';
       const back = exhausted ? idsReturning(shared, spec) : undefined;
       if (back === undefined) throw error;
-      await awake(back);
-      input.stillWanted?.();
+      await awake(firstOf(back, input.giveUp?.signals() ?? []));
+      input.giveUp?.check();
     }
   }
 }
@@ -178,10 +205,7 @@ async function attempt(
     const running = await follow(launcher, about, (events) =>
       launcher.launch(bytes, made.fds, events, input.supervisor !== undefined),
     );
-    // A monitor has locked them for as long as it lives.
-    tellEnd(lease, running, () =>
-      input.supervisor === undefined ? running.gone : launcher.over(),
-    );
+    tellEnd(lease, running, input.supervisor === undefined ? undefined : launcher.pid);
     const { isolation, spec, facts, serves } = made;
     // Programs mount nothing: what there is in the host's root need not be kept for them.
     const kept: Facts = { ...facts, hostEntries: [] };
@@ -205,10 +229,11 @@ function releasing(lease: IdLease, onGone: (left: number) => void): (left: numbe
   };
 }
 
-function tellEnd(lease: IdLease, { ended }: Running, gone: () => Promise<void>): void {
+/** @param monitor pid of one, whose locks on the ids last as long as it lives */
+function tellEnd(lease: IdLease, { ended, gone }: Running, monitor?: number): void {
   // Whoever is told of it afterwards finds the lease ending already.
   ended.then(
-    () => lease.ending(gone()),
+    () => lease.ending(monitor === undefined ? gone : gone.then(() => untilEnded(monitor))),
     () => {},
   );
 }

@@ -60,12 +60,18 @@ export async function run(
       command: [file, ...args],
       trace: () => new Trace({ containerId: id, file }),
       cpuTime: cpuTime === undefined ? undefined : Number(cpuTime),
-      start: (stdio) =>
+      start: (stdio, signal) =>
         launch({
           id,
           spec,
           recipe,
-          stillWanted: () => throwIfAborted(options.signal),
+          giveUp: {
+            signals: () => [options.signal, signal],
+            check() {
+              throwIfAborted(options.signal);
+              signal.throwIfAborted();
+            },
+          },
           fds: stdio.fds,
           onSent: stdio.sent,
           ...(stdio.terminal && { onPty: stdio.terminal }),

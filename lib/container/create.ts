@@ -1,10 +1,10 @@
 import { writeSync } from 'node:fs';
-import { throwIfAborted } from '../abort.js';
+import { givenUpBy, throwIfAborted } from '../abort.js';
 import { createDetached } from '../detached/create.js';
 import { Trace } from '../diagnostics.js';
 import { orScarcity } from '../errors.js';
 import { untilGone } from '../follow.js';
-import { type Launched, launch, type RunnableSpec } from '../launch.js';
+import { type GiveUp, type Launched, launch, type RunnableSpec } from '../launch.js';
 import type { CreateOptions } from '../options.js';
 import { createSpecOf, newId } from '../specOf.js';
 import type { Stdio } from '../stdio.js';
@@ -64,17 +64,17 @@ interface Creation {
   spec: RunnableSpec;
   stdio: Stdio;
   gate: Gate | undefined;
-  stillWanted(): void;
+  giveUp: GiveUp;
 }
 
 /** Starts the launch; `created` resolves when it waits at the gate, or has gone through without one. */
-function begin({ id, spec, stdio, gate, stillWanted }: Creation) {
+function begin({ id, spec, stdio, gate, giveUp }: Creation) {
   let launching!: Promise<Launched>;
   const created = new Promise<Waiting | undefined>((resolve, reject) => {
     launching = launch({
       id,
       spec,
-      stillWanted,
+      giveUp,
       fds: stdio.fds,
       lives: true,
       onSent() {
@@ -125,8 +125,7 @@ export async function createContainer(options: CreateOptions = {}): Promise<Cont
     ...(file !== undefined && { file }),
     ...(labels !== undefined && { labels: { ...labels } }),
   });
-  const stillWanted = () => throwIfAborted(signal);
-  const { launching, created } = begin({ id, spec, stdio, gate, stillWanted });
+  const { launching, created } = begin({ id, spec, stdio, gate, giveUp: givenUpBy(signal) });
   const end = () => {
     stdio.destroy();
     gate?.close();

@@ -1,6 +1,6 @@
 import { chmodSync, closeSync, constants, existsSync, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { throwIfAborted } from '../abort.js';
+import { givenUpBy, throwIfAborted } from '../abort.js';
 import type { ContainerStart } from '../container/container.js';
 import { Trace } from '../diagnostics.js';
 import { ContainerError, errnoName, NotFoundError } from '../errors.js';
@@ -215,7 +215,7 @@ async function build(creation: Creation, spec: RunnableSpec, options: CreateOpti
     spec,
     fds: streams.fds,
     lives: true,
-    stillWanted: () => throwIfAborted(signal),
+    giveUp: givenUpBy(signal),
     supervisor: monitor,
     onSent: () => streams.sent(),
     onPty: (fd) => streams.onPty(fd),

@@ -11,6 +11,7 @@ import { expectRange } from '../host/idPool.js';
 import type { Launched } from '../launch.js';
 import { LauncherClient } from '../launcher/launcher.js';
 import { request } from '../launcher/messages.js';
+import { untilEnded } from '../launcher/processEnd.js';
 import type { Facts } from '../policy/facts.js';
 import { SocketType } from '../sys/constants.js';
 import type { SyscallError } from '../sys/error.js';
@@ -101,7 +102,7 @@ async function join(state: DetachedState, launcher: LauncherClient): Promise<Lau
   const running = rejoin(launcher, { id: number, pid, reads });
   // Its monitor has locked its ids for as long as it lives.
   running.ended.then(
-    () => expectRange(launcher.over(state.monitorPid)),
+    () => expectRange(running.gone.then(() => untilEnded(state.monitorPid))),
     () => {},
   );
   const { errno } = await launcher.ask(request.hello, number);

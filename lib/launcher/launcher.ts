@@ -1,11 +1,9 @@
-import { readFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { Deferred } from '../deferred.js';
 import { ContainerError, ContainerGoneError } from '../errors.js';
 import type { Channel } from '../native/binding.js';
 import { launcherPath, loadBinding } from '../native/load.js';
 import { close } from '../sys/files.js';
 import { decodeReport, type Report, reportType, request } from './messages.js';
+import { isGone } from './processEnd.js';
 
 /** What a launch hears of its container; each at most once unless said otherwise. */
 export interface LaunchEvents {
@@ -83,15 +81,6 @@ function launcherGone(cause: unknown): ContainerGoneError {
   return new ContainerGoneError('ERR_LAUNCHER_GONE', 'the launcher process has ended', facts);
 }
 
-/** Whether a child has ended, reaped or not (proc_pid_stat(5)). */
-function isGone(pid: number): boolean {
-  try {
-    return /^.*\) [XZ] /s.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
-  } catch {
-    return true;
-  }
-}
-
 /** Why a message has not left: a launcher that was killed this moment, or our own descriptors. */
 function notSent(what: string, cause: unknown): ContainerError {
   const { code } = cause as NodeJS.ErrnoException;
@@ -110,7 +99,6 @@ export class LauncherClient {
   readonly #working = new Set<number>();
   readonly #queue: Queued[] = [];
   readonly #ended: LauncherSetup['ended'];
-  readonly #over = new Deferred<void>();
   #nextId = 1;
   #outlives = false;
   #gone: ContainerGoneError | undefined;
@@ -186,17 +174,6 @@ export class LauncherClient {
   /** Process id of the launcher; −1 of one that was connected to. */
   get pid(): number {
     return this.#channel.pid;
-  }
-
-  /**
-   * Resolves when the launcher has ended, and what it held is free. One that outlives its client is
-   * looked at for a second after that.
-   * @param pid of one that was connected to
-   */
-  async over(pid = this.pid): Promise<void> {
-    await this.#over.promise;
-    for (let looks = 0; looks < 200 && !isGone(pid); looks++)
-      await sleep(5, undefined, { ref: false });
   }
 
   /** Why the launcher takes no more launches, once it does not. */
@@ -432,6 +409,5 @@ export class LauncherClient {
     this.#queue.length = 0;
     for (const events of launches) events.lost(this.#gone);
     this.#ended?.();
-    this.#over.resolve();
   }
 }

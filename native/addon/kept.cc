@@ -14,7 +14,8 @@
 namespace ringfort {
 namespace {
 
-// What a number stood for, so that nothing else is closed that has come to have it.
+// What a number stood for, so that nothing else is closed that has come to have it; but two of one
+// anonymous kind, such as pidfds before Linux 6.9, cannot be told apart.
 struct Identity {
   dev_t device = 0;
   ino_t inode = 0;

@@ -1,4 +1,4 @@
-// Places where the launcher of test/kernel/killed.test.ts can be held, to be killed just there.
+// Places where the launcher of test/kernel/killed*.test.ts can be held, to be killed just there.
 // Nothing of this is in the shipped program: only test/helpers/stops.ts defines RINGFORT_STOPS, and
 // adds test/native/stops.cc.
 #pragma once
@@ -30,8 +30,8 @@ enum class Stop : uint32_t {
   // Of a launcher that becomes a detached container's monitor.
   detachTaken,      // all is taken over, nobody finds the container
   detachAnnounced,  // it is found, its creator has no answer
-  exitUnkept,
-  exitKept,
+  exitUnkept,       // the container has ended, its exit is not in the file
+  exitKept,         // it is, and nobody has been told
 };
 
 #ifdef RINGFORT_STOPS

@@ -39,7 +39,8 @@ suites() {
   # Left out of the whole: what needs npm, many processes of Node or thousands of launches, and
   # programs that are judged by their time.
   others='package|cli|leaks|cycles|killed|killedExec|killedDetached|examples|httpRunner|otel|load'
-  [ -n "$RINGFORT_JEST_ARGS" ] || ignored="--testPathIgnorePatterns kernel/($others)\.test"
+  ignored="--testPathIgnorePatterns kernel/($others)\.test"
+  case $RINGFORT_JEST_ARGS in *test/*) ignored= ;; esac
   # shellcheck disable=SC2086
   time "$@" "$RINGFORT_NODE" --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js \
     --roots "$RINGFORT_ROOT/dist/test/kernel" \

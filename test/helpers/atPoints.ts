@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs';
-import { longestWait } from './heldNode.js';
+import { takeLongestWait } from './heldNode.js';
 import type { StopPoint } from './stops.js';
 
 /**
@@ -23,9 +23,9 @@ export async function atPoints(
       problems.push(...wrong);
     }
   };
-  longestWait();
+  takeLongestWait();
   await Promise.all([work(), work(), work()]);
-  const wait = `longest wait ${longestWait().toFixed(0)} ms`;
+  const wait = `longest wait ${takeLongestWait().toFixed(0)} ms`;
   writeSync(2, `${what}: ${points.length} tried, ${held} held, ${wait}\n`);
   return problems;
 }

@@ -101,7 +101,7 @@ export function totals(rows: readonly FaultRow[]): { tried: number; held: number
   };
 }
 
-/** `plan | role | errno | tried | held`, and the totals. */
+/** `plan | role | calls | errno | tried | held`, and the totals. */
 export function faultTable(rows: readonly FaultRow[]): string {
   const lines = rows.flatMap(({ plan, role, calls, tried, held }) => {
     const faults = faultNames.filter((fault) => tried[fault] !== undefined);

@@ -72,10 +72,11 @@ function family(of: number | 'self' = 'self'): number[] {
   return children.map(Number).flatMap((pid) => [pid, ...family(pid)]);
 }
 
-/** Of detached containers; other tests' have other names. */
+/** Of detached containers that were made here. */
 function detachedDirectories(): string[] {
   if (!plan.roles.includes('monitor')) return [];
-  return names(containersDir()).filter((each) => /^[0-9a-f]{12}$/.test(each));
+  const ours = new Set(place.ids);
+  return names(containersDir()).filter((each) => ours.has(each));
 }
 
 /** What there is of this process and its launcher. */

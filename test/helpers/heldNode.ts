@@ -24,8 +24,8 @@ export interface Held extends KilledNode {
 
 let longest = 0;
 
-/** The ms that `within` has waited at most since it was last asked. */
-export function longestWait(): number {
+/** The ms that `within` has waited at most since this was last called. */
+export function takeLongestWait(): number {
   const ms = longest;
   longest = 0;
   return ms;

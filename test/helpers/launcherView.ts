@@ -11,9 +11,19 @@ export interface LauncherView {
   residentBytes: number;
 }
 
+/** Nothing of one that has been closed meanwhile. */
+function targetOf(fd: string): string[] {
+  try {
+    return [readlinkSync(fd)];
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
 /** @throws Error of node:fs where we may not look */
 export function viewLauncher(pid: number): LauncherView {
-  const targets = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+  const targets = readdirSync(`/proc/${pid}/fd`).flatMap((fd) => targetOf(`/proc/${pid}/fd/${fd}`));
   const journals = targets.filter((path) => path.endsWith('.log'));
   return {
     fds: targets.length,
@@ -23,12 +33,11 @@ export function viewLauncher(pid: number): LauncherView {
   };
 }
 
-const unseen: LauncherView = { fds: 0, mounts: 0, journal: 0, residentBytes: 0 };
-
-/** For an ordinary user through his parent, where that is root and offers it (scripts/cycles.cjs); else nothing. */
+/** For an ordinary user through his parent, where that is root and offers it (scripts/cycles.cjs); else hardly anything. */
 export async function viewOwnLauncher(pid: number): Promise<LauncherView> {
   if (process.getuid?.() === 0) return viewLauncher(pid);
-  if (process.send === undefined) return unseen;
+  if (process.send === undefined)
+    return { fds: 0, mounts: 0, journal: 0, residentBytes: residentBytes(pid) };
   const answer = new Promise<LauncherView>((resolve) => {
     process.once('message', (view) => resolve(view as LauncherView));
   });

@@ -123,7 +123,11 @@ suite('ringfort under a terminal', [linux, cgroups, runtimeDir, command('tmux')]
 
   test('run -d: ^C, and the terminal’s end, are not its own', async () => {
     const id = freshId();
-    await start(`$ringfort run -d --name ${id} sleep 1000; echo rea""dy; sleep 999`, /^ready$/m);
+    // One job: its group is that of all three.
+    await start(
+      `( $ringfort run -d --name ${id} sleep 1000; echo rea""dy; sleep 999 )`,
+      /^ready$/m,
+    );
     terminal.keys('C-c');
     await terminal.until(new RegExp(`${prompt}$`));
     const { shell } = terminal;

@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/
 import { type Container, createContainer } from '../../lib/index.js';
 import { isReaped, until } from '../helpers/launches.js';
 import { expectNoLeaks, type Snapshot, snapshot, warmUp } from '../helpers/leaks.js';
-import { cgroups, linux, suite } from '../helpers/needs.js';
+import { cgroups, linux, root, suite } from '../helpers/needs.js';
 
 const library = (name: string) => new URL(`../../lib/${name}.js`, import.meta.url).href;
 
@@ -187,7 +187,8 @@ suite('a worker that looks a user up', [linux, cgroups], () => {
   });
 });
 
-suite('a worker that closes with node:fs what ringfort/sys has opened', [linux], () => {
+// fsopen(2) is root's.
+suite('a worker that closes with node:fs what ringfort/sys has opened', [linux, root], () => {
   test('closes nothing of another one, which has got the number', async () => {
     const script = `
       const { parentPort } = require('node:worker_threads');

@@ -4,6 +4,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { afterEach, expect, test } from '@jest/globals';
+import { readState } from '../../lib/detached/state.js';
 import { containerDir } from '../../lib/detached/stateDir.js';
 import { Container, createContainer, type LogEntry, type LogOptions } from '../../lib/index.js';
 import { createElsewhere, freshId, removeAll, runtimeDir } from '../helpers/detached.js';
@@ -198,7 +199,8 @@ suite('the output of detached containers', [linux, cgroups, runtimeDir], () => {
     const logs = box.logs({ follow: true });
     const first = await logs.next();
     expect(first.value?.data.toString()).toMatch(/^(y\n)+/);
-    const resident = residentBytes();
+    const { monitorPid } = readState(id);
+    const [resident, monitors] = [residentBytes(), residentBytes(monitorPid)];
     // A megabyte has passed each time that it is another file.
     let [turns, last] = [0, 0];
     await until(() => {
@@ -206,11 +208,12 @@ suite('the output of detached containers', [linux, cgroups, runtimeDir], () => {
         statSync(join(containerDir(id), 'log'), { throwIfNoEntry: false }) ?? {};
       if (ino !== last) turns++;
       last = ino;
-      return turns > 30;
+      return turns > 100;
     });
     for (const word of ['a', 'b', 'c'])
       expect((await box.exec('echo', [word])).stdout).toBe(`${word}\n`);
     expect(residentBytes() - resident).toBeLessThan(32 << 20);
+    expect(residentBytes(monitorPid) - monitors).toBeLessThan(4 << 20);
     await box.kill();
     expect(await box.wait()).toMatchObject({ signal: 'SIGKILL' });
     await logs.return();

@@ -4,7 +4,6 @@ import { runtimeDir } from '../helpers/detached.js';
 import { LayerBench } from '../helpers/layers.js';
 import { cgroups, suite } from '../helpers/needs.js';
 
-type Disposable = { [Symbol.asyncDispose](): PromiseLike<void> };
 interface Given {
   box: Container;
   layered: Container;
@@ -12,7 +11,7 @@ interface Given {
   pool: Pool;
 }
 
-const things: Record<string, (given: Given) => Promise<Disposable> | Disposable> = {
+const things: Record<string, (given: Given) => Promise<AsyncDisposable> | AsyncDisposable> = {
   'a container': () => createContainer(),
   'a program': ({ box }) => box.spawn('sleep', ['600']),
   'a pool': () => new Pool({}, { min: 1, max: 1 }),
@@ -20,7 +19,7 @@ const things: Record<string, (given: Given) => Promise<Disposable> | Disposable>
   'an open file': ({ box }) => box.fs.open('/tmp/file', 'w'),
 };
 
-const iterations: Record<string, (given: Given) => AsyncIterator<unknown> & Disposable> = {
+const iterations: Record<string, (given: Given) => AsyncIterator<unknown> & AsyncDisposable> = {
   stats: ({ box }) => box.stats({ interval: 600_000 }),
   events: ({ box }) => box.events(),
   watch: ({ box }) => box.fs.watch('/tmp'),
@@ -54,14 +53,13 @@ suite('what is disposed of', [cgroups, runtimeDir], () => {
 
   test.each(Object.keys(iterations))('%s: also while it waits', async (name) => {
     const iterate = iterations[name] as (typeof iterations)[string];
-    for (const values of [0, 1]) {
-      const iteration = iterate(given);
-      const steps = Array.from({ length: values + 1 }, () => iteration.next());
-      await Promise.all([iteration[Symbol.asyncDispose](), iteration[Symbol.asyncDispose]()]);
-      const last = (await Promise.all(steps)).at(-1);
-      expect(typeof last?.done).toBe('boolean');
-      await iteration[Symbol.asyncDispose]();
-      expect(await iteration.next()).toEqual({ done: true, value: undefined });
-    }
+    const iteration = iterate(given);
+    // The only one that has something to say at once.
+    if (name === 'stats') expect(await iteration.next()).toMatchObject({ done: false });
+    const pending = iteration.next();
+    await Promise.all([iteration[Symbol.asyncDispose](), iteration[Symbol.asyncDispose]()]);
+    expect(await pending).toEqual({ done: true, value: undefined });
+    await iteration[Symbol.asyncDispose]();
+    expect(await iteration.next()).toEqual({ done: true, value: undefined });
   });
 });

@@ -6,6 +6,7 @@ import { detectCgroups } from '../../lib/cgroups/index.js';
 import { LauncherClient } from '../../lib/launcher/launcher.js';
 import { type Plan, sections, stepTable } from '../../lib/plan/steps.js';
 import { decodePlan } from '../escape/decodePlan.js';
+import { runtimeDir } from '../helpers/detached.js';
 import { faultPlans } from '../helpers/faultPlans.js';
 import { cgroups, suite } from '../helpers/needs.js';
 
@@ -40,7 +41,7 @@ async function sent(body: () => Promise<unknown>): Promise<Plan[]> {
   }
 }
 
-suite('the plans whose system calls are made to fail', [cgroups], () => {
+suite('the plans whose system calls are made to fail', [cgroups, runtimeDir], () => {
   test('have every step', async () => {
     const found = new Set<string>();
     for (const { name, prepare } of faultPlans) {

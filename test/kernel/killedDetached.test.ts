@@ -24,7 +24,12 @@ import {
 import type { KilledDetached } from '../helpers/killedDetached.js';
 import { hasEnded } from '../helpers/launches.js';
 import { cgroups, command, suite } from '../helpers/needs.js';
-import { buildStoppingLauncher, detachedPoints, type StopPoint } from '../helpers/stops.js';
+import {
+  buildStoppingLauncher,
+  detachedPoints,
+  programEndsAt,
+  type StopPoint,
+} from '../helpers/stops.js';
 
 type Victim = 'the creator' | 'the monitor' | 'both' | 'the first process';
 type Signal = 'SIGKILL' | 'SIGSTOP';
@@ -87,10 +92,15 @@ suite('signals at every stop point of a detached container', needs, () => {
   }
 
   /** What is wrong with a container that is found afterwards; it is removed. */
-  async function checkKept({ id }: Held, said: string | undefined): Promise<string[]> {
+  async function checkKept(
+    { id }: Held,
+    { said, announced, exit }: { said: string | undefined; announced: boolean; exit?: number },
+  ): Promise<string[]> {
     const kept = (await Container.list({ all: true })).find((each) => each.id === id);
-    if (kept === undefined) return said === 'made' ? ['made, and not found'] : [];
+    if (kept === undefined) return said === 'made' || announced ? ['not found'] : [];
     const problems: string[] = [];
+    if (exit !== undefined && kept.exit?.exitCode !== exit)
+      problems.push(`its exit: ${JSON.stringify(kept.exit)}`);
     const box = await Container.open(id);
     if (kept.state === 'running' && readState(id).command?.[0] === 'sleep') {
       const { stdout } = await box.exec('echo', ['whole']);
@@ -108,12 +118,11 @@ suite('signals at every stop point of a detached container', needs, () => {
     const held = await holdNode({ helper: 'killedDetached.js', launcher, temporary }, point);
     const { node } = held;
     const creator = node.pid ?? 0;
-    const first = held.family[1];
     const pids: (number | undefined)[] = {
       'the creator': [creator],
       'the monitor': [held.launcher],
       both: [creator, held.launcher],
-      'the first process': [first],
+      'the first process': [held.first],
     }[victim];
     const reached = pids.filter((pid) => pid !== undefined);
     for (const pid of reached) signalIfThere(pid, name);
@@ -129,14 +138,18 @@ suite('signals at every stop point of a detached container', needs, () => {
     const untouched = name === 'SIGSTOP' || reached.length === 0;
     if (untouched && said !== 'made') problems.push(`the creator said ${said}`);
     if (said !== undefined && !/^(made|ERR_[A-Z_]+)$/.test(said)) problems.push(said);
-    // A launcher whose creator is dead ends, or has been told to go on alone.
+    // A launcher whose creator is dead ends, or has been told to go on alone: until its container ends.
     const dead = () => held.family.every(hasEnded);
     const alone = () => existsSync(join(containerDir(held.id), stateFile.state));
+    const ends = programEndsAt(point);
     const killed = name === 'SIGKILL' && reached.includes(held.launcher);
-    await within(() => dead() || (!killed && alone()));
+    const lives = !killed && !ends && !(name === 'SIGKILL' && victim === 'the first process');
+    await within(() => dead() || (lives && alone()));
     // As the next start does.
     if (killed) await sweep(dirname(held.journal));
-    problems.push(...(await checkKept(held, said)));
+    const announced = ends || point.title === 'detachAnnounced';
+    const known = ends && (!killed || point.title === 'exitKept');
+    problems.push(...(await checkKept(held, { said, announced, ...(known && { exit: 0 }) })));
     await within(() => held.family.every(hasEnded));
     const left = () => {
       listStateDirs();

@@ -1,6 +1,11 @@
-import { expect, test } from '@jest/globals';
+import { subscribe } from 'node:diagnostics_channel';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, expect, jest, test } from '@jest/globals';
+import { Deferred } from '../../lib/deferred.js';
+import { expectRange } from '../../lib/host/idPool.js';
 import { Container, createContainer, Pool, run } from '../../lib/index.js';
-import { runtimeDir } from '../helpers/detached.js';
+import { LauncherClient } from '../../lib/launcher/launcher.js';
+import { createElsewhere, removeAll, runtimeDir } from '../helpers/detached.js';
 import { cgroups, root, suite } from '../helpers/needs.js';
 
 /** One range: what root has inside many another container. */
@@ -9,6 +14,8 @@ const exhausted = { code: 'ERR_ID_POOL_EXHAUSTED', option: 'idPool' };
 const rounds = Array.from({ length: 20 });
 
 suite('where there is one range of ids', [root, cgroups, runtimeDir], () => {
+  afterEach(removeAll);
+
   test('a run that has answered is not in the way of the next one', async () => {
     for (const _ of rounds)
       expect(await run('true', [], { idPool })).toMatchObject({ exitCode: 0 });
@@ -37,12 +44,12 @@ suite('where there is one range of ids', [root, cgroups, runtimeDir], () => {
 
   test('nor is a detached one whose end has been told, by its creator or by who has opened it', async () => {
     for (const _ of rounds) {
-      const made = await createContainer({ idPool, detached: true, command: ['sleep', '600'] });
-      const opened = await Container.open(made.id);
+      const id = await createElsewhere({ idPool, command: ['sleep', '600'] });
+      const opened = await Container.open(id);
       await opened.kill();
       await opened.wait();
       await run('true', [], { idPool });
-      await made.remove();
+      await opened.remove();
       const next = await createContainer({ idPool, detached: true, command: ['true'] });
       await next.wait();
       await run('true', [], { idPool });
@@ -52,16 +59,34 @@ suite('where there is one range of ids', [root, cgroups, runtimeDir], () => {
 
   test('whoever gives up while it waits for it has started nothing', async () => {
     const box = await createContainer({ idPool });
-    await box.kill();
-    await box.wait();
-    const controller = new AbortController();
-    const waiting = [
-      run('true', [], { idPool, signal: controller.signal }),
-      createContainer({ idPool, signal: controller.signal }),
-      createContainer({ idPool, signal: controller.signal, detached: true }),
-    ];
-    controller.abort();
-    for (const each of waiting) await expect(each).rejects.toMatchObject({ code: 'ABORT_ERR' });
+    // Somebody's is expected, and does not come.
+    const never = new Deferred<void>();
+    expectRange(never.promise);
+    const launch = jest.spyOn(LauncherClient.prototype, 'launch');
+    try {
+      for (const detached of [false, true]) {
+        const controller = new AbortController();
+        const { signal } = controller;
+        const started = new Promise((resolve) => {
+          if (detached) subscribe('ringfort:launcher:start', resolve);
+          else resolve(undefined);
+        });
+        const waiting = detached
+          ? [createContainer({ idPool, signal, detached })]
+          : [createContainer({ idPool, signal }), run('true', [], { idPool, signal })];
+        await started;
+        await sleep(50);
+        controller.abort();
+        for (const each of waiting) await expect(each).rejects.toMatchObject({ code: 'ABORT_ERR' });
+      }
+      const late = { idPool, timeout: 20, forceKillAfterDelay: 20 };
+      await expect(run('true', [], late)).rejects.toMatchObject({ code: 'ERR_START_TIMEOUT' });
+      expect(launch).not.toHaveBeenCalled();
+    } finally {
+      launch.mockRestore();
+      never.resolve();
+      await box[Symbol.asyncDispose]();
+    }
     expect(await run('true', [], { idPool })).toMatchObject({ exitCode: 0 });
   });
 
