@@ -147,7 +147,9 @@ suite('signals at every stop point of a detached container', needs, () => {
     await within(() => dead() || (lives && alone()));
     // As the next start does.
     if (killed) await sweep(dirname(held.journal));
-    const announced = ends || point.title === 'detachAnnounced';
+    // A creator that hears of the monitor's death instead of its answer undoes all.
+    const undone = killed && said !== undefined;
+    const announced = ends || (point.title === 'detachAnnounced' && !undone);
     const known = ends && (!killed || point.title === 'exitKept');
     problems.push(...(await checkKept(held, { said, announced, ...(known && { exit: 0 }) })));
     await within(() => held.family.every(hasEnded));
