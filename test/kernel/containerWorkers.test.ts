@@ -237,7 +237,7 @@ suite('a worker that is terminated while it opens, connects and closes', [linux]
         }
       })();`;
     const before = readdirSync('/proc/self/fd').length;
-    for (let round = 0; round < 60; round++) {
+    for (let round = 0; round < 30; round++) {
       const thread = new Worker(script, { eval: true });
       await once(thread, 'message');
       // Another moment in each round.
