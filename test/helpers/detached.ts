@@ -52,9 +52,9 @@ export async function ended(child: Child): Promise<[number | null, NodeJS.Signal
 
 const made: string[] = [];
 
-/** An id that `removeAll` knows. */
-export function freshId(): string {
-  const id = `t${newId()}`;
+/** An id that `removeAll` knows; without a prefix one as ours are, whose cgroups a sweep knows by their names. */
+export function freshId(prefix = 't'): string {
+  const id = `${prefix}${newId()}`;
   made.push(id);
   return id;
 }
