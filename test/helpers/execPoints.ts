@@ -1,7 +1,6 @@
 import { createContainer, Pool } from '../../lib/index.js';
-import { LauncherClient } from '../../lib/launcher/launcher.js';
-import { type Plan, planFlag } from '../../lib/plan/steps.js';
-import { decodePlan } from '../escape/decodePlan.js';
+import { planFlag } from '../../lib/plan/steps.js';
+import { sentBy } from './sentPlans.js';
 import { programEndsAt, programPoints, type StopPoint } from './stops.js';
 
 /**
@@ -13,27 +12,6 @@ export type Style = (typeof styles)[number];
 
 /** Limits that a program is released with, so that there is something to set. */
 export const releaseLimits = { pids: 20 };
-
-/** The plans of programs, and of releases, that are sent meanwhile. */
-async function sentBy(body: () => Promise<unknown>): Promise<Plan[]> {
-  const plans: Plan[] = [];
-  const face = LauncherClient.prototype;
-  const { exec, unpark } = face;
-  face.exec = function (container, plan, fds, ...rest) {
-    plans.push(decodePlan(plan, fds));
-    return exec.call(this, container, plan, fds, ...rest);
-  };
-  face.unpark = function (id, plan, fds, ...rest) {
-    plans.push(decodePlan(plan, fds));
-    unpark.call(this, id, plan, fds, ...rest);
-  };
-  try {
-    await body();
-    return plans;
-  } finally {
-    Object.assign(face, { exec, unpark });
-  }
-}
 
 const scenarios: Record<Style, () => Promise<unknown>> = {
   async init() {
@@ -57,7 +35,7 @@ const scenarios: Record<Style, () => Promise<unknown>> = {
 
 /** Every point of a program of that style in a container that lives. */
 export async function execPoints(style: Style): Promise<StopPoint[]> {
-  const plans = await sentBy(scenarios[style]);
+  const { programs: plans } = await sentBy(scenarios[style]);
   const [plan] = plans;
   if (plan === undefined) throw new Error('nothing was sent');
   const all = programPoints(plan);

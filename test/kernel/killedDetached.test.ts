@@ -7,9 +7,7 @@ import { readState } from '../../lib/detached/state.js';
 import { containerDir, listStateDirs, stateFile } from '../../lib/detached/stateDir.js';
 import { sweep } from '../../lib/host/sweep.js';
 import { Container, createContainer } from '../../lib/index.js';
-import { LauncherClient } from '../../lib/launcher/launcher.js';
 import type { Plan } from '../../lib/plan/steps.js';
-import { decodePlan } from '../escape/decodePlan.js';
 import { atPoints } from '../helpers/atPoints.js';
 import { leftOf as leftOfDetached, runtimeDir } from '../helpers/detached.js';
 import {
@@ -24,6 +22,7 @@ import {
 import type { KilledDetached } from '../helpers/killedDetached.js';
 import { hasEnded } from '../helpers/launches.js';
 import { cgroups, command, suite } from '../helpers/needs.js';
+import { sentBy } from '../helpers/sentPlans.js';
 import {
   buildStoppingLauncher,
   detachedPoints,
@@ -49,18 +48,11 @@ const all = process.env.RINGFORT_KILLED === 'all';
 
 /** The plan of a container that is detached. */
 async function planOfDetached(): Promise<Plan> {
-  const { launch } = LauncherClient.prototype;
-  let plan: Plan | undefined;
-  LauncherClient.prototype.launch = function (bytes, fds, ...rest) {
-    plan = decodePlan(bytes, fds);
-    return launch.call(this, bytes, fds, ...rest);
-  };
-  try {
+  const { containers } = await sentBy(async () => {
     const box = await createContainer({ detached: true, command: ['true'], init: true });
     await box.remove({ force: true });
-  } finally {
-    LauncherClient.prototype.launch = launch;
-  }
+  });
+  const [plan] = containers;
   if (plan === undefined) throw new Error('nothing was launched');
   return plan;
 }
