@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { type ExecFileException, execFile } from 'node:child_process';
 import {
   chmodSync,
   closeSync,
@@ -195,9 +195,15 @@ export class Bench {
     return String(result.stdout).trim() || result.reason;
   }
 
-  /** What the probe prints on the host, as this user. */
+  /** What the probe prints on the host, as this user, or what ended it. */
   async host(...args: readonly string[]): Promise<string> {
-    const { stdout } = await promisify(execFile)(this.probe, [...args], { timeout: 60_000 });
-    return stdout.trim();
+    try {
+      const { stdout } = await promisify(execFile)(this.probe, [...args], { timeout: 60_000 });
+      return stdout.trim();
+    } catch (error) {
+      const { signal, killed } = error as ExecFileException;
+      if (!signal || killed) throw error;
+      return `signal ${signal}`;
+    }
   }
 }
