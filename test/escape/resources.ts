@@ -210,6 +210,15 @@ export const resourceChecks: readonly Check[] = [
     },
   },
   {
+    id: '70-crash',
+    attack: 'crashes, half of them of programs that lower their core file limit to 0 first',
+    walls: 'RLIMIT_CORE 1, seccomp',
+    attempt: (bench, opening) => bench.guest(['crashes', '20'], opening, { cwd: '/tmp' }),
+    held: /^0$/,
+    broken: /^20$/,
+    oracle: { what: 'the limit', options: { rlimits: { RLIMIT_CORE: 64 << 20 } } },
+  },
+  {
     id: '61',
     attack: 'start outside of the cgroup (CVE-2025-47291)',
     walls: 'born in it (v2), or attached before the first step (v1)',

@@ -15,6 +15,7 @@
 #include <sys/time.h>
 #include <sys/timex.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,6 +34,16 @@ static int do_clone(char** a) {
 // TYPE, by default tmpfs
 static int do_mount(char** a) {
   return say(mount("none", "/tmp", a[0][0] == 0 ? "tmpfs" : a[0], 0, NULL));
+}
+
+// A proc that is mounted by root of a user namespace of its own.
+static int mount_own_proc(char** a) {
+  if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID) < 0) return say(-1);
+  const pid_t pid = fork();
+  if (pid < 0) return say(-1);
+  if (pid == 0) return say(mount("none", "/tmp", "proc", 0, NULL));
+  waitpid(pid, NULL, 0);
+  return 0;
 }
 
 static int do_umount(char** a) { return say(umount2(a[0], MNT_DETACH)); }
@@ -180,6 +191,7 @@ const struct attempt call_attempts[] = {
     {"unshare", do_unshare},
     {"clone", do_clone},
     {"mount", do_mount},
+    {"own-proc", mount_own_proc},
     {"umount", do_umount},
     {"move-mount", move_mount_over},
     {"remount", remount},

@@ -129,6 +129,26 @@ static int show_limit(char** a) {
   return printf("%ld %ld\n", (long)limit.rlim_cur, (long)limit.rlim_max) < 0;
 }
 
+// How many of COUNT crashes were dumped, to a file or to the host's handler of core files. Those of
+// the second half have tried to lower their limit to 0 first.
+static int crashes(char** a) {
+  int count = atoi(a[0]), dumped = 0;
+  for (int i = 0; i < count; i++) {
+    pid_t pid = fork();
+    if (pid < 0) return say(-1);
+    if (pid == 0) {
+      const struct rlimit none = {0, 0};
+      if (i >= count / 2) setrlimit(RLIMIT_CORE, &none);
+      *(volatile int*)8 = 0;
+    }
+    int status = 0;
+    waitpid(pid, &status, 0);
+    if (!WIFSIGNALED(status)) return printf("no crash\n") < 0;
+    if (WCOREDUMP(status)) dumped++;
+  }
+  return printf("%d\n", dumped) < 0;
+}
+
 static int no_groups(char** a) { return say(setgroups(0, NULL)); }
 
 static int realtime(char** a) {
@@ -173,6 +193,7 @@ const struct attempt process_attempts[] = {
     {"sleep", wait_for_end},
     {"dumpable", dumpable},
     {"in-session", in_session},
+    {"crashes", crashes},
     {"exec", execute},
     {"kill", send_signal},
     {"pidfd-getfd", take_descriptor},
