@@ -30,7 +30,7 @@ test('every item has a name of its own', () => {
 });
 
 test('each number of the catalogue is checked, or waits for something', () => {
-  const numbers = new Set([...corpus, ...waiting].map(({ id }) => id.split('-')[0]));
+  const numbers = new Set([...corpus, ...waiting].map(({ id }) => id.split(/[-:]/)[0]));
   expect(catalogue.filter((number) => !numbers.has(number))).toEqual([]);
 });
 

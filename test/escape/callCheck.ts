@@ -1,6 +1,8 @@
 import type { TextOptions } from '../helpers/containers.js';
 import type { Requirement } from '../helpers/requirements.js';
+import { alone, type Wall } from './alone.js';
 import type { Check, Opening } from './check.js';
+import { landlockWall } from './openings.js';
 
 /** A call that the probe makes: refused in a container, let through where its walls are gone. */
 export interface Call {
@@ -17,6 +19,8 @@ export interface Call {
   onHost?: true;
   absent?: RegExp;
   needs?: readonly Requirement[];
+  /** Each of several walls stops it, whatever becomes of the others. */
+  alone?: readonly Wall[];
 }
 
 /** What a denied call answers. */
@@ -24,10 +28,10 @@ const denied = /^(EPERM|ENOSYS|EACCES)$/;
 /** What a kernel answers that was built without it. */
 const notBuilt = /^(ENOSYS|EAFNOSUPPORT|EPROTONOSUPPORT|ESOCKTNOSUPPORT|EOPNOTSUPP|EIO)$/;
 
-/** A check of one call of the probe's. */
-export function callCheck(row: Call): Check {
+/** A check of one call of the probe's, and of each wall alone. */
+export function callChecks(row: Call): Check[] {
   const { id, attack, call, walls, oracle, options, needs } = row;
-  return {
+  const check: Check = {
     id,
     attack,
     walls,
@@ -39,6 +43,8 @@ export function callCheck(row: Call): Check {
     absent: row.absent ?? notBuilt,
     oracle,
   };
+  const of = row.alone ?? [];
+  return [check, ...alone(check, of, of.includes(landlockWall) ? [] : [landlockWall])];
 }
 
 /** With a terminal of its own. */

@@ -1,6 +1,14 @@
-import { type Call, callCheck, inTerminal } from './callCheck.js';
+import { type Call, callChecks, inTerminal } from './callCheck.js';
 import type { Check, Opening } from './check.js';
-import { admin, hostPowers, noFilter } from './openings.js';
+import {
+  admin,
+  adminWalls,
+  callWalls,
+  hostPowers,
+  idsWall,
+  landlockWall,
+  noFilter,
+} from './openings.js';
 
 /** The probe's words for the flags of namespaces(7). */
 const newUser = '0x10000000';
@@ -22,6 +30,7 @@ const calls: readonly Call[] = [
     call: ['mount', 'cgroup2'],
     walls: 'no capability, seccomp, Landlock',
     oracle: admin,
+    alone: [...adminWalls, landlockWall],
   },
   {
     id: '39-v1',
@@ -112,6 +121,7 @@ const calls: readonly Call[] = [
     call: ['bpf'],
     walls: 'no capability over the host, seccomp',
     oracle: hostPowers('CAP_BPF', 'CAP_SYS_ADMIN'),
+    alone: [idsWall, ...callWalls('CAP_BPF', 'CAP_SYS_ADMIN')],
   },
   {
     id: '48',
@@ -135,6 +145,7 @@ const calls: readonly Call[] = [
     call: ['mount'],
     walls: 'no capability, seccomp, Landlock',
     oracle: admin,
+    alone: [...adminWalls, landlockWall],
   },
   {
     id: '65-umount',
@@ -142,6 +153,7 @@ const calls: readonly Call[] = [
     call: ['umount', '/proc/timer_list'],
     walls: 'no capability, seccomp, Landlock',
     oracle: admin,
+    alone: [...adminWalls, landlockWall],
   },
   {
     id: '65-hostname',
@@ -149,6 +161,7 @@ const calls: readonly Call[] = [
     call: ['hostname', 'other'],
     walls: 'no capability, seccomp',
     oracle: admin,
+    alone: adminWalls,
   },
   {
     id: '65-setns',
@@ -156,6 +169,7 @@ const calls: readonly Call[] = [
     call: ['setns-own'],
     walls: 'no capability, seccomp',
     oracle: admin,
+    alone: adminWalls,
   },
   {
     id: '65-swapon',
@@ -163,6 +177,7 @@ const calls: readonly Call[] = [
     call: ['swapon'],
     walls: 'user namespace, no capability, seccomp',
     oracle: hostPowers('CAP_SYS_ADMIN'),
+    alone: [idsWall, ...callWalls('CAP_SYS_ADMIN')],
     broken: /^ENOENT$/,
   },
   {
@@ -183,4 +198,4 @@ const calls: readonly Call[] = [
   },
 ];
 
-export const catalogueCalls: readonly Check[] = calls.map(callCheck);
+export const catalogueCalls: readonly Check[] = calls.flatMap(callChecks);

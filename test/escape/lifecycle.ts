@@ -9,9 +9,17 @@ import { newId } from '../../lib/specOf.js';
 import type { TextOptions } from '../helpers/containers.js';
 import { launcherPid, ownCgroups } from '../helpers/leaks.js';
 import { cgroups, root } from '../helpers/requirements.js';
+import { alone, type Wall } from './alone.js';
 import { type Bench, probePath } from './bench.js';
 import type { Check, Opening } from './check.js';
-import { hostRoot, noAssert } from './openings.js';
+import {
+  hostRoot,
+  landlockScopes,
+  landlockWall,
+  noAssert,
+  pidWall,
+  rootIdsWall,
+} from './openings.js';
 import { alter, drop, eachStep, edits, waive } from './planEdit.js';
 import { startSleeper } from './sleeper.js';
 
@@ -59,7 +67,7 @@ const escaped: Opening = {
   ]),
 };
 
-export const lifecycleChecks: readonly Check[] = [
+const checks: readonly Check[] = [
   {
     id: '64',
     attack: 'another user of the host looks into the state of containers (CVE-2021-41091)',
@@ -188,21 +196,6 @@ export const lifecycleChecks: readonly Check[] = [
     },
   },
   {
-    id: '67-ids',
-    attack: 'the same where the pid namespace is shared',
-    walls: 'ids, Landlock’s scope',
-    needs: [cgroups, root, hostRoot],
-    attempt: (bench, opening) =>
-      startSleeper(bench, (pid) =>
-        bench.guest(['kill', String(pid), '0'], opening, {
-          namespaces: { pid: 'host', ...opening?.options?.namespaces },
-        }),
-      ),
-    held: /^EPERM$/,
-    broken: /^ok$/,
-    oracle: { what: 'both', options: { namespaces: { user: 'host' }, landlock: 'off' } },
-  },
-  {
     id: '69',
     attack: '`..` and `/` in an id, which is a part of paths of cgroups',
     walls: 'a checked id',
@@ -244,3 +237,13 @@ export const lifecycleChecks: readonly Check[] = [
     },
   },
 ];
+
+/** The walls of those that more than one stops. */
+const several: Readonly<Record<string, readonly Wall[]>> = {
+  '67': [pidWall, rootIdsWall, { ...landlockWall, needs: [landlockScopes] }],
+};
+
+export const lifecycleChecks = checks.flatMap((check) => [
+  check,
+  ...alone(check, several[check.id] ?? []),
+]);

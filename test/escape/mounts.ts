@@ -4,15 +4,23 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { wall } from '../../lib/plan/steps.js';
-import { AT_RECURSIVE, MountAttr } from '../../lib/sys/constants.js';
+import { AT_RECURSIVE } from '../../lib/sys/constants.js';
 import { mount, umount2 } from '../../lib/sys/mount.js';
 import { cgroups, command, root } from '../helpers/requirements.js';
+import { alone, type Wall } from './alone.js';
 import type { Bench } from './bench.js';
 import type { Check } from './check.js';
-import { hostPowers, hostRoot, powers } from './openings.js';
+import {
+  hostPowers,
+  hostRoot,
+  idsWall,
+  landlockWall,
+  powers,
+  readonlyWall,
+  rootIdsWall,
+  writable,
+} from './openings.js';
 import { alter, drop, edits, waive } from './planEdit.js';
-
-const readonly = BigInt(MountAttr.MOUNT_ATTR_RDONLY);
 
 /** A guest's mount over a volume of the host's, whose mounts are shared where we can make them so. */
 async function guestMount(bench: Bench, open: boolean): Promise<string> {
@@ -29,10 +37,30 @@ async function guestMount(bench: Bench, open: boolean): Promise<string> {
   return (await promisify(execFile)(file, args, { env, timeout: 60_000 })).stdout.trim();
 }
 
-/** A volume is as writable as the host's directory. */
-const writableVolumes = alter('mountSetattr', (step) => ({ ...step, set: step.set & ~readonly }));
+/** Read-only is only what is mounted last. */
+const volumesAlone = alter('mountSetattr', (step) => ({
+  ...step,
+  flags: step.flags & ~AT_RECURSIVE,
+}));
+const cgroupWalls: readonly Wall[] = [
+  {
+    id: 'mount',
+    wall: 'mounted read-only',
+    open: { edit: alter('fsMount', (step) => ({ ...step, attributes: step.attributes & ~1 })) },
+    held: /^EROFS$/,
+  },
+  {
+    id: 'descendants',
+    wall: 'cgroup.max.descendants 0',
+    open: {
+      edit: drop((step) => step.op === 'write' && step.path.endsWith('cgroup.max.descendants')),
+    },
+    held: /^EAGAIN$/,
+  },
+  landlockWall,
+];
 
-export const mountChecks: readonly Check[] = [
+const checks: readonly Check[] = [
   {
     id: '10',
     attack: 'a mount of the guest’s travels to the host',
@@ -59,7 +87,7 @@ export const mountChecks: readonly Check[] = [
       bench.guest(['make', '/srv/x'], opening, { mounts: [`${bench.directory()}:/srv:ro`] }),
     held: /^(EROFS|EACCES)$/,
     broken: /^ok$/,
-    oracle: { what: 'both', options: { landlock: 'off' }, edit: writableVolumes },
+    oracle: { what: 'both', options: { landlock: 'off' }, edit: writable },
   },
   {
     id: '11-below',
@@ -84,7 +112,7 @@ export const mountChecks: readonly Check[] = [
     oracle: {
       what: 'AT_RECURSIVE, Landlock',
       options: { landlock: 'off' },
-      edit: alter('mountSetattr', (step) => ({ ...step, flags: step.flags & ~AT_RECURSIVE })),
+      edit: volumesAlone,
     },
   },
   {
@@ -110,27 +138,28 @@ export const mountChecks: readonly Check[] = [
     oracle: {
       what: 'all three',
       options: { landlock: 'off', namespaces: { user: 'host' } },
-      edit: writableVolumes,
+      edit: writable,
       needs: [hostRoot],
     },
   },
   {
     id: '12',
-    attack: 'leave the root by `..`',
+    attack: 'leave the root by `..` from a descriptor that was kept',
     walls: 'pivot_root into the new root, the old one detached',
-    attempt: (bench, opening) => bench.guest(['above', '/'], opening),
+    attempt: (bench, opening) =>
+      bench.guest(['climb'], opening, powers('CAP_SYS_CHROOT', 'CAP_SYS_ADMIN').options),
     held: /^nothing$/,
     broken: /^ok$/,
     oracle: {
-      what: 'pivot_root',
-      options: { landlock: 'off', cwd: '/' },
+      what: 'pivot_root (the new root is only changed to)',
+      options: { cwd: '/' },
       edit: edits(
         waive(wall.pivot),
         drop('pivotRoot'),
         alter('exec', (step) => ({
           ...step,
           candidates: step.candidates.map((path) => `/root${path}`),
-          argv: [step.argv[0] ?? '', 'above', '/root'],
+          argv: [...step.argv, '/root'],
         })),
       ),
     },
@@ -159,3 +188,19 @@ export const mountChecks: readonly Check[] = [
     },
   },
 ];
+
+/** The walls of those that more than one stops. */
+const several: Readonly<Record<string, readonly Wall[]>> = {
+  '11': [readonlyWall, landlockWall],
+  '11-below': [
+    { ...readonlyWall, wall: 'read-only recursively', open: { edit: volumesAlone } },
+    landlockWall,
+  ],
+  '11-root': [idsWall, readonlyWall, landlockWall],
+  '40': [rootIdsWall, ...cgroupWalls],
+};
+
+export const mountChecks = checks.flatMap((check) => [
+  check,
+  ...alone(check, several[check.id] ?? []),
+]);

@@ -1,9 +1,20 @@
 import type { TextOptions } from '../helpers/containers.js';
 import { launcherPid } from '../helpers/leaks.js';
 import { cgroups, root } from '../helpers/requirements.js';
+import { alone, type Wall } from './alone.js';
 import { type Bench, probePath } from './bench.js';
 import type { Check, Opening } from './check.js';
-import { dumpable, hostRoot, powers } from './openings.js';
+import {
+  capabilityWall,
+  dumpable,
+  hostRoot,
+  idsWall,
+  landlockScopes,
+  landlockWall,
+  pidWall,
+  powers,
+  seccompWall,
+} from './openings.js';
 import { alter } from './planEdit.js';
 import { beside } from './sleeper.js';
 
@@ -42,7 +53,18 @@ function insideBox(
   };
 }
 
-export const neighbourChecks: readonly Check[] = [
+const sysfsWall: Wall = {
+  id: 'mount',
+  wall: 'a read-only sysfs',
+  open: {
+    edit: alter('fsMount', (step) =>
+      step.type === 'sysfs' ? { ...step, attributes: step.attributes & ~1 } : step,
+    ),
+  },
+  held: /^EROFS$/,
+};
+
+const checks: readonly Check[] = [
   {
     id: 'r-shm',
     attack: 'System V shared memory of the host’s',
@@ -134,9 +156,7 @@ export const neighbourChecks: readonly Check[] = [
       what: 'all three',
       options: { landlock: 'off', namespaces: { user: 'host' } },
       needs: [hostRoot],
-      edit: alter('fsMount', (step) =>
-        step.type === 'sysfs' ? { ...step, attributes: step.attributes & ~1 } : step,
-      ),
+      ...sysfsWall.open,
     },
   },
   {
@@ -195,13 +215,25 @@ export const neighbourChecks: readonly Check[] = [
     broken: /^ok$/,
     oracle: { what: 'all of them', options: { ...unfiltered, ...unmasked } },
   },
-  {
-    id: 'r-locked-mount',
-    attack: 'the same where neither seccomp nor Landlock looks at calls',
-    walls: 'mounts that the kernel locks (mount_too_revealing)',
-    attempt: (bench, opening) => bench.guest(['own-proc'], opening, unfiltered),
-    held: /^EPERM$/,
-    broken: /^ok$/,
-    oracle: { what: 'the masked and read-only paths', options: unmasked },
-  },
 ];
+
+/** The walls of those that more than one stops. */
+const several: Readonly<Record<string, readonly Wall[]>> = {
+  'r-neighbour': [pidWall, idsWall, { ...landlockWall, needs: [landlockScopes] }],
+  'r-sysfs': [idsWall, sysfsWall, landlockWall],
+  'r-nested-mount': [
+    seccompWall,
+    landlockWall,
+    {
+      id: 'locked',
+      wall: 'mounts that the kernel locks (mount_too_revealing)',
+      open: { options: unmasked },
+    },
+  ],
+};
+
+export const neighbourChecks = checks.flatMap((check) => [
+  check,
+  // Who has other ids than its target kills by that capability alone.
+  ...alone(check, several[check.id] ?? [], [capabilityWall('CAP_KILL')]),
+]);

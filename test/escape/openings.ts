@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { hostFacts } from '../../lib/host/hostFacts.js';
 import { wall } from '../../lib/plan/steps.js';
-import { Prctl } from '../../lib/sys/constants.js';
+import { capabilityNames } from '../../lib/spec/names.js';
+import { MountAttr, Prctl } from '../../lib/sys/constants.js';
 import { type Requirement, root } from '../helpers/requirements.js';
+import type { Wall } from './alone.js';
 import type { Opening } from './check.js';
 import { alter, drop, edits, waive } from './planEdit.js';
 
@@ -71,6 +73,75 @@ export const hostResources: Opening = {
   needs: [hostRoot, sysResource],
 };
 
+/** Walls that stop more than one attack. */
+export const seccompWall: Wall = {
+  id: 'seccomp',
+  wall: 'seccomp',
+  open: { options: { seccomp: 'unconfined' } },
+};
+export const landlockWall: Wall = {
+  id: 'landlock',
+  wall: 'Landlock',
+  open: { options: { landlock: 'off' } },
+  held: /^(EACCES|EPERM)$/,
+};
+export const idsWall: Wall = {
+  id: 'ids',
+  wall: 'user namespace',
+  open: { options: { namespaces: { user: 'host' } } },
+};
+/** Where the root of a container of an ordinary user is that user, there is nothing to give up. */
+export const rootIdsWall: Wall = {
+  ...idsWall,
+  open: hostRoot.check() === undefined ? idsWall.open : {},
+  needs: [hostRoot],
+};
+const readonly = BigInt(MountAttr.MOUNT_ATTR_RDONLY);
+/** What is bound is as writable as what it shows. */
+export const writable = alter('mountSetattr', (step) => ({ ...step, set: step.set & ~readonly }));
+export const readonlyWall: Wall = {
+  id: 'mount',
+  wall: 'a read-only mount',
+  open: { edit: writable },
+  held: /^EROFS$/,
+};
+export const pidWall: Wall = {
+  id: 'pid',
+  wall: 'a pid namespace',
+  open: { options: { namespaces: { pid: 'host' } } },
+  held: /^ESRCH$/,
+};
+
+/** What the assertion at the end would find missing. */
+export const noAssert = edits(drop('assert'), waive(wall.assert));
+
+/**
+ * Not to have a capability is one, too. An edit gives it, because the option gives the calls it is for
+ * with it: they are denied to who has not got it.
+ */
+export function capabilityWall(...capabilities: string[]): Wall {
+  const mask = capabilities.reduce(
+    (all, name) => all | (1n << BigInt(capabilityNames.indexOf(name))),
+    0n,
+  );
+  const edit = edits(
+    alter('capBounding', (step) => ({ ...step, keep: step.keep | mask })),
+    alter('capset', (step) => ({
+      ...step,
+      effective: step.effective | mask,
+      permitted: step.permitted | mask,
+    })),
+    noAssert,
+  );
+  return { id: 'capability', wall: 'no capability', open: { edit } };
+}
+
+/** What stands before a call that needs a capability over what the container owns. */
+export function callWalls(...capabilities: string[]): Wall[] {
+  return [capabilityWall(...capabilities), seccompWall];
+}
+export const adminWalls: readonly Wall[] = callWalls('CAP_SYS_ADMIN', 'CAP_SYS_CHROOT');
+
 /** The processes of ours inside may be looked into. */
 export const dumpable: Opening = {
   what: 'PR_SET_DUMPABLE 0',
@@ -78,6 +149,3 @@ export const dumpable: Opening = {
     step.option === Prctl.PR_SET_DUMPABLE ? { ...step, arg2: 1n } : step,
   ),
 };
-
-/** What the assertion at the end would find missing. */
-export const noAssert = edits(drop('assert'), waive(wall.assert));

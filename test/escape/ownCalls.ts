@@ -1,6 +1,18 @@
-import { type Call, callCheck, inTerminal } from './callCheck.js';
+import { type Call, callChecks, inTerminal } from './callCheck.js';
 import type { Check } from './check.js';
-import { admin, hostPowers, hostResources, noFilter, powers, x86 } from './openings.js';
+import {
+  admin,
+  adminWalls,
+  callWalls,
+  capabilityWall,
+  hostPowers,
+  hostResources,
+  idsWall,
+  landlockWall,
+  noFilter,
+  powers,
+  x86,
+} from './openings.js';
 
 const own: readonly Call[] = [
   {
@@ -9,6 +21,7 @@ const own: readonly Call[] = [
     call: ['unshare', '0x80'],
     walls: 'no capability, seccomp',
     oracle: admin,
+    alone: adminWalls,
   },
   {
     id: 'r-getfd',
@@ -80,6 +93,7 @@ const own: readonly Call[] = [
     call: ['handle', '/usr', 'open'],
     walls: 'user namespace, no capability, seccomp',
     oracle: hostPowers('CAP_DAC_READ_SEARCH'),
+    alone: [idsWall, ...callWalls('CAP_DAC_READ_SEARCH')],
   },
   {
     id: 'r-aio',
@@ -121,6 +135,7 @@ const own: readonly Call[] = [
     call: ['dmesg'],
     walls: 'user namespace, no capability, seccomp',
     oracle: hostPowers('CAP_SYSLOG', 'CAP_SYS_ADMIN'),
+    alone: [idsWall, ...callWalls('CAP_SYSLOG', 'CAP_SYS_ADMIN')],
   },
   {
     id: 'r-clock',
@@ -145,6 +160,7 @@ const own: readonly Call[] = [
     call: ['reboot'],
     walls: 'no capability, seccomp',
     oracle: powers('CAP_SYS_BOOT'),
+    alone: callWalls('CAP_SYS_BOOT'),
     broken: /^EINVAL$/,
   },
   {
@@ -170,6 +186,7 @@ const own: readonly Call[] = [
     call: ['socket', '17', '3', '768'],
     walls: 'no capability, seccomp',
     oracle: powers('CAP_NET_RAW'),
+    alone: callWalls('CAP_NET_RAW'),
     held: /^(EAFNOSUPPORT|EPERM)$/,
   },
   {
@@ -195,13 +212,13 @@ const own: readonly Call[] = [
     call: ['forge'],
     walls: 'no capability',
     oracle: powers('CAP_SYS_ADMIN'),
+    alone: [capabilityWall('CAP_SYS_ADMIN')],
   },
   {
     id: 'r-rt',
     attack: 'SCHED_FIFO, before everything else on its CPU',
     call: ['realtime'],
-    onHost: true,
-    // A cgroup of the v1 cpu controller has no time for it (RT_GROUP_SCHED), nor has an ordinary user.
+    // A cgroup of the v1 cpu controller has no time for it (RT_GROUP_SCHED).
     absent: /^EPERM$/,
     walls: 'user namespace, no capability, RLIMIT_RTPRIO 0',
     oracle: hostPowers('CAP_SYS_NICE'),
@@ -212,6 +229,7 @@ const own: readonly Call[] = [
     call: ['io-realtime'],
     walls: 'user namespace, no capability',
     oracle: hostPowers('CAP_SYS_NICE', 'CAP_SYS_ADMIN'),
+    alone: [idsWall, capabilityWall('CAP_SYS_NICE', 'CAP_SYS_ADMIN')],
   },
   {
     id: 'r-nice',
@@ -219,6 +237,7 @@ const own: readonly Call[] = [
     call: ['nice'],
     walls: 'user namespace, no capability, RLIMIT_NICE 0',
     oracle: hostPowers('CAP_SYS_NICE'),
+    alone: [idsWall, capabilityWall('CAP_SYS_NICE')],
   },
   {
     id: 'r-oom',
@@ -233,6 +252,7 @@ const own: readonly Call[] = [
     call: ['chroot', '/tmp'],
     walls: 'no capability, seccomp',
     oracle: admin,
+    alone: adminWalls,
   },
   {
     id: 'r-move',
@@ -240,6 +260,7 @@ const own: readonly Call[] = [
     call: ['move-mount', '/tmp', '/proc'],
     walls: 'no capability, seccomp, Landlock',
     oracle: admin,
+    alone: [...adminWalls, landlockWall],
   },
   {
     id: 'r-disc',
@@ -282,4 +303,4 @@ const own: readonly Call[] = [
   },
 ];
 
-export const ownCalls: readonly Check[] = own.map(callCheck);
+export const ownCalls: readonly Check[] = own.flatMap(callChecks);

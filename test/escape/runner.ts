@@ -68,7 +68,8 @@ async function judge(check: Check, bench: Bench): Promise<Verdict> {
   const opened = await (mutations === undefined
     ? attempt(bench, opening)
     : attemptMutated(check, mutations, bench));
-  if (absent?.test(opened) === true)
+  // Where the control has got it, it is here: then another wall stands that nobody has named.
+  if (allowed === undefined && absent?.test(opened) === true)
     return {
       result: 'held',
       oracle: 'NO ORACLE',
