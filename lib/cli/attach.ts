@@ -7,6 +7,7 @@ import { UsageError } from './errors.js';
 import { codeOfSignal } from './exitCode.js';
 import { codeOfExit } from './lifeCommands.js';
 import { print } from './output.js';
+import { onSignals } from './signals.js';
 
 interface AttachFlags {
   stdin: boolean;
@@ -84,20 +85,6 @@ function typing(attachment: Attachment, terminal: boolean, keys: Buffer) {
     process.off('exit', restore);
   };
   return { detached, end };
-}
-
-const ending: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
-
-/** Does something about signals to us. @returns undoes it */
-function onSignals(act: (signal: NodeJS.Signals) => void): () => void {
-  const handlers = ending.map((signal) => {
-    const handle = () => act(signal);
-    process.on(signal, handle);
-    return () => process.off(signal, handle);
-  });
-  return () => {
-    for (const off of handlers) off();
-  };
 }
 
 async function attachTo(box: Container, flags: AttachFlags): Promise<number> {

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { action, withContainer } from './containers.js';
 import { UsageError } from './errors.js';
+import { untilSignal } from './signals.js';
 
 /** One end of a copy: a path of the host or, with `container`, one of that. */
 export interface CopyEnd {
@@ -37,15 +38,17 @@ export function parseEnds(source: string, destination: string): [CopyEnd, CopyEn
 
 async function cp(source: string, destination: string, { archive = false }: { archive?: boolean }) {
   const [from, to] = parseEnds(source, destination);
-  await withContainer(from.container ?? to.container ?? '', async (box) => {
-    const { skipped } =
-      to.container === undefined
-        ? await box.copyOut(from.path, to.path, { archive })
-        : await box.copyIn(from.path, to.path, { archive });
-    for (const name of skipped)
-      process.stderr.write(`ringfort: left out (no file, directory or link): ${name}\n`);
-  });
-  return 0;
+  return withContainer(from.container ?? to.container ?? '', (box) =>
+    untilSignal(async (signal) => {
+      const { skipped } =
+        to.container === undefined
+          ? await box.copyOut(from.path, to.path, { archive, signal })
+          : await box.copyIn(from.path, to.path, { archive, signal });
+      for (const name of skipped)
+        process.stderr.write(`ringfort: left out (no file, directory or link): ${name}\n`);
+      return 0;
+    }),
+  );
 }
 
 /** `ringfort cp`. */

@@ -6,6 +6,7 @@ import { orScarcity } from '../errors.js';
 import { untilGone } from '../follow.js';
 import { type GiveUp, type Launched, launch, type RunnableSpec } from '../launch.js';
 import type { CreateOptions } from '../options.js';
+import { mountFromOption } from '../spec/mountString.js';
 import { createSpecOf, newId } from '../specOf.js';
 import type { Stdio } from '../stdio.js';
 import { openStreams } from '../streams.js';
@@ -92,6 +93,13 @@ function begin({ id, spec, stdio, gate, giveUp }: Creation) {
   return { launching, created };
 }
 
+/** Options for another one; what is relative means what it means now. */
+function likeIt({ signal: _, mounts, ...options }: CreateOptions): CreateOptions {
+  if (mounts === undefined) return options;
+  const cwd = process.cwd();
+  return { ...options, mounts: mounts.map((each) => mountFromOption('mounts', each, cwd)) };
+}
+
 /**
  * Creates a container that lives: `exec` and `spawn` run programs in it.
  *
@@ -163,7 +171,6 @@ export async function createContainer(options: CreateOptions = {}): Promise<Cont
         });
   // Its errors are those of `createContainer` and `start`.
   main?.on('error', () => {});
-  const { signal: _given, ...like } = options;
-  const origin = { options: like, create: createContainer };
+  const origin = { options: likeIt(options), create: createContainer };
   return new Container({ id, spec, labels, launch: launching, waiting, main, trace, origin });
 }

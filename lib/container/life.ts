@@ -289,10 +289,11 @@ export class Life {
 
   /** Runs `body` while nothing runs in it and nobody changes that; one that has ended is at rest. */
   atRest<T>(body: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    return this.#changes.take(async () => {
+    return this.#turn({ signal }, async () => {
       throwIfAborted(signal);
       this.notBefore();
-      const runs = this.#state === 'running';
+      // Others may have paused it, or let it go on.
+      const runs = this.state === 'running';
       const unlessEnded = (error: unknown) => {
         if (this.#state !== 'stopped') throw error;
       };
@@ -336,7 +337,18 @@ export class Life {
   }
 
   #change(options: Abortable, change: () => Promise<void>): Promise<void> {
-    return this.#changes.take(() => this.#guard(options, change));
+    return this.#turn(options, () => this.#guard(options, change));
+  }
+
+  /** A change in its turn, which an abort gives up. */
+  async #turn<T>({ signal }: Abortable, change: () => Promise<T>): Promise<T> {
+    throwIfAborted(signal);
+    try {
+      return await this.#changes.take(change, signal);
+    } catch (error) {
+      if (signal?.aborted === true && error === signal.reason) throw abortError(signal);
+      throw error;
+    }
   }
 
   /** What goes wrong because it has ended meanwhile is said so. */

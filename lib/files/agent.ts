@@ -30,6 +30,8 @@ export interface CallOptions {
   signal?: AbortSignal | undefined;
   /** A descriptor of ours that the call is about (`dir: fileProtocol.passed`). */
   fd?: number;
+  /** It goes on with something: in a container that is paused meanwhile it waits, and is not refused. */
+  begun?: boolean;
 }
 
 /** Who hears of an agent's watches. */
@@ -157,10 +159,10 @@ export class FileAgent {
     op: FileOp,
     request: FileRequest,
     about: About,
-    { signal, fd }: CallOptions = {},
+    { signal, fd, begun = !isPlace(request.dir ?? cwd) }: CallOptions = {},
   ): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      this.#ready();
+      if (!begun) this.#ready();
       if (this.#gone !== undefined) return reject(this.#gone);
       const { dir, dir2 } = request;
       if (this.#isStale(dir) || this.#isStale(dir2)) return reject(gone());
@@ -192,6 +194,17 @@ export class FileAgent {
       this.#waiting.push({ id, call });
       this.#flush();
     });
+  }
+
+  /** Waits for calls that put right what one of ours has left; not while the container is paused. */
+  async tidied(calls: Promise<unknown>): Promise<void> {
+    const done = calls.catch(() => {});
+    try {
+      this.#ready();
+    } catch {
+      return;
+    }
+    await done;
   }
 
   /** @returns how to stop */
@@ -308,6 +321,7 @@ export class FileAgent {
     if (error !== 0) return;
     const about = { syscall: 'close' };
     if (op === 'openDir') this.call('closeDir', { dir: value }, about).catch(() => {});
-    else if (op === 'watch') this.call('unwatch', { numbers: [value] }, about).catch(() => {});
+    else if (op === 'watch')
+      this.call('unwatch', { numbers: [value] }, about, { begun: true }).catch(() => {});
   }
 }

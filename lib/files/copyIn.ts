@@ -186,7 +186,7 @@ async function copyNamed(copy: CopyIn, agent: FileAgent, open: OpenHost, at: Gue
     const both = { dir: parent.handle, path: temporary, dir2: parent.handle, path2: name };
     await agent.call('rename', both, about);
   } catch (error) {
-    await removeTree(agent, joinPath(path, temporary)).catch(() => {});
+    await agent.tidied(removeTree(agent, joinPath(path, temporary), { begun: true }));
     throw error;
   }
 }

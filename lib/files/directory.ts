@@ -13,6 +13,8 @@ export interface DirectoryContext {
   agent: FileAgent;
   about: About;
   signal?: AbortSignal | undefined;
+  /** Its opening goes on with something (`CallOptions`). */
+  begun?: boolean | undefined;
 }
 
 /** A directory of the guest that is held open: names in it cannot be made to mean another's. */
@@ -48,9 +50,10 @@ export class Directory implements Held<Directory> {
     request: Pick<FileRequest, 'dir' | 'path' | 'flags'>,
     from = 0n,
   ): Promise<Directory> {
-    const { agent, about, signal } = context;
+    const { agent, about, signal, begun } = context;
     const numbers = [from, pageBytes];
-    const answer = await agent.call('openDir', { ...request, numbers }, about, { signal });
+    const options = { signal, ...(begun === true && { begun }) };
+    const answer = await agent.call('openDir', { ...request, numbers }, about, options);
     const entries = decodeEntries(answer.data.subarray(statBytes));
     return new Directory(context, answer.value, new Stats(answer.data), entries, answer.last);
   }

@@ -263,7 +263,7 @@ export class FileSystem {
     try {
       const { data } = await this.#on('stat', 'rm', path, { flags: noFollow }, signal);
       if (!new Stats(data).isDirectory()) await this.#on('unlink', 'rm', path, {}, signal);
-      else if (recursive) await removeTree(this.#agent, path, signal);
+      else if (recursive) await removeTree(this.#agent, path, { signal });
       else throw isDirectoryError(path);
     } catch (error) {
       if (!force || codeOf(error) !== 'ENOENT') throw error;

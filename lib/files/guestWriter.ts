@@ -28,7 +28,7 @@ export class GuestWriter {
   }
 
   #call(op: FileOp, request: FileRequest, fd?: number) {
-    const options = { signal: this.#signal, ...(fd !== undefined && { fd }) };
+    const options = { signal: this.#signal, begun: true, ...(fd !== undefined && { fd }) };
     return this.#agent.call(op, request, this.#about, options);
   }
 
@@ -52,7 +52,7 @@ export class GuestWriter {
 
   /** Even after an abort. */
   async #undo(dir: DirHandle, name: Buffer): Promise<void> {
-    await this.#agent.call('unlink', { dir, path: name }, this.#about).catch(() => {});
+    await this.#agent.tidied(this.#agent.call('unlink', { dir, path: name }, this.#about));
   }
 
   /** A file with what `from` holds. */

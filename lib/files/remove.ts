@@ -1,5 +1,5 @@
 import { codeOf } from '../errors.js';
-import type { FileAgent } from './agent.js';
+import type { CallOptions, FileAgent } from './agent.js';
 import { Directory } from './directory.js';
 import { type About, callError, type GuestPath, pathBytes } from './paths.js';
 import { fileProtocol } from './protocol.js';
@@ -30,11 +30,11 @@ async function still(done: Promise<unknown>): Promise<boolean> {
 export async function removeTree(
   agent: FileAgent,
   path: GuestPath,
-  signal?: AbortSignal,
+  options: Pick<CallOptions, 'signal' | 'begun'> = {},
 ): Promise<void> {
   const about: About = { syscall: 'rm', path };
   const bytes = pathBytes(path, 'rm');
-  const context = { agent, about, signal };
+  const context = { agent, about, ...options };
   for (let pass = 1; ; pass++) {
     const flags = fileProtocol.noFollow;
     const top = await Directory.open(context, { path: bytes, flags });
@@ -42,23 +42,19 @@ export async function removeTree(
       if (visit.kind === 'enter') continue;
       const op = visit.kind === 'leave' ? 'rmdir' : 'unlink';
       const request = { dir: visit.parent.handle, path: visit.name };
-      await still(agent.call(op, request, about, { signal }));
+      await still(agent.call(op, request, about, { signal: options.signal }));
     }
-    const removed = agent.call(
-      'rmdir',
-      { path: bytes },
-      { ...about, syscall: 'rmdir' },
-      { signal },
-    );
+    const removed = agent.call('rmdir', { path: bytes }, { ...about, syscall: 'rmdir' }, options);
     if (pass === maxPasses) await removed;
     else if (await still(removed)) return;
-    else if (!(await exists(agent, bytes))) return;
+    else if (!(await exists(agent, bytes, options))) return;
   }
 }
 
-async function exists(agent: FileAgent, path: Uint8Array): Promise<boolean> {
+async function exists(agent: FileAgent, path: Uint8Array, options: CallOptions): Promise<boolean> {
   try {
-    await agent.call('stat', { path, flags: fileProtocol.noFollow }, { syscall: 'lstat' });
+    const request = { path, flags: fileProtocol.noFollow };
+    await agent.call('stat', request, { syscall: 'lstat' }, options);
     return true;
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return false;

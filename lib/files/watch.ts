@@ -160,7 +160,8 @@ export class Watches implements AgentListener {
     this.#watchers.delete(number);
     const request = { numbers: [number] };
     // The kernel may have removed it already, with what it watched.
-    await this.#agent.call('unwatch', request, { syscall: 'watch' }).catch(() => {});
+    const about = { syscall: 'watch' };
+    await this.#agent.tidied(this.#agent.call('unwatch', request, about, { begun: true }));
   }
 
   onEnd(error: Error): void {

@@ -191,7 +191,7 @@ export async function copyLayer(context: LayerContext, from: string, to: string)
   } finally {
     links.close();
   }
-  await removeTree(agent, `${to}/${names.links}`, signal);
+  await removeTree(agent, `${to}/${names.links}`, { signal });
 }
 
 /** Removes what `copyLayer` and an overlay make in a directory, and nothing else. */

@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
@@ -242,6 +250,21 @@ suite('ringfort on detached containers', [linux, cgroups, runtimeDir], () => {
     expect(code).toBe(1);
     expect(stdout.trimEnd().split('\n').sort()).toEqual([...ids].sort());
     expect(stderr).toBe('ringfort: there is no detached container nobody\n');
+  });
+
+  test('cp that ^C meets leaves nothing of what it has begun', async () => {
+    const id = await detached();
+    const directory = mkdtempSync(join(tmpdir(), 'ringfort-'));
+    try {
+      const begun = () => readdirSync(directory).some((name) => name.startsWith('.ringfort-'));
+      const copying = new Started(['cp', `${id}:/usr`, join(directory, 'out')]);
+      await until(begun);
+      copying.child.kill('SIGINT');
+      expect(await copying.finished).toEqual({ code: 130, stdout: '', stderr: '' });
+      expect(readdirSync(directory)).toEqual([]);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 
   test('cp: in and out', async () => {

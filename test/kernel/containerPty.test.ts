@@ -206,6 +206,7 @@ suite('terminals of programs in a container', [cgroups], () => {
       await once(program, 'exit');
       expect(program.exitCode).toBe(7);
       await screen.ended;
+      expect(await box.fs.readFile('/tmp/late', 'utf8')).toBe('done\n');
       expect(screen.text).toMatch(/^early\r\n/);
       expect(screen.program.resize(pty)).toBe(false);
     });

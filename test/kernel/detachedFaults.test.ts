@@ -465,9 +465,11 @@ suite('detached containers under faults', [linux, cgroups, runtimeDir], () => {
       const options = { detached: true, id: freshId() };
       const unusual = mkdtempSync(join(tmpdir(), 'rf-run-'));
       mkdirSync(join(unusual, 'ringfort'));
-      chmodSync(join(unusual, 'ringfort'), 0o777);
       process.env.XDG_RUNTIME_DIR = unusual;
-      await expect(createContainer(options)).rejects.toMatchObject({ code: 'ERR_STATE_DIR' });
+      for (const mode of [0o777, 0o755, 0o710]) {
+        chmodSync(join(unusual, 'ringfort'), mode);
+        await expect(createContainer(options)).rejects.toMatchObject({ code: 'ERR_STATE_DIR' });
+      }
       const gone = { code: 'ERR_NO_RUNTIME_DIR', hint: expect.stringContaining('XDG_RUNTIME_DIR') };
       process.env.XDG_RUNTIME_DIR = join(unusual, 'gone');
       await expect(createContainer(options)).rejects.toMatchObject(gone);

@@ -167,6 +167,20 @@ assert struct.unpack('<5I', os.getxattr('/data/able', 'security.capability'))[1]
     await expect(removeSnapshot(undefined as never)).rejects.toEqual(code('ERR_INVALID_OPTION'));
   });
 
+  test('a fork has the volumes that the original has, wherever this process is now', async () => {
+    mkdirSync(bench.at('volume'));
+    writeFileSync(bench.at('volume/file'), 'of the volume');
+    const home = process.cwd();
+    process.chdir(bench.path);
+    try {
+      await start({ mounts: [...(bench.options.mounts ?? []), './volume:/mnt:ro'] });
+    } finally {
+      process.chdir(home);
+    }
+    await using forked = await box.fork({ path: bench.at('fork') });
+    expect(await shell('cat /mnt/file', forked)).toBe('of the volume');
+  });
+
   test('rollback puts everything back, and starts it anew under its name', async () => {
     await start({ id: `rollback-${process.pid}`, labels: { who: 'me' } });
     await shell(changes);
@@ -358,11 +372,27 @@ suite('snapshots of a detached container', [linux, cgroups, runtimeDir], () => {
     const detached = code('ERR_CONTAINER_DETACHED');
     await expect(box.fork({ path: bench.at('fork') })).rejects.toEqual(detached);
     await expect(box.rollback(taken)).rejects.toEqual(detached);
+    // What another process has done to it is not undone.
+    const other = await Container.open(id);
+    await other.pause();
+    await box.snapshot({ path: bench.at('paused') });
+    expect([box.state, other.state]).toEqual(['paused', 'paused']);
+    await box.resume();
+    await other.pause();
+    await box.resume();
+    const told: string[] = [];
+    const telling = (async () => {
+      for await (const { type } of other.events()) told.push(type);
+    })();
+    await other.snapshot({ path: bench.at('running') });
+    expect([box.state, other.state]).toEqual(['running', 'running']);
     box.kill('SIGKILL');
     await box.wait();
+    await telling;
+    expect(told).toEqual(expect.arrayContaining(['paused', 'resumed']));
     const last = await (await Container.open(id)).snapshot({ path: bench.at('last') });
-    await using other = await createContainer({ ...bench.options, rootfs: snapshotRoot(last) });
-    expect(await shell('cat /data/changed', other)).toBe('newer\n');
+    await using again = await createContainer({ ...bench.options, rootfs: snapshotRoot(last) });
+    expect(await shell('cat /data/changed', again)).toBe('newer\n');
   });
 });
 
