@@ -26,7 +26,7 @@ import { createContainer, ContainerError } from '${library('index')}';
 import { supervisor } from '${library('supervisor')}';
 const out = fs.mkdtempSync('/tmp/ringfort-');
 process.on('exit', () => fs.rmSync(out, { recursive: true }));
-const boxes = [await createContainer(), await createContainer({ command: ['sleep', '600'] })];
+const boxes = [await createContainer(), await createContainer({ command: ['sleep', 'infinity'] })];
 const outcome = async (call) => {
   try {
     return { exitCode: (await call())?.exitCode ?? 0 };
@@ -76,8 +76,8 @@ const attempts = {
 const made = async (options) => (await createContainer(options))[Symbol.asyncDispose]();
 const creates = {
   create: () => outcome(() => made({})),
-  command: () => outcome(() => made({ command: ['sleep', '600'], pty })),
-  held: () => outcome(() => made({ command: ['sleep', '600'], start: false })),
+  command: () => outcome(() => made({ command: ['sleep', 'infinity'], pty })),
+  held: () => outcome(() => made({ command: ['sleep', 'infinity'], start: false })),
 };
 const thaw = async () => {
   for (const box of boxes) if (box.state === 'paused') await box.resume();
@@ -126,7 +126,7 @@ suite('faults at a program in a container', [cgroups], () => {
   let before: Snapshot;
   beforeAll(async () => {
     await warmUp();
-    await using box = await createContainer({ command: ['sleep', '600'] });
+    await using box = await createContainer({ command: ['sleep', 'infinity'] });
     // The descriptor that libuv holds in reserve comes with the first stream.
     await box.exec('true');
     await box.fs.writeFile('/tmp/a', 'x');
@@ -217,7 +217,7 @@ suite('faults at a program in a container', [cgroups], () => {
     });
 
     test('as the target of a program’s output is the program’s error, and no one else’s', async () => {
-      for (const style of [{}, { command: ['sleep', '600'] }]) {
+      for (const style of [{}, { command: ['sleep', 'infinity'] }]) {
         await using box = await createContainer(style);
         const file = openSync(join(disk, 'out'), 'w');
         try {
