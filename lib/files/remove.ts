@@ -34,9 +34,10 @@ export async function removeTree(
 ): Promise<void> {
   const about: About = { syscall: 'rm', path };
   const bytes = pathBytes(path, 'rm');
-  const context = { agent, about, ...options };
+  const going = { ...options, begun: true };
   for (let pass = 1; ; pass++) {
     const flags = fileProtocol.noFollow;
+    const context = { agent, about, ...(pass === 1 ? options : going) };
     const top = await Directory.open(context, { path: bytes, flags });
     for await (const visit of walk(top, true)) {
       if (visit.kind === 'enter') continue;
@@ -44,10 +45,10 @@ export async function removeTree(
       const request = { dir: visit.parent.handle, path: visit.name };
       await still(agent.call(op, request, about, { signal: options.signal }));
     }
-    const removed = agent.call('rmdir', { path: bytes }, { ...about, syscall: 'rmdir' }, options);
+    const removed = agent.call('rmdir', { path: bytes }, { ...about, syscall: 'rmdir' }, going);
     if (pass === maxPasses) await removed;
     else if (await still(removed)) return;
-    else if (!(await exists(agent, bytes, options))) return;
+    else if (!(await exists(agent, bytes, going))) return;
   }
 }
 
