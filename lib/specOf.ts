@@ -22,7 +22,7 @@ export function newId(): string {
 }
 
 /** Where relative paths begin. A directory that has been removed has no name, and nothing in it. */
-function workingDirectory(): string {
+export function workingDirectory(): string {
   try {
     return process.cwd();
   } catch {

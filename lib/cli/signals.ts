@@ -18,7 +18,7 @@ export function onSignals(act: (signal: NodeJS.Signals) => void): () => void {
 /**
  * Does something that such a signal gives up, so that it can put right what it has begun; the second
  * one ends this process at once.
- * @returns what `work` does; after a signal the exit code that is due to it
+ * @returns what `work` does, or the exit code that is due to the signal where that has ended it
  */
 export async function untilSignal<T>(
   work: (signal: AbortSignal) => Promise<T>,
@@ -33,7 +33,7 @@ export async function untilSignal<T>(
   try {
     return await work(controller.signal);
   } catch (error) {
-    if (code === undefined) throw error;
+    if (code === undefined || (error as Error).name !== 'AbortError') throw error;
     return code;
   } finally {
     off();

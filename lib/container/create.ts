@@ -7,7 +7,7 @@ import { untilGone } from '../follow.js';
 import { type GiveUp, type Launched, launch, type RunnableSpec } from '../launch.js';
 import type { CreateOptions } from '../options.js';
 import { mountFromOption } from '../spec/mountString.js';
-import { createSpecOf, newId } from '../specOf.js';
+import { createSpecOf, newId, workingDirectory } from '../specOf.js';
 import type { Stdio } from '../stdio.js';
 import { openStreams } from '../streams.js';
 import { close, pipe2 } from '../sys/files.js';
@@ -93,10 +93,10 @@ function begin({ id, spec, stdio, gate, giveUp }: Creation) {
   return { launching, created };
 }
 
-/** Options for another one; what is relative means what it means now. */
+/** Options for another one; relative mounts mean what they mean now. */
 function likeIt({ signal: _, mounts, ...options }: CreateOptions): CreateOptions {
   if (mounts === undefined) return options;
-  const cwd = process.cwd();
+  const cwd = workingDirectory();
   return { ...options, mounts: mounts.map((each) => mountFromOption('mounts', each, cwd)) };
 }
 
@@ -116,6 +116,7 @@ export async function createContainer(options: CreateOptions = {}): Promise<Cont
   if (options.detached === true) return new Container(await createDetached(options));
   const id = options.id ?? newId();
   const spec = createSpecOf(id, options);
+  const origin = { options: likeIt(options), create: createContainer };
   const { command, signal, labels } = options;
   throwIfAborted(signal);
   const streams = options.stdio ?? (options.pty === undefined ? 'ignore' : 'pipe');
@@ -171,6 +172,5 @@ export async function createContainer(options: CreateOptions = {}): Promise<Cont
         });
   // Its errors are those of `createContainer` and `start`.
   main?.on('error', () => {});
-  const origin = { options: likeIt(options), create: createContainer };
   return new Container({ id, spec, labels, launch: launching, waiting, main, trace, origin });
 }

@@ -342,7 +342,6 @@ export class Life {
 
   /** A change in its turn, which an abort gives up. */
   async #turn<T>({ signal }: Abortable, change: () => Promise<T>): Promise<T> {
-    throwIfAborted(signal);
     try {
       return await this.#changes.take(change, signal);
     } catch (error) {

@@ -28,10 +28,17 @@ export interface Answer {
 export interface CallOptions {
   /** Gives up waiting; what has been sent is still carried out. */
   signal?: AbortSignal | undefined;
+  /** What has been sent is waited for, so that its caller can take it back; not in a paused container. */
+  whole?: boolean | undefined;
   /** A descriptor of ours that the call is about (`dir: fileProtocol.passed`). */
-  fd?: number;
-  /** It goes on with something: in a container that is paused meanwhile it waits, and is not refused. */
-  begun?: boolean;
+  fd?: number | undefined;
+  /**
+   * It goes on with something: in a container that is paused meanwhile it waits, and is not refused.
+   * Default: whether it begins at a directory that is held.
+   */
+  begun?: boolean | undefined;
+  /** Nobody waits for it: it does not keep the event loop alive. Default: false. */
+  unheard?: boolean | undefined;
 }
 
 /** Who hears of an agent's watches. */
@@ -50,6 +57,8 @@ interface Call {
   fail(error: Error): void;
   /** Whoever called has given up. */
   dropped: boolean;
+  /** Whether the event loop goes on until it is answered. */
+  readonly heard: boolean;
 }
 
 const EMFILE = 24;
@@ -89,6 +98,8 @@ export class FileAgent {
   readonly #sent = new Map<number, Call>();
   readonly #listeners = new Set<AgentListener>();
   #nextId = 1;
+  /** Calls without an answer that somebody waits for. */
+  #heard = 0;
   #kept = 0;
   #generation = 0;
   #gone: ContainerGoneError | undefined;
@@ -159,7 +170,7 @@ export class FileAgent {
     op: FileOp,
     request: FileRequest,
     about: About,
-    { signal, fd, begun = !isPlace(request.dir ?? cwd) }: CallOptions = {},
+    { signal, whole, fd, begun = !isPlace(request.dir ?? cwd), unheard }: CallOptions = {},
   ): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (!begun) this.#ready();
@@ -170,6 +181,7 @@ export class FileAgent {
       const id = this.#nextId;
       this.#nextId = (id % 0xffffffff) + 1;
       const stop = () => {
+        if (whole === true && this.#sent.has(id) && !this.#isPaused) return;
         call.dropped = true;
         reject(abortError(signal as AbortSignal));
       };
@@ -178,6 +190,7 @@ export class FileAgent {
         bytes: encodeRequest(op, id, { ...request, dir: numberOf(dir), dir2: numberOf(dir2) }),
         fds: fd === undefined ? [] : [fd],
         dropped: false,
+        heard: unheard !== true,
         settle({ error, value, last, data }, received) {
           signal?.removeEventListener('abort', stop);
           if (error !== 0) reject(callError(error, about));
@@ -191,20 +204,27 @@ export class FileAgent {
         },
       };
       signal?.addEventListener('abort', stop, { once: true });
+      if (call.heard) this.#heard++;
       this.#waiting.push({ id, call });
       this.#flush();
     });
   }
 
-  /** Waits for calls that put right what one of ours has left; not while the container is paused. */
-  async tidied(calls: Promise<unknown>): Promise<void> {
-    const done = calls.catch(() => {});
+  /** Puts right what calls of ours have left. In a container that is paused nobody waits for it. */
+  async tidied(work: (options: CallOptions) => Promise<unknown>): Promise<void> {
+    const unheard = this.#isPaused;
+    const done = work({ begun: true, unheard }).catch(() => {});
+    if (!unheard) await done;
+  }
+
+  /** Or can be asked nothing for another reason. */
+  get #isPaused(): boolean {
     try {
       this.#ready();
+      return false;
     } catch {
-      return;
+      return true;
     }
-    await done;
   }
 
   /** @returns how to stop */
@@ -243,6 +263,7 @@ export class FileAgent {
     const calls = [...this.#sent.values(), ...this.#waiting.map(({ call }) => call)];
     this.#sent.clear();
     this.#waiting.length = 0;
+    this.#heard = 0;
     for (const call of calls) call.fail(error);
   }
 
@@ -265,7 +286,8 @@ export class FileAgent {
     while (this.#sent.size < maxInFlight) {
       const next = this.#waiting[0];
       if (next === undefined) break;
-      if (!next.call.dropped && !this.#send(socket, next.id, next.call)) return;
+      if (next.call.dropped) this.#answered(next.call);
+      else if (!this.#send(socket, next.id, next.call)) return;
       this.#waiting.shift();
     }
     this.#rest();
@@ -284,18 +306,22 @@ export class FileAgent {
         this.#onEnd();
         return false;
       }
+      this.#answered(call);
       call.fail(error as Error);
       return true;
     }
     this.#sent.set(id, call);
-    socket.ref();
+    if (call.heard) socket.ref();
     return true;
   }
 
   /** Only what somebody waits for keeps the event loop alive. */
   #rest(): void {
-    if (this.#sent.size === 0 && this.#waiting.length === 0 && this.#kept === 0)
-      this.#socket?.unref();
+    if (this.#heard === 0 && this.#kept === 0) this.#socket?.unref();
+  }
+
+  #answered({ heard }: Call): void {
+    if (heard) this.#heard--;
   }
 
   #onMessage(message: Buffer, fds: number[]): void {
@@ -303,6 +329,7 @@ export class FileAgent {
     const call = reply?.kind === fileProtocol.kindReply ? this.#sent.get(reply.id) : undefined;
     if (reply !== undefined && call !== undefined) {
       this.#sent.delete(reply.id);
+      this.#answered(call);
       // What comes unasked is closed below.
       const takes = call.op === 'open' && reply.error === 0 && !call.dropped;
       const [fd = -1] = takes ? fds.splice(0, 1) : [];
@@ -320,8 +347,9 @@ export class FileAgent {
   #undo({ op }: Call, { error, value }: FileReply): void {
     if (error !== 0) return;
     const about = { syscall: 'close' };
-    if (op === 'openDir') this.call('closeDir', { dir: value }, about).catch(() => {});
+    const options = { begun: true, unheard: true };
+    if (op === 'openDir') this.call('closeDir', { dir: value }, about, options).catch(() => {});
     else if (op === 'watch')
-      this.call('unwatch', { numbers: [value] }, about, { begun: true }).catch(() => {});
+      this.call('unwatch', { numbers: [value] }, about, options).catch(() => {});
   }
 }

@@ -147,9 +147,9 @@ class CopyIn {
   }
 }
 
-async function lookAt(agent: FileAgent, path: Uint8Array, about: About) {
+async function lookAt(agent: FileAgent, path: Uint8Array, about: About, signal?: AbortSignal) {
   try {
-    const { data } = await agent.call('stat', { path }, about);
+    const { data } = await agent.call('stat', { path }, about, { signal });
     return new Stats(data).isDirectory() ? 'directory' : 'other';
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error;
@@ -168,10 +168,10 @@ async function openSource(source: string, follow: boolean) {
 
 /** A tree under a new name: it is there when it is complete, or not at all. */
 async function copyNamed(copy: CopyIn, agent: FileAgent, open: OpenHost, at: GuestTarget) {
-  const { parent, name, path, about } = at;
+  const { parent, name, path, about, signal } = at;
   const flags = fileProtocol.noFollow | fileProtocol.noSymlinks;
   const existing = await agent
-    .call('stat', { dir: parent.handle, path: name, flags }, about)
+    .call('stat', { dir: parent.handle, path: name, flags }, about, { signal })
     .catch((error: unknown) => {
       if (codeOf(error) !== 'ENOENT') throw error;
     });
@@ -184,9 +184,9 @@ async function copyNamed(copy: CopyIn, agent: FileAgent, open: OpenHost, at: Gue
     copy.count.result.directories++;
     await copy.tree(open, ...(await twice(() => parent.enter(temporary))), true);
     const both = { dir: parent.handle, path: temporary, dir2: parent.handle, path2: name };
-    await agent.call('rename', both, about);
+    await agent.call('rename', both, about, { signal });
   } catch (error) {
-    await agent.tidied(removeTree(agent, joinPath(path, temporary), { begun: true }));
+    await agent.tidied((how) => removeTree(agent, joinPath(path, temporary), how));
     throw error;
   }
 }
@@ -197,6 +197,7 @@ interface GuestTarget {
   /** Of the parent. */
   path: Uint8Array;
   about: About;
+  signal: AbortSignal | undefined;
 }
 
 /**
@@ -219,7 +220,7 @@ export async function copyIn(
   const follow = meansTarget(source);
   const { isDirectory } = await openSource(source, follow);
   const path = pathBytes(destination, 'copyfile');
-  const found = await lookAt(agent, path, about);
+  const found = await lookAt(agent, path, about, options.signal);
   // Bytes as characters, so that names need not be UTF-8.
   const ends = {
     source: Buffer.from(source).toString('latin1'),
@@ -228,7 +229,8 @@ export async function copyIn(
   const place = placement({ ...ends, isDirectory, found });
   if (place === undefined) throw callError(ENOTDIR, about);
   const copy = new CopyIn(agent, about, options);
-  const context = { agent, about, signal: options.signal };
+  const { signal } = options;
+  const context = { agent, about, signal };
   const open = (at: string) => Directory.open(context, { path: Buffer.from(at, 'latin1') });
   const openHost = () => HostDirectory.open(source, follow ? 0 : constants.O_NOFOLLOW);
   if ('into' in place) {
@@ -238,7 +240,7 @@ export async function copyIn(
   const parent = await open(place.parent);
   try {
     const name = Buffer.from(place.name, 'latin1');
-    const target = { parent, name, path: Buffer.from(place.parent, 'latin1'), about };
+    const target = { parent, name, path: Buffer.from(place.parent, 'latin1'), about, signal };
     if (isDirectory) await copyNamed(copy, agent, openHost, target);
     else await copyOne(copy, source, target);
   } finally {

@@ -1,4 +1,4 @@
-import type { FileAgent } from './agent.js';
+import type { CallOptions, FileAgent } from './agent.js';
 import type { Held } from './held.js';
 import { type About, callError } from './paths.js';
 import { type DirHandle, type FileRequest, fileProtocol } from './protocol.js';
@@ -9,12 +9,9 @@ const pageBytes = 32 * 1024;
 const ESTALE = 116;
 
 /** What the calls on a directory are about. */
-export interface DirectoryContext {
+export interface DirectoryContext extends Pick<CallOptions, 'signal' | 'begun' | 'unheard'> {
   agent: FileAgent;
   about: About;
-  signal?: AbortSignal | undefined;
-  /** Its opening goes on with something (`CallOptions`). */
-  begun?: boolean | undefined;
 }
 
 /** A directory of the guest that is held open: names in it cannot be made to mean another's. */
@@ -50,9 +47,8 @@ export class Directory implements Held<Directory> {
     request: Pick<FileRequest, 'dir' | 'path' | 'flags'>,
     from = 0n,
   ): Promise<Directory> {
-    const { agent, about, signal, begun } = context;
+    const { agent, about, ...options } = context;
     const numbers = [from, pageBytes];
-    const options = { signal, ...(begun === true && { begun }) };
     const answer = await agent.call('openDir', { ...request, numbers }, about, options);
     const entries = decodeEntries(answer.data.subarray(statBytes));
     return new Directory(context, answer.value, new Stats(answer.data), entries, answer.last);
@@ -75,10 +71,10 @@ export class Directory implements Held<Directory> {
 
   /** The next entry; `undefined` at the end. Their order is the file system's. */
   async next(): Promise<RawEntry | undefined> {
-    const { agent, about, signal } = this.#context;
+    const { agent, about, ...options } = this.#context;
     while (this.#page.length === 0 && !this.#last) {
       const request = { dir: this.handle, numbers: [-1, pageBytes] };
-      const answer = await agent.call('readdir', request, about, { signal });
+      const answer = await agent.call('readdir', request, about, options);
       this.#page = decodeEntries(answer.data).reverse();
       this.#last = answer.last;
     }
@@ -87,14 +83,15 @@ export class Directory implements Held<Directory> {
 
   /** State of an entry, of a symbolic link itself. */
   async lstat(name: Uint8Array): Promise<Stats> {
-    const { agent, about, signal } = this.#context;
+    const { agent, about, ...options } = this.#context;
     const request = { dir: this.handle, path: name, flags: fileProtocol.noFollow };
-    return new Stats((await agent.call('stat', request, about, { signal })).data);
+    return new Stats((await agent.call('stat', request, about, options)).data);
   }
 
   /** Closes the handle; nothing waits for it. */
   close(): void {
     const { agent } = this.#context;
-    agent.call('closeDir', { dir: this.handle }, { syscall: 'close' }).catch(() => {});
+    const options = { unheard: true };
+    agent.call('closeDir', { dir: this.handle }, { syscall: 'close' }, options).catch(() => {});
   }
 }

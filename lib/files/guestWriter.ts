@@ -28,7 +28,8 @@ export class GuestWriter {
   }
 
   #call(op: FileOp, request: FileRequest, fd?: number) {
-    const options = { signal: this.#signal, begun: true, ...(fd !== undefined && { fd }) };
+    // What an abort meets under way is made, and can be taken back then.
+    const options = { signal: this.#signal, whole: true, begun: true, fd };
     return this.#agent.call(op, request, this.#about, options);
   }
 
@@ -52,7 +53,8 @@ export class GuestWriter {
 
   /** Even after an abort. */
   async #undo(dir: DirHandle, name: Buffer): Promise<void> {
-    await this.#agent.tidied(this.#agent.call('unlink', { dir, path: name }, this.#about));
+    const request = { dir, path: name };
+    await this.#agent.tidied((how) => this.#agent.call('unlink', request, this.#about, how));
   }
 
   /** A file with what `from` holds. */

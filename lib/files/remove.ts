@@ -30,7 +30,7 @@ async function still(done: Promise<unknown>): Promise<boolean> {
 export async function removeTree(
   agent: FileAgent,
   path: GuestPath,
-  options: Pick<CallOptions, 'signal' | 'begun'> = {},
+  options: Pick<CallOptions, 'signal' | 'begun' | 'unheard'> = {},
 ): Promise<void> {
   const about: About = { syscall: 'rm', path };
   const bytes = pathBytes(path, 'rm');
@@ -43,7 +43,7 @@ export async function removeTree(
       if (visit.kind === 'enter') continue;
       const op = visit.kind === 'leave' ? 'rmdir' : 'unlink';
       const request = { dir: visit.parent.handle, path: visit.name };
-      await still(agent.call(op, request, about, { signal: options.signal }));
+      await still(agent.call(op, request, about, going));
     }
     const removed = agent.call('rmdir', { path: bytes }, { ...about, syscall: 'rmdir' }, going);
     if (pass === maxPasses) await removed;

@@ -161,7 +161,7 @@ export class Watches implements AgentListener {
     const request = { numbers: [number] };
     // The kernel may have removed it already, with what it watched.
     const about = { syscall: 'watch' };
-    await this.#agent.tidied(this.#agent.call('unwatch', request, about, { begun: true }));
+    await this.#agent.tidied((options) => this.#agent.call('unwatch', request, about, options));
   }
 
   onEnd(error: Error): void {

@@ -15,7 +15,7 @@ export function stateDirectory(privileged: boolean): string | undefined {
 
 /**
  * Makes a directory (0700) where there is none; its parent must be there.
- * @throws PermissionError `ERR_STATE_DIR` when it is another user's or others may enter it, or
+ * @throws PermissionError `ERR_STATE_DIR` when it is another user's or others may write to it, or
  *   when it may not be made; `ERR_NO_RUNTIME_DIR` when its parent is not there
  * @throws Error of Node's own when it cannot be made, as on a full disk
  */
@@ -27,11 +27,15 @@ export function makePrivateDirectory(path: string): void {
     if (codeOf(error) !== 'EEXIST') throw notMade(path, error);
   }
   const stats = lstatSync(path);
-  const othersMay = (stats.mode & 0o077) !== 0;
-  if (stats.isDirectory() && stats.uid === process.geteuid?.() && !othersMay) return;
+  const othersWrite = (stats.mode & 0o022) !== 0;
+  if (stats.isDirectory() && stats.uid === process.geteuid?.() && !othersWrite) {
+    // As a unit's RuntimeDirectory= makes it, others may look into it.
+    if ((stats.mode & 0o077) !== 0) chmodSync(path, 0o700);
+    return;
+  }
   throw new PermissionError(
     'ERR_STATE_DIR',
-    `${path}: expected a directory of this user that nobody else may read, write or enter`,
+    `${path}: expected a directory of this user that nobody else may write to`,
     { phase: 'launcher', path, hint: 'remove it, or give it to the user and mode 0700' },
   );
 }

@@ -29,6 +29,15 @@ function together(what: string, walls: readonly Wall[]): Opening {
   };
 }
 
+/** Checks, and each wall of those that more than one stops alone. @param of walls by the check's id */
+export function withAlone(
+  checks: readonly Check[],
+  of: Readonly<Record<string, readonly Wall[]>>,
+  gone: readonly Wall[] = [],
+): Check[] {
+  return checks.flatMap((check) => [check, ...alone(check, of[check.id] ?? [], gone)]);
+}
+
 /**
  * The same attack for each wall, with the others given up: so that none of them hides the loss of
  * another. Those that are not in `of` stand in all of them.

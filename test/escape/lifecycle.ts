@@ -9,7 +9,7 @@ import { newId } from '../../lib/specOf.js';
 import type { TextOptions } from '../helpers/containers.js';
 import { launcherPid, ownCgroups } from '../helpers/leaks.js';
 import { cgroups, root } from '../helpers/requirements.js';
-import { alone, type Wall } from './alone.js';
+import { type Wall, withAlone } from './alone.js';
 import { type Bench, probePath } from './bench.js';
 import type { Check, Opening } from './check.js';
 import {
@@ -243,7 +243,4 @@ const several: Readonly<Record<string, readonly Wall[]>> = {
   '67': [pidWall, rootIdsWall, { ...landlockWall, needs: [landlockScopes] }],
 };
 
-export const lifecycleChecks = checks.flatMap((check) => [
-  check,
-  ...alone(check, several[check.id] ?? []),
-]);
+export const lifecycleChecks = withAlone(checks, several);

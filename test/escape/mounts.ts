@@ -7,7 +7,7 @@ import { wall } from '../../lib/plan/steps.js';
 import { AT_RECURSIVE } from '../../lib/sys/constants.js';
 import { mount, umount2 } from '../../lib/sys/mount.js';
 import { cgroups, command, root } from '../helpers/requirements.js';
-import { alone, type Wall } from './alone.js';
+import { type Wall, withAlone } from './alone.js';
 import type { Bench } from './bench.js';
 import type { Check } from './check.js';
 import {
@@ -200,7 +200,4 @@ const several: Readonly<Record<string, readonly Wall[]>> = {
   '40': [rootIdsWall, ...cgroupWalls],
 };
 
-export const mountChecks = checks.flatMap((check) => [
-  check,
-  ...alone(check, several[check.id] ?? []),
-]);
+export const mountChecks = withAlone(checks, several);

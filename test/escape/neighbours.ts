@@ -1,7 +1,7 @@
 import type { TextOptions } from '../helpers/containers.js';
 import { launcherPid } from '../helpers/leaks.js';
 import { cgroups, root } from '../helpers/requirements.js';
-import { alone, type Wall } from './alone.js';
+import { type Wall, withAlone } from './alone.js';
 import { type Bench, probePath } from './bench.js';
 import type { Check, Opening } from './check.js';
 import {
@@ -232,8 +232,5 @@ const several: Readonly<Record<string, readonly Wall[]>> = {
   ],
 };
 
-export const neighbourChecks = checks.flatMap((check) => [
-  check,
-  // Who has other ids than its target kills by that capability alone.
-  ...alone(check, several[check.id] ?? [], [capabilityWall('CAP_KILL')]),
-]);
+// Who has other ids than its target kills by that capability alone.
+export const neighbourChecks = withAlone(checks, several, [capabilityWall('CAP_KILL')]);

@@ -216,6 +216,8 @@ export const resourceChecks: readonly Check[] = [
     attempt: (bench, opening) => bench.guest(['crashes', '20'], opening, { cwd: '/tmp' }),
     held: /^0$/,
     broken: /^20$/,
+    // A core_pattern that leads to no place in the container.
+    absent: /^0$/,
     oracle: { what: 'the limit', options: { rlimits: { RLIMIT_CORE: 64 << 20 } } },
   },
   {

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { bytes } from '../../lib/plan/steps.js';
 import { MountAttr } from '../../lib/sys/constants.js';
 import { manyIds, root } from '../helpers/requirements.js';
-import { alone, type Wall } from './alone.js';
+import { type Wall, withAlone } from './alone.js';
 import { probePath } from './bench.js';
 import type { Check } from './check.js';
 import {
@@ -289,7 +289,4 @@ const several: Readonly<Record<string, readonly Wall[]>> = {
   '51': [idsWall, capabilityWall('CAP_MKNOD'), landlockWall],
 };
 
-export const surfaceChecks = checks.flatMap((check) => [
-  check,
-  ...alone(check, several[check.id] ?? []),
-]);
+export const surfaceChecks = withAlone(checks, several);

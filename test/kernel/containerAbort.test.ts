@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as immediate, setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import {
   type Container,
@@ -151,6 +151,41 @@ suite('aborts at any moment', [cgroups], () => {
     expect(wrong).toEqual([]);
   });
 
+  test('a change that waits for another one hears it at once', async () => {
+    await using box = await createContainer();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const order: string[] = [];
+    const first = box.pause().then(() => order.push('paused'));
+    const second = box.resume({ signal }).catch((error) => order.push(error.code));
+    controller.abort();
+    await Promise.all([first, second]);
+    expect(order).toEqual(['ABORT_ERR', 'paused']);
+    expect(box.state).toBe('paused');
+  });
+
+  test('of the copy of one file: it is there, or nothing is', async () => {
+    await using box = await createContainer();
+    const random = randomFrom(seed);
+    const ends = new Set<string>();
+    for (let round = 0; round < 200; round++) {
+      const controller = new AbortController();
+      const { signal } = controller;
+      const copying = box.copyIn('/etc/passwd', '/tmp/file', { signal });
+      const end = copying.then(
+        () => 'copied',
+        (error) => error.code,
+      );
+      for (let turns = random() * 30; turns > 0; turns--) await immediate();
+      controller.abort();
+      ends.add(await end);
+      const expected = (await end) === 'copied' ? ['file'] : [];
+      expect(await box.fs.readdir('/tmp')).toEqual(expected);
+      if (expected.length > 0) await box.fs.rm('/tmp/file');
+    }
+    expect([...ends].sort()).toEqual(['ABORT_ERR', 'copied']);
+  });
+
   suite('of a copy in a container that is paused', [], () => {
     const count = 1000;
     let source: string;
@@ -197,19 +232,6 @@ suite('aborts at any moment', [cgroups], () => {
       await box.resume();
       await until(async () => !(await begun(box)));
       expect(await box.fs.readdir('/tmp')).toEqual([]);
-    });
-
-    test('a pause that waits for its turn', async () => {
-      await using box = await createContainer();
-      const controller = new AbortController();
-      const { signal } = controller;
-      const order: string[] = [];
-      const first = box.pause().then(() => order.push('paused'));
-      const second = box.resume({ signal }).catch((error) => order.push(error.code));
-      controller.abort();
-      await Promise.all([first, second]);
-      expect(order).toEqual(['ABORT_ERR', 'paused']);
-      expect(box.state).toBe('paused');
     });
   });
 });

@@ -10,6 +10,7 @@ import {
   readFileSync,
   rmdirSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
@@ -466,10 +467,15 @@ suite('detached containers under faults', [linux, cgroups, runtimeDir], () => {
       const unusual = mkdtempSync(join(tmpdir(), 'rf-run-'));
       mkdirSync(join(unusual, 'ringfort'));
       process.env.XDG_RUNTIME_DIR = unusual;
-      for (const mode of [0o777, 0o755, 0o710]) {
+      for (const mode of [0o777, 0o720]) {
         chmodSync(join(unusual, 'ringfort'), mode);
         await expect(createContainer(options)).rejects.toMatchObject({ code: 'ERR_STATE_DIR' });
       }
+      chmodSync(join(unusual, 'ringfort'), 0o755);
+      expect(await Container.list()).toEqual([]);
+      const made = await createContainer(options);
+      expect(statSync(join(unusual, 'ringfort')).mode & 0o777).toBe(0o700);
+      await made.remove({ force: true });
       const gone = { code: 'ERR_NO_RUNTIME_DIR', hint: expect.stringContaining('XDG_RUNTIME_DIR') };
       process.env.XDG_RUNTIME_DIR = join(unusual, 'gone');
       await expect(createContainer(options)).rejects.toMatchObject(gone);

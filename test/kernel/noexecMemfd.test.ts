@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from '@jest/globals';
 import { launcherPath } from '../../lib/native/load.js';
@@ -10,8 +10,11 @@ const sysctl = '/proc/sys/vm/memfd_noexec';
 
 /** Linux 6.3; each pid namespace has its own. */
 const memfdNoexec: Requirement = {
-  name: 'vm.memfd_noexec',
-  check: () => (existsSync(sysctl) ? undefined : 'not in /proc/sys'),
+  name: 'vm.memfd_noexec below 2',
+  check() {
+    if (!existsSync(sysctl)) return 'not in /proc/sys';
+    return Number(readFileSync(sysctl, 'utf8')) < 2 ? undefined : 'it is 2';
+  },
 };
 
 function launched(script: string): LauncherProgram {
