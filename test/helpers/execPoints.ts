@@ -19,7 +19,7 @@ const scenarios: Record<Style, () => Promise<unknown>> = {
     await box.exec('true');
   },
   async join() {
-    await using box = await createContainer({ command: ['sleep', '600'] });
+    await using box = await createContainer({ command: ['sleep', 'infinity'] });
     await box.exec('true');
   },
   async park() {

@@ -26,7 +26,7 @@ subscribe('ringfort:launcher:start', (message) => {
   say({ launcher: monitor, journal: journalPath(), id });
 });
 try {
-  const command = programEndsAt(point) ? ['true'] : ['sleep', '600'];
+  const command = programEndsAt(point) ? ['true'] : ['sleep', 'infinity'];
   await createContainer({ id, detached: true, command, init: true });
   say({ first: 'made' } satisfies KilledDetached);
   // As long as it lives, the monitor is found below this process.

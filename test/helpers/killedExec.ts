@@ -36,7 +36,7 @@ async function outcome(box: Container, file: string, args: string[] = []): Promi
 }
 
 const create = (id: string) =>
-  createContainer({ id, ...(style === 'join' && { command: ['sleep', '600'] }) });
+  createContainer({ id, ...(style === 'join' && { command: ['sleep', 'infinity'] }) });
 
 const id = newId();
 const box = await create(id);
@@ -46,7 +46,7 @@ stopAt((point.section << 16) | point.index);
 say({ launcher: launcher.pid, journal: journalPath(), id, first: box.pid });
 const first = programEndsAt(point)
   ? await outcome(box, 'true')
-  : await outcome(box, 'sleep', ['600']);
+  : await outcome(box, 'sleep', ['infinity']);
 
 const again = await outcome(box, 'true');
 const same = again === 'exit 0';

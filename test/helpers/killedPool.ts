@@ -48,7 +48,7 @@ if (style === 'release') {
   while (pool.stats().ready === 0) await sleep(5);
   arm(made as unknown as DiagnosticMessage);
 }
-const first = programEndsAt(point) ? await outcome('true') : await outcome('sleep', ['600']);
+const first = programEndsAt(point) ? await outcome('true') : await outcome('sleep', ['infinity']);
 const next = await outcome('true');
 const same = (await supervisor()).launcher === launcher;
 say({ first, same, next } satisfies KilledExec);
