@@ -5,10 +5,11 @@
 import { run } from '../../lib/index.js';
 import { expectNoLeaks, launcherPid, residentBytes, snapshot } from './leaks.js';
 
-/** Resident bytes before and after the runs, and how many of them went wrong. */
+/** What became of the runs. */
 export interface LoopReport {
-  node: [before: number, after: number];
-  launcher: [before: number, after: number];
+  /** Resident memory more after them than before, as parts of the first; again while that is much. */
+  growth: [node: number, launcher: number][];
+  /** How many of them went wrong. */
   wrong: number;
 }
 
@@ -38,11 +39,19 @@ async function main(runs: number, atOnce: number): Promise<LoopReport> {
   // Until the heap has found its size.
   let wrong = await loop(1200, atOnce);
   const traces = snapshot();
-  const before = await settled();
-  wrong += await loop(runs, atOnce);
-  await expectNoLeaks(traces);
-  const after = await settled();
-  return { node: [before[0], after[0]], launcher: [before[1], after[1]], wrong };
+  const growth: LoopReport['growth'] = [];
+  const first = await settled();
+  let before = first;
+  // A leak is there each time; a heap that is still finding its size is not.
+  for (let round = 0; round < 3; round++) {
+    wrong += await loop(runs, atOnce);
+    await expectNoLeaks(traces);
+    const after = await settled();
+    growth.push([(after[0] - before[0]) / first[0], (after[1] - before[1]) / first[1]]);
+    if (growth.at(-1)?.every((part) => part < 0.15)) break;
+    before = after;
+  }
+  return { growth, wrong };
 }
 
 const [runs = 0, atOnce = 1] = process.argv.slice(2).map(Number);

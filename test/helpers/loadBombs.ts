@@ -9,7 +9,7 @@ export interface Bomb {
 }
 
 /** More memory than the 64 MiB of /tmp, which is to be full first. */
-const limits = { memory: '128MiB', pids: 100 } as const;
+const limits = { memory: '128MiB', pids: 50 } as const;
 
 async function stats(box: Container): Promise<ContainerStats> {
   for await (const found of box.stats()) return found;
@@ -104,9 +104,9 @@ export class Bombed {
     }
   }
 
-  /** Waits, at most 60 s, until it has reached what holds it. */
+  /** Waits, at most 3 min, until it has reached what holds it. */
   async burns(): Promise<boolean> {
-    for (let looks = 0; looks < 300; looks++) {
+    for (let looks = 0; looks < 900; looks++) {
       try {
         if (await bombs[this.kind]?.burns(this.#box, () => this.#read)) return true;
       } catch {
