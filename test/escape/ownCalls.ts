@@ -277,7 +277,7 @@ const own: readonly Call[] = [
     walls: 'the filter looks at the architecture first',
     oracle: noFilter,
     onHost: true,
-    held: /^(EPERM|ENOSYS|signal SIG(SYS|SEGV))$/,
+    held: /^(EPERM|ENOSYS|signal SIGSYS)$/,
     // A kernel without that ABI, or with `ia32_emulation=off`, has no such call.
     absent: /^signal SIGSEGV$/,
     needs: [x86],

@@ -49,7 +49,8 @@ async function judge(check: Check, bench: Bench): Promise<Verdict> {
     return red(`control: ${broken} expected, got '${allowed}'`);
 
   const answer = await attempt(bench, undefined);
-  if (!held.test(answer) || broken.test(answer))
+  const holds = held.test(answer) || (notHere && absent.test(answer));
+  if (!holds || broken.test(answer))
     return red(`${held} expected, got '${answer}'`, '–');
 
   if (notHere)
