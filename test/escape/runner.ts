@@ -50,8 +50,7 @@ async function judge(check: Check, bench: Bench): Promise<Verdict> {
 
   const answer = await attempt(bench, undefined);
   const holds = held.test(answer) || (notHere && absent.test(answer));
-  if (!holds || broken.test(answer))
-    return red(`${held} expected, got '${answer}'`, '–');
+  if (!holds || broken.test(answer)) return red(`${held} expected, got '${answer}'`, '–');
 
   if (notHere)
     return {
