@@ -14,7 +14,7 @@ import { dirname, join } from 'node:path';
 import { PermissionError, StateError } from '../errors.js';
 import { hostFacts } from '../host/hostFacts.js';
 import { makePrivateDirectory, stateDirectory } from '../host/stateDir.js';
-import { lockByte } from '../sys/files.js';
+import { isByteLocked, lockByte } from '../sys/files.js';
 
 /** Files of a detached container's directory. */
 export const stateFile = {
@@ -66,11 +66,7 @@ export class Claim {
 
   /** @returns undefined when somebody has it */
   static take(id: string): Claim | undefined {
-    const root = containersDir();
-    makePrivateDirectory(dirname(root));
-    makePrivateDirectory(root);
-    const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
-    const fd = openSync(`${root}.lock`, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
+    const fd = openLockFile();
     let held = false;
     try {
       held = lockByte(fd, offsetOf(id));
@@ -84,6 +80,14 @@ export class Claim {
   release(): void {
     closeSync(this.fd);
   }
+}
+
+function openLockFile(): number {
+  const root = containersDir();
+  makePrivateDirectory(dirname(root));
+  makePrivateDirectory(root);
+  const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
+  return openSync(`${root}.lock`, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
 }
 
 /** The byte that stands for an id: 52 bits of its hash, which no two of them will ever share. */
@@ -160,11 +164,10 @@ function sweep(id: string, path: string): void {
 
 /** Whether a container's monitor lives (or somebody is creating or removing it). */
 export function isClaimed(id: string): boolean {
-  // Who only asks holds it for a moment, too: several looks, so that two who ask are not deceived.
-  for (let looks = 0; looks < 8; looks++) {
-    const claim = Claim.take(id);
-    claim?.release();
-    if (claim !== undefined) return false;
+  const fd = openLockFile();
+  try {
+    return isByteLocked(fd, offsetOf(id));
+  } finally {
+    closeSync(fd);
   }
-  return true;
 }

@@ -64,6 +64,7 @@ export interface SysBinding {
   memfdCreate(name: string, flags: number): number;
   lockByte(fd: number, offset: number): number;
   lockByteWait(fd: number, offset: number): number;
+  isByteLocked(fd: number, offset: number): number;
   unlockByte(fd: number, offset: number): number;
   pipe2(flags: number, ends: Int32Array): number;
   socketpair(type: number, ends: Int32Array): number;

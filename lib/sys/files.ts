@@ -100,6 +100,19 @@ export function lockByte(fd: number, offset: number, wait = false): boolean {
 }
 
 /**
+ * Whether one byte of a file is locked through another open file description: F_OFD_GETLK,
+ * fcntl_locking(2). Only asks: unlike `lockByte`, it is in nobody's way meanwhile.
+ * @throws SyscallError
+ */
+export function isByteLocked(fd: number, offset: number): boolean {
+  const rc = native().isByteLocked(
+    descriptor('isByteLocked.fd', fd),
+    byteOffset('isByteLocked.offset', offset),
+  );
+  return returned(rc, 'fcntl') === 1;
+}
+
+/**
  * Gives up the lock of one byte: F_OFD_SETLK with F_UNLCK, fcntl_locking(2). Without effect when
  * it is not held.
  * @throws SyscallError

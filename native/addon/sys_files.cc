@@ -14,6 +14,7 @@
 namespace ringfort {
 namespace {
 
+constexpr int kOfdGetlk = 36;   // F_OFD_GETLK
 constexpr int kOfdSetlk = 37;   // F_OFD_SETLK
 constexpr int kOfdSetlkw = 38;  // F_OFD_SETLKW
 
@@ -34,12 +35,17 @@ int64_t MemfdCreate(const Text& name, uint32_t flags) {
   return Result(syscall(SYS_memfd_create, name.get(), flags));
 }
 
-int64_t ByteLock(int32_t fd, int16_t type, int64_t offset, int command) {
+struct flock OneByte(int16_t type, int64_t offset) {
   struct flock lock = {};
   lock.l_type = type;
   lock.l_whence = SEEK_SET;
   lock.l_start = offset;
   lock.l_len = 1;
+  return lock;
+}
+
+int64_t ByteLock(int32_t fd, int16_t type, int64_t offset, int command) {
+  struct flock lock = OneByte(type, offset);
   return Result(fcntl(fd, command, &lock));
 }
 
@@ -50,6 +56,13 @@ int64_t LockByteWait(int32_t fd, int64_t offset) {
 }
 
 int64_t UnlockByte(int32_t fd, int64_t offset) { return ByteLock(fd, F_UNLCK, offset, kOfdSetlk); }
+
+// 1 when somebody else's lock is in the way of one.
+int64_t IsByteLocked(int32_t fd, int64_t offset) {
+  struct flock lock = OneByte(F_WRLCK, offset);
+  const int64_t rc = Result(fcntl(fd, kOfdGetlk, &lock));
+  return rc < 0 ? rc : lock.l_type != F_UNLCK;
+}
 
 int64_t Pipe2(uint32_t flags, Words<int32_t, 2> ends) {
   return Result(pipe2(ends.data, static_cast<int>(flags)));
@@ -123,6 +136,7 @@ void AddFileCalls(Napi::Object sys) {
   Add<MemfdCreate, Opening>(sys, "memfdCreate");
   Add<LockByte>(sys, "lockByte");
   Add<LockByteWait>(sys, "lockByteWait");
+  Add<IsByteLocked>(sys, "isByteLocked");
   Add<UnlockByte>(sys, "unlockByte");
   Add<Pipe2, OpeningPair>(sys, "pipe2");
   Add<Socketpair, OpeningPair>(sys, "socketpair");

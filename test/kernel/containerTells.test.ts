@@ -50,14 +50,18 @@ suite('what a container tells', [cgroups], () => {
     const seen: ContainerStats[] = [];
     for await (const stats of box.stats({ interval: 100 })) {
       seen.push(stats);
-      if ((stats.cpu.usageMs ?? 0) > 300 && (stats.memory.currentBytes ?? 0) > 40 << 20) break;
+      // memory.stat follows memory.current: the kernel adds its parts up every two seconds.
+      const { usageMs } = stats.cpu;
+      const { currentBytes, breakdown } = stats.memory;
+      const memory = Math.min(currentBytes ?? 0, breakdown.anonBytes ?? 0);
+      if ((usageMs ?? 0) > 300 && memory > 40 << 20) break;
     }
     const last = seen.at(-1);
     expect(last?.pids.current).toBeGreaterThanOrEqual(1);
     expect(last?.memory.limitBytes).toBe(128 << 20);
     expect(last?.cpu.usageMs).toBeGreaterThan(seen[0]?.cpu.usageMs ?? 0);
     expect(last?.memory.peakBytes).toBeGreaterThan(40 << 20);
-    expect(last?.memory.breakdown.anonBytes).toBeGreaterThan(30 << 20);
+    expect(last?.memory.breakdown.anonBytes).toBeGreaterThan(40 << 20);
     await burn[Symbol.asyncDispose]();
   });
 

@@ -160,12 +160,21 @@ suite('sys: files', [linux], () => {
     expect(sys.lockByte(other, 7)).toBe(false);
     expect(sys.lockByte(other, 6)).toBe(true);
     expect(sys.lockByte(other, 8)).toBe(true);
+    expect([6, 7, 8, 9].map((at) => sys.isByteLocked(one, at))).toEqual([true, false, true, false]);
+    expect([6, 7, 8, 9].map((at) => sys.isByteLocked(other, at))).toEqual([
+      false,
+      true,
+      false,
+      false,
+    ]);
     sys.unlockByte(one, 7);
     expect(sys.lockByte(other, 7)).toBe(true);
     sys.close(other);
     expect(sys.lockByte(one, 6)).toBe(true);
-    sys.close(one);
     const reading = fs.openSync(path, 'r');
+    expect(sys.isByteLocked(reading, 6)).toBe(true);
+    sys.close(one);
+    expect(sys.isByteLocked(reading, 6)).toBe(false);
     expect(() => sys.lockByte(reading, 0)).toThrow(
       expect.objectContaining({ code: 'EBADF', syscall: 'fcntl' }),
     );
