@@ -94,7 +94,7 @@ const session: Action[] = [
   { tool: 'read', path: 'primes.txt' },
   { tool: 'read', path: 'no-such-file' },
   { tool: 'run', script: 'python3 primes.py many' },
-  { tool: 'run', script: 'sleep 600', timeout: 200 },
+  { tool: 'run', script: 'sleep 600', timeout: 1000 },
   { tool: 'run', script: `python3 -c 'x = bytearray(200 << 20)'` },
   { tool: 'run', script: 'yes' },
   { tool: 'run', script: 'for i in $(seq 100); do sleep 600 & done' },

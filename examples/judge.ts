@@ -89,8 +89,8 @@ const submissions: Record<string, string> = {
 const task: Task = {
   input: '1 2\n',
   expected: '3\n',
-  cpuTime: 500,
-  wallTime: 1500,
+  cpuTime: 1000,
+  wallTime: 4000,
   memory: '64MiB',
 };
 

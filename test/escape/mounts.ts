@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { wall } from '../../lib/plan/steps.js';
 import { AT_RECURSIVE } from '../../lib/sys/constants.js';
 import { mount, umount2 } from '../../lib/sys/mount.js';
+import { testMount } from '../helpers/leaks.js';
 import { cgroups, command, root } from '../helpers/requirements.js';
 import { type Wall, withAlone } from './alone.js';
 import type { Bench } from './bench.js';
@@ -98,7 +99,7 @@ const checks: readonly Check[] = [
       const volume = bench.directory();
       const below = join(volume, 'below');
       mkdirSync(below);
-      mount('tmpfs', below, 'tmpfs', 0, 'mode=777');
+      mount(testMount, below, 'tmpfs', 0, 'mode=777');
       try {
         return await bench.guest(['make', '/srv/below/x'], opening, {
           mounts: [`${volume}:/srv:ro`],

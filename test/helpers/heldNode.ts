@@ -36,10 +36,10 @@ export function takeLongestWait(): number {
  * where this process itself was held up for a minute (a spawn waits for the exec of its child, and in
  * an emulated guest that may wait for its disk), nothing has had the time to happen meanwhile.
  */
-export async function within(condition: () => boolean): Promise<boolean> {
+export async function within(condition: () => boolean | Promise<boolean>): Promise<boolean> {
   const since = performance.now();
   for (let looks = 0; looks < 5000; looks++) {
-    if (condition()) {
+    if (await condition()) {
       longest = Math.max(longest, performance.now() - since);
       return true;
     }

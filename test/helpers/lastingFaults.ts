@@ -29,7 +29,7 @@ const numberOf = (name: string) => numbers.get(name) as number;
 async function outcome(call: Promise<{ exitCode: number | null }>): Promise<string> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<string>((resolve) => {
-    timer = setTimeout(resolve, 20_000, 'hangs');
+    timer = setTimeout(resolve, 120_000, 'hangs');
   });
   const told = call.then(
     ({ exitCode }) => `exit ${exitCode}`,

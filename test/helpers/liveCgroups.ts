@@ -17,7 +17,7 @@ import { spec } from './fakeCgroups.js';
 
 /** Removes a cgroup: a killed process leaves it a moment after its parent has been told. */
 export async function removeCgroup(path: string): Promise<void> {
-  for (let left = 200; existsSync(path); left--) {
+  for (let left = 1000; existsSync(path); left--) {
     try {
       rmdirSync(path);
     } catch (error) {

@@ -69,6 +69,8 @@ for (const point of points) {
   const { code, errno } = error instanceof ContainerError ? error : ({} as ContainerError);
   const next = (await box.exec('echo', ['here'])).stdout;
   await until(() => box.inspect().programs.length === 0);
+  // Its init alone, as soon as the program is dead.
+  await until(async () => (await box.top()).length <= 1);
   const running = (await box.top()).length;
   outcomes.push({ lost: point.title, code, ...(errno !== undefined && { errno }), next, running });
 }

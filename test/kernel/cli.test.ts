@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { inTime } from '../helpers/inTime.js';
 import { cgroups, command, linux, suite } from '../helpers/needs.js';
 
 const main = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url));
@@ -160,9 +161,9 @@ suite('ringfort run', [linux, cgroups], () => {
       stdout: '',
       stderr: 'ringfort: killed: 200 ms of CPU time are used up\n',
     });
-    expect(await sh('trap "exit 0" TERM; sleep 60 & wait', '--timeout', '1s')).toMatchObject({
-      code: 124,
-    });
+    const obeys = 'trap "exit 0" TERM; echo ready; sleep 60 & wait';
+    const heard = await inTime('ready\n', 500, (ms) => sh(obeys, '--timeout', `${ms}ms`));
+    expect(heard).toMatchObject({ code: 124, stdout: 'ready\n' });
   });
 
   test('mounts: -v, --mount, --tmpfs; a read-only root', async () => {

@@ -145,7 +145,7 @@ suite('ringfort on detached containers', [linux, cgroups, runtimeDir], () => {
 
   test('exec: a signal to us goes to the program', async () => {
     const id = await detached();
-    const script = "trap 'exit 5' TERM; echo ready; while :; do sleep 0.05; done";
+    const script = "trap 'exit 5' TERM; echo ready; while :; do :; done";
     const running = new Started(['exec', id, ...sh(script)]);
     await until(() => running.stdout === 'ready\n');
     running.child.kill('SIGTERM');
@@ -225,7 +225,7 @@ suite('ringfort on detached containers', [linux, cgroups, runtimeDir], () => {
   });
 
   test('stop: the signal that run named, then SIGKILL', async () => {
-    const trap = "trap 'exit 9' USR1; trap '' TERM; echo up; while :; do sleep 0.05; done";
+    const trap = "trap 'exit 9' USR1; trap '' TERM; echo up; while :; do :; done";
     const started = async (...flags: string[]) => {
       const id = await detached(flags, ...sh(trap));
       const log = new Started(['logs', '-f', id]);

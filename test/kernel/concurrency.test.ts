@@ -131,7 +131,8 @@ suite('Node ends while programs run', [cgroups], () => {
     node.stdout?.on('data', (data) => {
       lines += data;
     });
-    await until('three programs', () => lines.split('up').length === 4);
+    const sleeping = () => descendants(node.pid).filter((pid) => processName(pid) === 'sleep');
+    await until('three programs', () => lines.split('up').length === 4 && sleeping().length === 4);
     const family = descendants(node.pid);
     const made = containerCgroups().filter((path) => {
       return cgroupMembers(path).some((pid) => family.includes(pid));

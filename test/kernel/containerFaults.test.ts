@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { createContainer } from '../../lib/index.js';
-import { expectNoLeaks, type Snapshot, snapshot, warmUp } from '../helpers/leaks.js';
+import { expectNoLeaks, type Snapshot, snapshot, testMount, warmUp } from '../helpers/leaks.js';
 import { cgroups, command, root, suite } from '../helpers/needs.js';
 
 const library = (name: string) => new URL(`../../lib/${name}.js`, import.meta.url).href;
@@ -208,7 +208,7 @@ suite('faults at a program in a container', [cgroups], () => {
     let disk: string;
     beforeAll(() => {
       disk = mkdtempSync(join(tmpdir(), 'rf-disk-'));
-      const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', disk]);
+      const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', testMount, disk]);
       expect(status).toBe(0);
     });
     afterAll(() => {

@@ -117,8 +117,7 @@ suite('the life of a container', [cgroups], () => {
       const box = await createContainer();
       const polite = box.spawn('sh', [
         '-c',
-        // A child that has not yet put the trap away hears nothing: none of them lives long.
-        'trap "echo bye; exit 3" TERM; echo up; while :; do sleep 0.05; done',
+        'trap "echo bye; exit 3" TERM; echo up; while :; do :; done',
       ]);
       const said: string[] = [];
       polite.stdout?.on('data', (chunk) => said.push(String(chunk)));
@@ -194,7 +193,7 @@ suite('the life of a container', [cgroups], () => {
       const { unified } = box.inspect().cgroup ?? {};
       box.kill();
       await box[Symbol.asyncDispose]();
-      expect(unified === undefined || !existsSync(unified)).toBe(true);
+      await until(() => unified === undefined || !existsSync(unified));
     });
 
     test('limits of CPU time hold for all of it', async () => {
@@ -223,9 +222,13 @@ suite('the life of a container', [cgroups], () => {
       await box.pause();
       expect(box.state).toBe('paused');
       await expect(box.exec('true')).rejects.toMatchObject({ code: 'ERR_CONTAINER_PAUSED' });
-      const cpu = (await nextStats(box.stats())).cpu.usageMs;
-      await sleep(100);
-      expect((await nextStats(box.stats())).cpu.usageMs).toBe(cpu);
+      const usage = async () => (await nextStats(box.stats())).cpu.usageMs;
+      // One that counts as frozen may be on its last way off the CPU.
+      await until(async () => {
+        const before = await usage();
+        await sleep(100);
+        return (await usage()) === before;
+      });
       await box.resume();
       await box.resume();
       const resumed = await count();

@@ -60,16 +60,32 @@ suite('containers of worker threads', [cgroups], () => {
   });
   afterEach(() => expectNoLeaks(before));
 
-  /** Starts a worker; `end` when it has said `what`. @returns pid of its launcher */
-  async function worker(script: string, what: string, end: (worker: Worker) => unknown) {
+  /**
+   * Starts a worker; `end` when it has said `what`. Its messages, error and exit may come at once, so
+   * all are listened for from the start.
+   * @param expected what it throws
+   * @returns pid of its launcher
+   */
+  async function worker(
+    script: string,
+    what: string,
+    end: (worker: Worker) => unknown,
+    expected: unknown[] = [],
+  ) {
     const thread = new Worker(`${prelude}${script}})();`, { eval: true });
     const exit = new Promise((resolve) => thread.once('exit', resolve));
-    let said: Said;
-    do [said] = (await once(thread, 'message')) as [Said];
-    while (said.what !== what);
+    const thrown: unknown[] = [];
+    thread.on('error', (error) => thrown.push(error));
+    const { pid } = await new Promise<Said>((resolve) => {
+      thread.on('message', (said: Said) => said.what === what && resolve(said));
+      // One that never says it.
+      thread.once('exit', () => resolve({ pid: 0, what: 'exit' }));
+    });
     await end(thread);
     await exit;
-    return said.pid;
+    expect(pid).not.toBe(0);
+    expect(thrown).toEqual(expected);
+    return pid;
   }
 
   /** The main thread's container, all the while. */
@@ -125,14 +141,8 @@ suite('containers of worker threads', [cgroups], () => {
 
   test('a worker that throws: nothing is left', async () => {
     const script = `${busy} post('busy'); setTimeout(() => { throw new Error('on purpose'); }, 5);`;
-    const launcher = await beside(() =>
-      worker(script, 'busy', async (thread) => {
-        const [error] = await new Promise<unknown[]>((resolve) => {
-          thread.once('error', (...all) => resolve(all));
-        });
-        expect(error).toMatchObject({ message: 'on purpose' });
-      }),
-    );
+    const thrown = [expect.objectContaining({ message: 'on purpose' })];
+    const launcher = await beside(() => worker(script, 'busy', () => {}, thrown));
     await until(() => isReaped(launcher));
   });
 

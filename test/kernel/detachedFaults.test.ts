@@ -6,7 +6,6 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
-  readdirSync,
   readFileSync,
   renameSync,
   rmdirSync,
@@ -22,10 +21,10 @@ import { promisify } from 'node:util';
 import { afterEach, expect, test } from '@jest/globals';
 import { Detachment } from '../../lib/detached/detachment.js';
 import { readState } from '../../lib/detached/state.js';
-import { Claim, containerDir, containersDir, listStateDirs } from '../../lib/detached/stateDir.js';
+import { Claim, containerDir, containersDir } from '../../lib/detached/stateDir.js';
 import { journalDirectory } from '../../lib/host/journal.js';
 import { sweep } from '../../lib/host/sweep.js';
-import { Container, createContainer } from '../../lib/index.js';
+import { Container, type ContainerSummary, createContainer } from '../../lib/index.js';
 import { request } from '../../lib/launcher/messages.js';
 import {
   close,
@@ -49,7 +48,7 @@ import {
 import type { FullReport } from '../helpers/detachedFull.js';
 import { signalIfThere } from '../helpers/heldNode.js';
 import { hasEnded, isReaped, launch, startLauncher, until } from '../helpers/launches.js';
-import { descendants, processName } from '../helpers/leaks.js';
+import { descendants, ownCgroups, processName } from '../helpers/leaks.js';
 import { cgroups, command, linux, notRoot, root, suite } from '../helpers/needs.js';
 import { sleepPlan } from '../helpers/plans.js';
 
@@ -60,20 +59,36 @@ function rawClient(id: string): number {
   return connectTo(join(containerDir(id), 'socket'), SocketType.SOCK_SEQPACKET);
 }
 
-function cgroupsIn(top: string): string[] {
-  const entries = readdirSync(top, { withFileTypes: true });
-  return entries.filter((each) => each.isDirectory()).map(({ name }) => join(top, name));
+/** One cgroup in each tree where this user may make one. */
+function makeCgroups(name: string): string[] {
+  const paths = ownCgroups().map((parent) => join(parent, name));
+  return paths.filter((path) => {
+    try {
+      mkdirSync(path);
+      return true;
+    } catch {
+      return false; // not delegated
+    }
+  });
 }
 
-/** Where a process may be: v2 has none beside child cgroups with controllers. */
-function leafOf(top: string): string {
-  const [first] = cgroupsIn(top);
-  return first === undefined ? top : leafOf(first);
+/** Whether a process could be moved there: cpuset wants its settings first. */
+function joins(cgroup: string, pid: number): boolean {
+  try {
+    writeFileSync(join(cgroup, 'cgroup.procs'), `${pid}`);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
-function removeCgroups(top: string): void {
-  for (const each of cgroupsIn(top)) removeCgroups(each);
-  rmdirSync(top);
+/** Clears up as the next start does, and tells whether nothing is left of a container. */
+function swept(id: string): () => Promise<boolean> {
+  const journals = journalDirectory(process.getuid?.() === 0);
+  return async () => {
+    if (journals !== undefined) await sweep(journals);
+    return leftOf(id).length === 0;
+  };
 }
 
 function message(type: number, id: number, arg: number, body = Buffer.alloc(0)): Buffer {
@@ -163,14 +178,13 @@ suite('detached containers under faults', [linux, cgroups, runtimeDir], () => {
       await sleep(round * 3);
       creator.kill('SIGKILL');
       await ended(creator);
-      const kept = (await Container.list({ all: true })).find((each) => each.id === id);
-      if (kept === undefined) {
-        await until(() => {
-          listStateDirs();
-          return leftOf(id).length === 0;
-        });
-        continue;
-      }
+      let kept: ContainerSummary | undefined;
+      // A monitor that has been asked to take over may still be on its way.
+      await until(async () => {
+        kept = (await Container.list({ all: true })).find((each) => each.id === id);
+        return kept !== undefined || leftOf(id).length === 0;
+      });
+      if (kept === undefined) continue;
       expect(kept.state).toBe('running');
       const box = await Container.open(id);
       expect((await box.exec('echo', ['whole'])).stdout).toBe('whole\n');
@@ -181,7 +195,6 @@ suite('detached containers under faults', [linux, cgroups, runtimeDir], () => {
 
   test('a monitor that is killed at any moment of the creation leaves a container that is lost, or nothing', async () => {
     const outcomes = new Set<string>();
-    const journals = journalDirectory(process.getuid?.() === 0);
     for (let round = 0; round < 24; round++) {
       const id = freshId('');
       const creator = otherProcess('try', JSON.stringify({ id, command: idle }));
@@ -209,10 +222,7 @@ suite('detached containers under faults', [linux, cgroups, runtimeDir], () => {
       }
       expect(outcome).toMatch(/^(made|ERR_LAUNCHER_GONE|ERR_CONTAINER_GONE|ERR_DETACH_FAILED)$/);
       // As the next start does: the creator may have ended before it had swept.
-      await until(async () => {
-        if (journals !== undefined) await sweep(journals);
-        return leftOf(id).length === 0;
-      });
+      await until(swept(id));
       outcomes.add(outcome);
     }
     // The first rounds at least are early enough.
@@ -256,14 +266,14 @@ suite('detached containers under faults', [linux, cgroups, runtimeDir], () => {
 
   test('a monitor that lives and cannot be reached is no end of its container', async () => {
     const id = await createElsewhere();
-    const { pid } = readState(id);
+    const { monitorPid, pid } = readState(id);
     rmSync(join(containerDir(id), 'socket'));
     await expect(Container.open(id)).rejects.toMatchObject({ code: 'ERR_MONITOR_BUSY' });
     const [found] = (await Container.list()).filter((each) => each.id === id);
     expect(found).toMatchObject({ state: 'running', pid });
     expect(hasEnded(pid)).toBe(false);
     process.kill(pid, 'SIGKILL');
-    await until(() => hasEnded(pid));
+    await until(() => hasEnded(monitorPid));
     await Container.remove(id, { force: true });
     expect(leftOf(id)).toEqual([]);
   });
@@ -364,37 +374,39 @@ suite('detached containers under faults', [linux, cgroups, runtimeDir], () => {
   });
 
   test.each([
-    ['another inode', false],
-    ['another boot', true],
-  ])('a cgroup that only has the name of a lost container’s stays: %s', async (_, otherBoot) => {
+    ['another inode', 1n],
+    ['another boot', 0n],
+  ])('a cgroup that only has the name of a lost container’s stays: %s', async (_, otherInode) => {
     const id = await createElsewhere();
     const state = readState(id);
-    const cgroups = state.cgroups.map((each) => ({ ...each, inode: `${Number(each.inode) + 1}` }));
-    const other = otherBoot ? { bootId: '0' } : { cgroups };
-    // While its monitor lives, and at once: other suites look, too, and clear up after a lost one.
-    const file = join(containerDir(id), 'state.json');
-    writeFileSync(`${file}.changed`, JSON.stringify({ ...state, ...other }));
-    renameSync(`${file}.changed`, file);
-    process.kill(state.monitorPid, 'SIGKILL');
-    await until(() => hasEnded(state.pid) && hasEnded(state.monitorPid));
+    // The container's own are in a journal, too, by which whoever starts next clears up.
+    const theirs = makeCgroups(`ringfort-not-${id}`);
     const stranger = spawn('sleep', ['600']);
-    const there = state.cgroups.map(({ path }) => path).filter((path) => existsSync(path));
     try {
-      expect(there.length).toBeGreaterThan(0);
-      // They are the container's root's, whom an ordinary user is not.
-      if (process.getuid?.() === 0)
-        for (const path of there)
-          writeFileSync(join(leafOf(path), 'cgroup.procs'), `${stranger.pid}`);
+      const cgroups = theirs.map((path) => {
+        const { ino, dev } = statSync(path, { bigint: true });
+        return { path, inode: `${ino + otherInode}`, device: `${dev}` };
+      });
+      const other = { cgroups, ...(otherInode === 0n && { bootId: '0' }) };
+      // While its monitor lives, and at once: other suites look, too, and clear up after a lost one.
+      const file = join(containerDir(id), 'state.json');
+      writeFileSync(`${file}.changed`, JSON.stringify({ ...state, ...other }));
+      renameSync(`${file}.changed`, file);
+      const joined = theirs.filter((path) => joins(path, stranger.pid as number));
+      expect(joined.length).toBeGreaterThan(0);
+      process.kill(state.monitorPid, 'SIGKILL');
+      await until(() => hasEnded(state.pid) && hasEnded(state.monitorPid));
       await Container.list({ all: true });
       await Container.remove(id, { force: true });
       expect(existsSync(containerDir(id))).toBe(false);
-      expect(there.filter((path) => !existsSync(path))).toEqual([]);
+      expect(theirs.filter((path) => !existsSync(path))).toEqual([]);
       expect(hasEnded(stranger.pid as number)).toBe(false);
     } finally {
       stranger.kill('SIGKILL');
       await until(() => hasEnded(stranger.pid as number));
-      for (const path of there) if (existsSync(path)) removeCgroups(path);
+      for (const path of theirs) rmdirSync(path);
     }
+    await until(swept(id));
   });
 
   test('an abort at any moment of a creation leaves a whole container or nothing', async () => {

@@ -136,6 +136,7 @@ suite('the output of detached containers', [linux, cgroups, runtimeDir], () => {
   test('letting go of it ends what is read of it', async () => {
     const id = await createElsewhere({ command: ['sh', '-c', 'echo first; sleep 1000'] });
     const box = await Container.open(id);
+    await until(async () => (await textOf(box)) === 'first\n');
     const held = await box.attach();
     const reading = textOf(box, { follow: true });
     const output = collect(held.stdout);

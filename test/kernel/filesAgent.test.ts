@@ -139,12 +139,13 @@ suite('the agent', [linux], () => {
       },
     );
     let sent = 0;
-    for (let i = 0; i < 5000 && !ended; i++) {
-      if (socket.send(i % 2 === 0 ? plausible() : randomBytes(randomInt(1, 400)), [])) sent++;
-      if (i % 50 === 0) await new Promise(setImmediate);
+    for (let i = 0; sent < 2500 && !ended; i++) {
+      const taken = socket.send(i % 2 === 0 ? plausible() : randomBytes(randomInt(1, 400)), []);
+      if (taken) sent++;
+      if (!taken || i % 50 === 0) await new Promise(setImmediate);
     }
     await until(() => ended || answers >= sent);
-    expect([ended, answers, sent > 1000]).toEqual([false, sent, true]);
+    expect([ended, answers]).toEqual([false, sent]);
     socket.close();
     made.kill();
     await made.ended;

@@ -4,7 +4,6 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
-  readFileSync,
   rmdirSync,
   rmSync,
 } from 'node:fs';
@@ -27,7 +26,7 @@ import {
 } from '../helpers/heldNode.js';
 import type { KilledLaunch } from '../helpers/killedNode.js';
 import { hasEnded } from '../helpers/launches.js';
-import { descendants, foreignMode, ownCgroups } from '../helpers/leaks.js';
+import { descendants, foreignMode, hostMounts, ownCgroups } from '../helpers/leaks.js';
 import { cgroups, command, suite } from '../helpers/needs.js';
 import { buildStoppingLauncher, namedStops, type StopPoint, stopPoints } from '../helpers/stops.js';
 
@@ -44,7 +43,7 @@ suite('kill -9 at every stop point of a launch and a teardown', [cgroups, comman
   let sibling: Held;
   let lookAlikes: string[];
   let points: StopPoint[];
-  const mounts = readFileSync('/proc/self/mountinfo', 'utf8');
+  const mounts = hostMounts();
 
   beforeAll(async () => {
     launcher = buildStoppingLauncher();
@@ -155,7 +154,7 @@ suite('kill -9 at every stop point of a launch and a teardown', [cgroups, comman
     ).not.toEqual([]);
     expect(lookAlikes.length).toBeGreaterThan(0);
     expect(lookAlikes.filter((path) => !existsSync(path))).toEqual([]);
-    expect(readFileSync('/proc/self/mountinfo', 'utf8')).toBe(mounts);
+    expect(hostMounts()).toEqual(mounts);
     expect(readdirSync(temporary)).toEqual([]);
   });
 });

@@ -38,9 +38,11 @@ async function killWhilePaused(style: string, victim: Victim, before: readonly s
       .map((parent) => join(parent, `ringfort-${id}`))
       .filter((path) => existsSync(path));
   const state = stateDirectory(process.getuid?.() === 0) ?? '';
-  // Of those that nobody is left to undo, at the next start.
-  if (victim === 'both') await sweep(join(state, 'journal'));
-  await until(() => guests.every(hasEnded) && left().length === 0);
+  await until(async () => {
+    // Of those that nobody is left to undo, at the next start.
+    if (victim === 'both') await sweep(join(state, 'journal'));
+    return guests.every(hasEnded) && left().length === 0;
+  });
 }
 
 const victims: readonly Victim[] = ['Node', 'the launcher', 'both'];

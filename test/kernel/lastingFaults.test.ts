@@ -27,5 +27,5 @@ suite('a system call of ours that fails for good', [cgroups, runtimeDir, command
       letGo: 'ERR_LAUNCHER_GONE',
       afterwards: 'ERR_DISCONNECTED',
     });
-  }, 120_000);
+  }, 900_000);
 });

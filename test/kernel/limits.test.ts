@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { ContainerError, run } from '../../lib/index.js';
 import { prlimit, Rlimit } from '../../lib/sys/index.js';
+import { inTime } from '../helpers/inTime.js';
 import { descendants, processName } from '../helpers/leaks.js';
 import { cgroups, command, suite } from '../helpers/needs.js';
 
@@ -33,13 +34,15 @@ suite('time and output limits', [cgroups], () => {
 
     test('what was printed before it is kept', async () => {
       const script = 'echo before; sleep 1000';
-      expect(await sh(script, { timeout: 2000 })).toMatchObject({ stdout: 'before\n' });
+      const late = await inTime('before\n', 500, (timeout) => sh(script, { timeout }));
+      expect(late).toMatchObject({ stdout: 'before\n' });
     });
 
     test('a guest may answer it', async () => {
-      const script = 'trap "echo bye; exit 3" TERM; sleep 1000 & wait';
-      expect(await sh(script, { timeout: 2000 })).toMatchObject({
-        stdout: 'bye\n',
+      const script = 'trap "echo bye; exit 3" TERM; echo ready; sleep 1000 & wait';
+      const late = await inTime('ready\n', 500, (timeout) => sh(script, { timeout }));
+      expect(late).toMatchObject({
+        stdout: 'ready\nbye\n',
         exitCode: 3,
         reason: 'timeout',
         timedOut: true,
@@ -47,11 +50,14 @@ suite('time and output limits', [cgroups], () => {
     });
 
     test('a guest that does not want to go is killed after the delay', async () => {
-      const script = `trap "" TERM; ${spin}`;
-      // Later than its trap.
-      const result = await sh(script, { timeout: 2000, forceKillAfterDelay: 200 });
+      const script = `trap "" TERM; echo ready; ${spin}`;
+      let given = 0;
+      const result = await inTime('ready\n', 500, (timeout) => {
+        given = timeout;
+        return sh(script, { timeout, forceKillAfterDelay: 200 });
+      });
       expect(result).toMatchObject({ reason: 'timeout', signal: 'SIGKILL', exitCode: null });
-      expect(result.durationMs).toBeGreaterThanOrEqual(2200);
+      expect(result.durationMs).toBeGreaterThanOrEqual(given + 200);
     });
 
     test('killSignal: SIGKILL at once', async () => {

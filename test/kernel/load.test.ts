@@ -17,5 +17,5 @@ suite('bombs in some containers beside traffic in others', [cgroups, inUsr('perl
     // It says what was.
     expect(stdout).toMatch(/\nnothing lost, mixed up or left\n$/);
     expect(status).toBe(0);
-  }, 600_000);
+  }, 1_800_000);
 });

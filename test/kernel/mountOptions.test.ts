@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { during, output, refusal, sh } from '../helpers/containers.js';
+import { testMount } from '../helpers/leaks.js';
 import { cgroups, command, linux, root, suite } from '../helpers/needs.js';
 
 let directory: string;
@@ -186,7 +187,7 @@ suite('mounts below mounts', [linux, cgroups, root, command('mount'), command('u
   beforeEach(() => {
     mkdirSync(below());
     // For everyone: a tmpfs has owners that the container does not know before Linux 6.3.
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'mode=777', 'ringfort-test', below()]);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'mode=777', testMount, below()]);
     writeFileSync(join(below(), 'x'), 'below');
   });
   afterEach(() => {
@@ -214,7 +215,7 @@ suite('mounts below mounts', [linux, cgroups, root, command('mount'), command('u
     const later = join(directory, 'later');
     mkdirSync(later);
     await during({ mounts: [`${directory}:/mnt`] }, async (pid) => {
-      execFileSync('mount', ['-t', 'tmpfs', 'ringfort-test', later]);
+      execFileSync('mount', ['-t', 'tmpfs', testMount, later]);
       try {
         const inside = readFileSync(`/proc/${pid}/mountinfo`, 'utf8');
         expect(inside).toContain(' /mnt/below ');

@@ -192,7 +192,7 @@ suite('a pool', [cgroups], () => {
     test('limits', async () => {
       await using pool = await ready({}, 2);
       const limits = { memory: '16MiB', pids: 8 } as const;
-      const fork = 'i=0; while [ $i -lt 12 ]; do sleep 1 & i=$((i+1)); done; echo all';
+      const fork = 'i=0; while [ $i -lt 12 ]; do sleep 60 >&- 2>&- & i=$((i+1)); done; echo all';
       expect(await pool.run('sh', ['-c', fork], { env, limits })).toMatchObject({ reason: 'pids' });
       expect(await sh(pool, fork)).toBe('all\n');
     });
@@ -260,13 +260,14 @@ suite('a pool', [cgroups], () => {
       await using lease = await pool.acquire();
       const pty = { cols: 80, rows: 24 };
       const waiting = (await lease.container.top()).at(-1)?.pid;
-      // Whoever is dead may still be waited for.
+      // Whoever is dead may still be waited for, and whoever is killed may still be dying.
       const script =
-        "sleep 0.2; cat /proc/[0-9]*/status >/tmp/all; grep -c '^State:.[^Z]' /tmp/all";
+        "until cat /proc/[0-9]*/status >/tmp/all; test $(grep -c '^State:.[^Z]' /tmp/all) = 2; do sleep 0.05; done; echo 2";
       const { stdout } = await lease.exec('sh', ['-c', script], { env, pty });
       // Our init and sh, which looks for the files before it starts what reads them.
-      expect(stdout.trim()).toBe('2');
-      expect((await lease.container.top()).map(({ pid }) => pid)).not.toContain(waiting);
+      expect(stdout.trim()).toMatch(/2$/);
+      const pids = async () => (await lease.container.top()).map(({ pid }) => pid);
+      await until(async () => !(await pids()).includes(waiting as number));
       expect(await lease.exec('true', [], { env })).toMatchObject({ exitCode: 0 });
     });
   });

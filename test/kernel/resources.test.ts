@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { detectCgroups } from '../../lib/cgroups/detect.js';
 import { parentIn } from '../../lib/cgroups/place.js';
 import { run } from '../../lib/index.js';
+import { until } from '../helpers/launches.js';
 import {
   containerCgroups,
   expectNoLeaks,
@@ -15,12 +16,6 @@ import { cgroups, command, type Requirement, suite } from '../helpers/needs.js';
 const sh = (script: string, options = {}) => run('sh', ['-c', script], options);
 const spin = 'while :; do :; done';
 const MiB = 1 << 20;
-
-/** Whether a promise has been settled by the next turn but one. */
-async function isSettled(promise: Promise<unknown>): Promise<boolean> {
-  const pending = new Promise((resolve) => setTimeout(resolve, 5, 'pending'));
-  return (await Promise.race([promise, pending]).catch(() => 'failed')) !== 'pending';
-}
 
 /** A controller that our own cgroup can give to a container. */
 function controller(name: string): Requirement {
@@ -245,13 +240,15 @@ suite('cgroupParent', [cgroups], () => {
       const { unified } = detectCgroups();
       const own = (unified && parentIn(unified, undefined)?.path) ?? '/';
       const cgroupParent = `${own === '/' ? '' : own}/${name}`;
-      const running = sh('sleep 0.5', { cgroupParent, limits: 'none' });
-      let seen: string[] = [];
-      while (seen.length === 0 && !(await isSettled(running))) seen = containerCgroups(made);
-      expect(await running).toMatchObject({ exitCode: 0, reason: 'exit' });
-      expect(seen).toEqual([expect.stringContaining(`${name}/ringfort-`)]);
+      const stop = new AbortController();
+      const { signal } = stop;
+      const running = sh('sleep 600', { cgroupParent, limits: 'none', signal });
+      await Promise.race([running, until(() => containerCgroups(made).length > 0)]);
+      expect(containerCgroups(made)).toEqual([expect.stringContaining(`${name}/ringfort-`)]);
+      stop.abort();
+      await expect(running).rejects.toMatchObject({ name: 'AbortError' });
+      await until(() => containerCgroups(made).length === 0);
       await expectNoLeaks(before);
-      expect(containerCgroups(made)).toEqual([]);
     });
   });
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { NotFoundError, PermissionError, run } from '../../lib/index.js';
+import { inTime } from '../helpers/inTime.js';
 import { cgroups, command, suite } from '../helpers/needs.js';
 
 const out = async (script: string, options = {}) => {
@@ -143,10 +144,10 @@ suite('the process that run makes', [cgroups], () => {
       const script = `
         i=0; while [ $i -lt 5000 ]; do (true &); i=$((i+1)); done
         tries=0
-        while grep -qs '^State:.Z' /proc/[0-9]*/status && [ $tries -lt 200 ]; do
+        while left=$(grep -s '^State:.Z' /proc/[0-9]*/status) && [ $tries -lt 200 ]; do
           sleep 0.05; tries=$((tries+1))
         done
-        grep -s '^State:.Z' /proc/[0-9]*/status
+        [ -z "$left" ] || echo "$left"
         exit 7`;
       // More than all of them: how fast they are reaped is not what this is about.
       expect(await run('sh', ['-c', script], { limits: { pids: 6000 } })).toMatchObject({
@@ -157,10 +158,12 @@ suite('the process that run makes', [cgroups], () => {
     });
 
     test('passes signals on to the program', async () => {
-      const script = `trap 'echo caught; exit 5' USR1; while :; do sleep 0.01; done`;
-      const options = { timeout: 500, killSignal: 'SIGUSR1' } as const;
-      expect(await run('sh', ['-c', script], options)).toMatchObject({
-        stdout: 'caught\n',
+      const script = `trap 'echo caught; exit 5' USR1; echo ready; while :; do sleep 0.01; done`;
+      const passed = await inTime('ready\n', 500, (timeout) =>
+        run('sh', ['-c', script], { timeout, killSignal: 'SIGUSR1' }),
+      );
+      expect(passed).toMatchObject({
+        stdout: 'ready\ncaught\n',
         exitCode: 5,
         reason: 'timeout',
       });

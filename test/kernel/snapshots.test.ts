@@ -24,7 +24,7 @@ import {
 } from '../../lib/index.js';
 import { createElsewhere, removeAll, runtimeDir } from '../helpers/detached.js';
 import { inside, LayerBench, python } from '../helpers/layers.js';
-import { expectNoLeaks, type Snapshot, snapshot } from '../helpers/leaks.js';
+import { expectNoLeaks, type Snapshot, snapshot, testMount } from '../helpers/leaks.js';
 import { cgroups, command, linux, manyIds, memoryIdmaps, root, suite } from '../helpers/needs.js';
 
 const lower = {
@@ -411,7 +411,7 @@ suite('snapshots by root', [linux, cgroups, root], () => {
       await shell('head -c 3M /dev/urandom > /data/large');
       const full = bench.at('full');
       mkdirSync(full);
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'none', full]);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', testMount, full]);
       try {
         const taking = box.snapshot({ path: join(full, 'taken') });
         await expect(taking).rejects.toEqual(code('ENOSPC'));
