@@ -231,6 +231,7 @@ suite('what reaches a container from outside', [linux, cgroups, staticCompiler],
         // A child that does not have its own name yet is soon gone.
         if (!hasEnded(pid)) expect(answer).toBe('EPERM\n');
       }
+      expect(launchers.filter((pid) => !hasEnded(pid))).not.toEqual([]);
     });
   });
 
