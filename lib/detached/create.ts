@@ -239,7 +239,7 @@ export async function createDetached(options: CreateOptions): Promise<ContainerS
   throwIfAborted(options.signal);
   // Sweeps what creators have left that were killed.
   listStateDirs();
-  const { claim, path } = createStateDir(id);
+  const { claim, path } = await createStateDir(id);
   const trace = new Trace({
     containerId: id,
     labels: { ...options.labels },

@@ -5,7 +5,7 @@ import { type DetachedState, lostEnd, readExit } from './state.js';
 import { isClaimed } from './stateDir.js';
 
 /** How often it is looked whether a monitor that nobody hears of is gone, and ms between two looks. */
-const looks = 20;
+const looks = 100;
 const lookPause = 10;
 
 /**
@@ -23,7 +23,8 @@ export function endNow(state: DetachedState): Ended | undefined {
 
 /**
  * The same for a container whose monitor does not answer. That alone is no end: a monitor lets go of
- * a client that does not read. One that has died may have its lock a moment longer than its sockets.
+ * a client that does not read. One that has died may have its lock a moment longer than its sockets,
+ * and so may a program that it was just making.
  */
 export async function endOfSilent(state: DetachedState): Promise<Ended | undefined> {
   let end = endNow(state);

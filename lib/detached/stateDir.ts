@@ -11,6 +11,7 @@ import {
   rmSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { PermissionError, StateError } from '../errors.js';
 import { hostFacts } from '../host/hostFacts.js';
 import { makePrivateDirectory, stateDirectory } from '../host/stateDir.js';
@@ -95,15 +96,19 @@ function offsetOf(id: string): number {
   return Number(createHash('sha256').update(id).digest().readBigUInt64LE() >> 12n);
 }
 
+/** How often a claim on a new id is tried, and ms between two tries. */
+const looks = 20;
+const lookPause = 10;
+
 /**
  * Makes the directory of a new container.
  * @returns the claim on it, and its path
  * @throws StateError `ERR_CONTAINER_EXISTS` when there is one of that id, be it only its exit
  * @throws PermissionError `ERR_NO_RUNTIME_DIR`, `ERR_STATE_DIR`
  */
-export function createStateDir(id: string): { claim: Claim; path: string } {
+export async function createStateDir(id: string): Promise<{ claim: Claim; path: string }> {
   const path = containerDir(id);
-  const claim = Claim.take(id);
+  const claim = await freeClaim(id, path);
   if (claim === undefined) throw exists(id, path);
   try {
     if (existsSync(join(path, stateFile.state))) throw exists(id, path);
@@ -116,6 +121,16 @@ export function createStateDir(id: string): { claim: Claim; path: string } {
     throw error;
   }
   return { claim, path };
+}
+
+/** The claim on an id, which whoever clears up after a killed creator has for a moment. */
+async function freeClaim(id: string, path: string): Promise<Claim | undefined> {
+  for (let look = 1; ; look++) {
+    const claim = Claim.take(id);
+    if (claim !== undefined || look === looks) return claim;
+    if (existsSync(join(path, stateFile.state))) return undefined;
+    await sleep(lookPause);
+  }
 }
 
 function exists(id: string, path: string): StateError {

@@ -448,6 +448,18 @@ suite('detached containers under faults', [linux, cgroups, runtimeDir], () => {
     expect(leftOf(id)).toEqual([]);
   }, 120_000);
 
+  test('an id that somebody has for a moment is waited for, and one that is kept is taken', async () => {
+    const id = freshId();
+    const claim = Claim.take(id);
+    const taken = { code: 'ERR_CONTAINER_EXISTS' };
+    await expect(createContainer({ detached: true, id })).rejects.toMatchObject(taken);
+    const making = createContainer({ detached: true, id });
+    await sleep(30);
+    claim?.release();
+    await (await making).remove({ force: true });
+    expect(leftOf(id)).toEqual([]);
+  });
+
   test('what is not ours in the directory stays', async () => {
     const id = freshId();
     const half = containerDir(id);
