@@ -11,6 +11,14 @@ const { setTimeout: sleep } = require('node:timers/promises');
 const root = join(__dirname, '../..');
 /** The whole run, milliseconds; a guest that says nothing until then is a failure. */
 const limitMs = 180 * 60_000;
+/** What makes the emulated guest quicker, by a fifth in all, than QEMU's and the kernel's own choices. */
+const quicker = {
+  // Without `rep stosb` and `rep movsb`, which are emulated a byte at a time.
+  cpu: 'max,-la57,-erms,-fsrm',
+  // Every look at an hpet ends in QEMU. Code is translated once for all processes that have it at the
+  // same address.
+  kernel: 'tsc=reliable norandmaps cryptomgr.notests mitigations=off',
+};
 const modules = ['virtio_pci', 'virtio_console', 'virtio_blk', 'virtiofs', 'overlay'];
 
 function found(what, paths) {
@@ -109,10 +117,10 @@ function startGuest(temporary, kernel, image, socket) {
     'qemu-system-x86_64',
     [
       ['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
-      ['-M', 'q35', '-accel', 'tcg,thread=multi', '-cpu', 'max,-la57', '-smp', '2', '-m', '3G'],
+      ['-M', 'q35', '-accel', 'tcg,thread=multi', '-cpu', quicker.cpu, '-smp', '2', '-m', '3G'],
       ['-object', 'memory-backend-memfd,id=mem,size=3G,share=on', '-numa', 'node,memdev=mem'],
       ['-kernel', `/boot/vmlinuz-${kernel}`, '-initrd', image],
-      ['-append', 'console=ttyS0 loglevel=5 panic=-1 cryptomgr.notests mitigations=off'],
+      ['-append', `console=ttyS0 loglevel=5 panic=-1 ${quicker.kernel}`],
       ['-serial', `file:${join(temporary, 'console')}`],
       ['-chardev', `socket,id=share,path=${socket}`],
       ['-device', 'vhost-user-fs-pci,chardev=share,tag=share'],
