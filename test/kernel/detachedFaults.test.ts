@@ -48,8 +48,9 @@ import {
 import type { FullReport } from '../helpers/detachedFull.js';
 import { signalIfThere } from '../helpers/heldNode.js';
 import { hasEnded, isReaped, launch, startLauncher, until } from '../helpers/launches.js';
-import { descendants, ownCgroups, processName } from '../helpers/leaks.js';
+import { descendants, processName } from '../helpers/leaks.js';
 import { cgroups, command, linux, notRoot, root, suite } from '../helpers/needs.js';
+import { makeInEveryTree, moveTo } from '../helpers/ownTrees.js';
 import { sleepPlan } from '../helpers/plans.js';
 
 const idle = ['sleep', '1000'];
@@ -57,29 +58,6 @@ const idle = ['sleep', '1000'];
 /** A client that knows how to connect and nothing else. */
 function rawClient(id: string): number {
   return connectTo(join(containerDir(id), 'socket'), SocketType.SOCK_SEQPACKET);
-}
-
-/** One cgroup in each tree where this user may make one. */
-function makeCgroups(name: string): string[] {
-  const paths = ownCgroups().map((parent) => join(parent, name));
-  return paths.filter((path) => {
-    try {
-      mkdirSync(path);
-      return true;
-    } catch {
-      return false; // not delegated
-    }
-  });
-}
-
-/** Whether a process could be moved there: cpuset wants its settings first. */
-function joins(cgroup: string, pid: number): boolean {
-  try {
-    writeFileSync(join(cgroup, 'cgroup.procs'), `${pid}`);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Clears up as the next start does, and tells whether nothing is left of a container. */
@@ -380,7 +358,7 @@ suite('detached containers under faults', [linux, cgroups, runtimeDir], () => {
     const id = await createElsewhere();
     const state = readState(id);
     // The container's own are in a journal, too, by which whoever starts next clears up.
-    const theirs = makeCgroups(`ringfort-not-${id}`);
+    const theirs = makeInEveryTree(`ringfort-not-${id}`);
     const stranger = spawn('sleep', ['600']);
     try {
       const cgroups = theirs.map((path) => {
@@ -392,7 +370,7 @@ suite('detached containers under faults', [linux, cgroups, runtimeDir], () => {
       const file = join(containerDir(id), 'state.json');
       writeFileSync(`${file}.changed`, JSON.stringify({ ...state, ...other }));
       renameSync(`${file}.changed`, file);
-      const joined = theirs.filter((path) => joins(path, stranger.pid as number));
+      const joined = theirs.filter((path) => moveTo(path, stranger.pid as number));
       expect(joined.length).toBeGreaterThan(0);
       process.kill(state.monitorPid, 'SIGKILL');
       await until(() => hasEnded(state.pid) && hasEnded(state.monitorPid));
@@ -446,7 +424,7 @@ suite('detached containers under faults', [linux, cgroups, runtimeDir], () => {
     claim?.release();
     await box.remove();
     expect(leftOf(id)).toEqual([]);
-  }, 120_000);
+  });
 
   test('an id that somebody has for a moment is waited for, and one that is kept is taken', async () => {
     const id = freshId();

@@ -65,6 +65,6 @@ suite('a file of the host that is replaced while it is mounted', [cgroups], () =
       const { busy, ...found }: ReplacedBusy = JSON.parse(stdout);
       expect(busy).toBeGreaterThan(0);
       expect(found).toEqual({ outcome: 'ERR_MOUNT_NOT_FOUND', gone: true });
-    }, 120_000);
+    });
   });
 });

@@ -19,8 +19,9 @@ import { sweep } from '../../lib/host/sweep.js';
 import { newId } from '../../lib/specOf.js';
 import { identityOf, journalEntry, leaveJournal } from '../helpers/journals.js';
 import { hasEnded, until } from '../helpers/launches.js';
-import { cgroupMembers, ownCgroups } from '../helpers/leaks.js';
+import { cgroupMembers } from '../helpers/leaks.js';
 import { cgroups, root, suite } from '../helpers/needs.js';
+import { makeInEveryTree, moveTo } from '../helpers/ownTrees.js';
 
 suite('the sweep of what dead launchers left', [cgroups], () => {
   let directory: string;
@@ -50,13 +51,8 @@ suite('the sweep of what dead launchers left', [cgroups], () => {
 
   /** A cgroup of ours in every tree that we may make one in. */
   function makeCgroups(name = `ringfort-${newId()}`): string[] {
-    const paths = ownCgroups().flatMap((parent) => {
-      try {
-        return [makeCgroup(join(parent, name))];
-      } catch {
-        return []; // not delegated to this user
-      }
-    });
+    const paths = makeInEveryTree(name);
+    made.push(...paths);
     expect(paths.length).toBeGreaterThan(0);
     return paths;
   }
@@ -68,16 +64,8 @@ suite('the sweep of what dead launchers left', [cgroups], () => {
     const child = spawn('sleep', ['60'], { stdio: 'ignore' });
     children.push(child);
     await once(child, 'spawn');
-    for (const path of paths) {
-      if (basename(path) === 'leaf' || existsSync(join(path, 'cgroup.procs'))) {
-        try {
-          writeFileSync(join(path, 'cgroup.procs'), String(child.pid));
-        } catch {
-          // cpuset wants its settings first; one tree is enough
-        }
-      }
-    }
-    expect(paths.some((path) => cgroupMembers(path).includes(child.pid ?? 0))).toBe(true);
+    const joined = paths.filter((path) => moveTo(path, child.pid as number));
+    expect(joined.length).toBeGreaterThan(0);
     return child.pid ?? 0;
   }
 
