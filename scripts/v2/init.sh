@@ -25,6 +25,10 @@ mkdir run/v2
 cp /job /environment run/v2
 ifconfig lo up
 hostname v2
+# A proc that stays mounted below the new root lets every user namespace have another whole one,
+# whatever is masked in the first (mount_too_revealing).
+umount /proc /sys
+umount -l /dev
 # Not before the root is put together: whatever failed until then is on the console.
 exec switch_root /new /bin/sh -c '
   . /run/v2/environment
