@@ -49,7 +49,9 @@ async function judge(check: Check, bench: Bench): Promise<Verdict> {
     return red(`control: ${broken} expected, got '${allowed}'`);
 
   const answer = await attempt(bench, undefined);
-  const holds = held.test(answer) || (notHere && absent.test(answer));
+  // Without a control the opened attack shows what that answer is worth.
+  const mayBeAbsent = notHere || allowed === undefined;
+  const holds = held.test(answer) || (mayBeAbsent && absent?.test(answer) === true);
   if (!holds || broken.test(answer)) return red(`${held} expected, got '${answer}'`, '–');
 
   if (notHere)
