@@ -49,10 +49,11 @@ async function judge(check: Check, bench: Bench): Promise<Verdict> {
     return red(`control: ${broken} expected, got '${allowed}'`);
 
   const answer = await attempt(bench, undefined);
-  // Without a control the opened attack shows what that answer is worth.
-  const mayBeAbsent = notHere || allowed === undefined;
-  const holds = held.test(answer) || (mayBeAbsent && absent?.test(answer) === true);
-  if (!holds || broken.test(answer)) return red(`${held} expected, got '${answer}'`, '–');
+  const holds = held.test(answer) || (notHere && absent.test(answer));
+  const refusal = red(`${held} expected, got '${answer}'`, '–');
+  // Without a control only the opened attack tells whether it is here.
+  const inDoubt = allowed === undefined && absent?.test(answer) === true;
+  if (!(holds || inDoubt) || broken.test(answer)) return refusal;
 
   if (notHere)
     return {
@@ -62,6 +63,7 @@ async function judge(check: Check, bench: Bench): Promise<Verdict> {
     };
   const opening = openingOf(check);
   if (typeof opening === 'string') {
+    if (!holds) return refusal;
     // Nothing has shown then that the attack can succeed at all.
     const why = allowed === undefined ? `${opening}; no control either` : opening;
     return { result: 'held', oracle: 'NO ORACLE', why };
@@ -77,6 +79,7 @@ async function judge(check: Check, bench: Bench): Promise<Verdict> {
       oracle: 'NO ORACLE',
       why: `here ${opened} is the answer without the wall, too`,
     };
+  if (!holds) return refusal;
   if (broken.test(opened)) return { result: 'held', oracle: 'red', without: opening.what };
   return red(`without ${opening.what}: ${broken} expected, got '${opened}'`, 'GREEN');
 }

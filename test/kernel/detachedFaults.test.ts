@@ -424,7 +424,7 @@ suite('detached containers under faults', [linux, cgroups, runtimeDir], () => {
     claim?.release();
     await box.remove();
     expect(leftOf(id)).toEqual([]);
-  });
+  }, 120_000);
 
   test('an id that somebody has for a moment is waited for, and one that is kept is taken', async () => {
     const id = freshId();
