@@ -172,14 +172,14 @@ function toText(value: unknown): string {
 const scarcities = new Set(['EMFILE', 'ENFILE', 'ENOMEM']);
 
 /**
- * What a launch rejects with: a lack of descriptors or memory, wherever in Node it shows, is
- * `ERR_LAUNCH_FAILED`; everything else stays what it is.
+ * What a launch, and a look at detached containers, rejects with: a lack of descriptors or memory,
+ * wherever in Node it shows, is `ERR_LAUNCH_FAILED`; everything else stays what it is.
  */
 export function orScarcity(error: unknown): unknown {
   if (error instanceof ContainerError || !(error instanceof Error)) return error;
   const { code = '', errno, syscall, message } = error as NodeJS.ErrnoException;
   if (!scarcities.has(code)) return error;
-  return new ContainerError('ERR_LAUNCH_FAILED', `the launch lacks resources: ${message}`, {
+  return new ContainerError('ERR_LAUNCH_FAILED', `resources are lacking: ${message}`, {
     phase: 'launcher',
     ...(errno === undefined ? {} : { errno }),
     ...(syscall === undefined ? {} : { syscall }),

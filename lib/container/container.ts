@@ -125,12 +125,20 @@ export class Container implements AsyncDisposable {
   /**
    * Finds a detached container again, also one that has ended: until it is removed, `wait()` says
    * how.
+   * @param options.signal gives up, as while its monitor is stopped
+   * @throws InvalidSpecError; AbortError (`ABORT_ERR`)
    * @throws NotFoundError `ERR_CONTAINER_NOT_FOUND`
    * @throws StateError `ERR_CONTAINER_STATE` when what is kept of it is damaged; `ERR_MONITOR_BUSY`
+   * when its monitor lets nobody in, or does not answer for 30 s
+   * @throws ContainerError `ERR_LAUNCH_FAILED` without a free descriptor (EMFILE)
    * @throws PermissionError `ERR_NO_RUNTIME_DIR` for an ordinary user without XDG_RUNTIME_DIR
    */
-  static async open(id: string): Promise<Container> {
-    return new Container(await openDetached(id));
+  static async open(
+    id: string,
+    options: { signal?: AbortSignal | undefined } = {},
+  ): Promise<Container> {
+    checkCall('abortable', options);
+    return new Container(await openDetached(id, options.signal));
   }
 
   /**
@@ -290,11 +298,14 @@ export class Container implements AsyncDisposable {
 
   /**
    * Resolves when it has ended; at once when it has already.
+   * @param options.signal gives up waiting; the container is not touched
+   * @throws InvalidSpecError; AbortError (`ABORT_ERR`)
    * @throws ContainerGoneError `ERR_LAUNCHER_GONE` when the launcher has ended, and the container
    * with it; `ERR_DISCONNECTED` when a detached one is let go of
    */
-  wait(): Promise<ContainerExit> {
-    return this.#life.wait();
+  async wait(options: { signal?: AbortSignal | undefined } = {}): Promise<ContainerExit> {
+    checkCall('abortable', options);
+    return this.#life.wait(options);
   }
 
   /** What makes it detached. */

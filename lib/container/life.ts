@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import { abortError, throwIfAborted } from '../abort.js';
+import { abortError, throwIfAborted, unlessAborted } from '../abort.js';
 import {
   addIoLimits,
   type CgroupPaths,
@@ -236,12 +236,13 @@ export class Life {
     return true;
   }
 
-  async wait(): Promise<ContainerExit> {
-    if (this.#start.detachment === undefined) return this.exit;
+  async wait({ signal }: Abortable): Promise<ContainerExit> {
+    throwIfAborted(signal);
+    if (this.#start.detachment === undefined) return unlessAborted(this.exit, signal);
     // What is detached does not keep this process alive, but for whoever waits.
     if (this.#waits++ === 0) this.hold(true);
     try {
-      return await this.exit;
+      return await unlessAborted(this.exit, signal);
     } finally {
       if (--this.#waits === 0) this.hold(false);
     }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { givenUpBy, throwIfAborted } from '../abort.js';
 import type { ContainerStart } from '../container/container.js';
 import { Trace } from '../diagnostics.js';
-import { ContainerError, errnoName, NotFoundError } from '../errors.js';
+import { ContainerError, errnoName, NotFoundError, orScarcity } from '../errors.js';
 import { untilGone } from '../follow.js';
 import { hostFacts } from '../host/hostFacts.js';
 import { IdLock, idLockPath } from '../host/idLock.js';
@@ -23,9 +23,10 @@ import { openDetached } from './open.js';
 import { type DetachedState, writeDraft } from './state.js';
 import {
   type Claim,
+  containersDir,
   createStateDir,
   listStateDirs,
-  removeStateDir,
+  removeUnfinished,
   stateFile,
 } from './stateDir.js';
 import { type MonitorStreams, openMonitorStreams } from './streams.js';
@@ -82,26 +83,34 @@ interface Creation {
   id: string;
   path: string;
   claim: Claim;
-  streams: MonitorStreams;
-  lock: MonitorLock | undefined;
+  streams?: MonitorStreams;
+  lock?: MonitorLock | undefined;
   monitor?: Supervisor;
   launched?: Launched;
   state?: DetachedState;
 }
 
+/** A creation that has come as far as its monitor. */
+type Handed = Creation & { streams: MonitorStreams; monitor: Supervisor };
+
 /** Undoes a creation that failed; nothing of it runs when this resolves. */
 async function undo(creation: Creation): Promise<void> {
   const { path, claim, streams, lock, monitor, launched, state } = creation;
-  launched?.kill();
-  if (launched !== undefined) await untilGone(launched);
-  const handedOver = existsSync(join(path, stateFile.state));
-  // Else its end is waited for, as any launcher's.
-  if (!handedOver) monitor?.launcher.release(false);
-  monitor?.launcher.close();
-  streams.destroy();
-  lock?.close();
-  if (!handedOver) removeStateDir(path);
-  claim.release();
+  let handedOver = false;
+  try {
+    launched?.kill();
+    if (launched !== undefined) await untilGone(launched);
+    handedOver = existsSync(join(path, stateFile.state));
+    // Else its end is waited for, as any launcher's.
+    if (!handedOver) monitor?.launcher.release(false);
+    monitor?.launcher.close();
+    streams?.destroy();
+    lock?.close();
+    if (!handedOver) removeUnfinished(path);
+  } finally {
+    // Kept, it would make the id one that is in use as long as this process lives.
+    claim.release();
+  }
   if (handedOver && state !== undefined) await endHandedOver(state);
 }
 
@@ -128,7 +137,7 @@ async function endHandedOver(state: DetachedState): Promise<void> {
 }
 
 function stateOf(
-  { id, launched, streams, monitor }: Creation & { launched: Launched; monitor: Supervisor },
+  { id, launched, streams, monitor }: Handed & { launched: Launched },
   options: CreateOptions,
 ): DetachedState {
   const { command, labels = {}, logs = {} } = options;
@@ -169,7 +178,7 @@ function detachBody({ logs }: DetachedState): Uint8Array {
 }
 
 /** Hands the container over: from here on the launcher is its monitor, and ends without us. */
-async function handOver(creation: Creation & { monitor: Supervisor }, state: DetachedState) {
+async function handOver(creation: Handed, state: DetachedState) {
   const { path, claim, streams, lock, monitor } = creation;
   const { O_RDONLY, O_DIRECTORY, O_WRONLY, O_CREAT, O_EXCL } = constants;
   // Each is closed by the side that opened it: in a worker, Node keeps account of its own.
@@ -205,8 +214,12 @@ async function handOver(creation: Creation & { monitor: Supervisor }, state: Det
 }
 
 async function build(creation: Creation, spec: RunnableSpec, options: CreateOptions) {
-  const { id, streams, lock } = creation;
+  const { id } = creation;
   const { signal } = options;
+  const streams = openMonitorStreams(options);
+  creation.streams = streams;
+  const lock = openMonitorLock();
+  creation.lock = lock;
   const monitor = await startSupervisor(lock);
   creation.monitor = monitor;
   throwIfAborted(signal);
@@ -222,21 +235,47 @@ async function build(creation: Creation, spec: RunnableSpec, options: CreateOpti
   });
   creation.launched = launched;
   throwIfAborted(signal);
-  const state = stateOf({ ...creation, launched, monitor }, options);
+  const state = stateOf({ ...creation, streams, launched, monitor }, options);
   creation.state = state;
-  await handOver({ ...creation, monitor }, state);
+  await handOver({ ...creation, streams, monitor }, state);
   return { state, launched, monitor };
 }
 
 /**
  * Creates a container that survives this process.
  * @throws as `createContainer`; StateError `ERR_CONTAINER_EXISTS`; PermissionError
- * `ERR_NO_RUNTIME_DIR`, `ERR_STATE_DIR`; ContainerError `ERR_DETACH_FAILED`. Nothing is left then.
+ * `ERR_NO_RUNTIME_DIR`, `ERR_STATE_DIR`; ContainerError `ERR_DETACH_FAILED`, also where its state
+ * cannot be written, as on a full disk. Nothing is left then.
  */
 export async function createDetached(options: CreateOptions): Promise<ContainerStart> {
   const id = options.id ?? newId();
   const spec = createSpecOf(id, options);
   throwIfAborted(options.signal);
+  try {
+    return await create(id, spec, options);
+  } catch (error) {
+    throw orNotDetached(orScarcity(error));
+  }
+}
+
+/** What the file system of the state directory says, such as that it is full. */
+function orNotDetached(error: unknown): unknown {
+  const { errno, syscall, message } = error as NodeJS.ErrnoException;
+  if (error instanceof ContainerError || errno === undefined || syscall === undefined) return error;
+  return new ContainerError('ERR_DETACH_FAILED', `the container cannot be kept: ${message}`, {
+    phase: 'launcher',
+    errno,
+    syscall,
+    cause: error,
+    hint: `it would be kept in ${containersDir()}`,
+  });
+}
+
+async function create(
+  id: string,
+  spec: RunnableSpec,
+  options: CreateOptions,
+): Promise<ContainerStart> {
   // Sweeps what creators have left that were killed.
   listStateDirs();
   const { claim, path } = await createStateDir(id);
@@ -245,14 +284,11 @@ export async function createDetached(options: CreateOptions): Promise<ContainerS
     labels: { ...options.labels },
     ...(options.command && { file: options.command[0] as string }),
   });
-  let creation: Creation | undefined;
+  const creation: Creation = { id, path, claim };
   try {
-    const streams = openMonitorStreams(options);
-    creation = { id, path, claim, streams, lock: undefined };
-    creation.lock = openMonitorLock();
     const { state, launched, monitor } = await build(creation, spec, options);
     // Ours of what the monitor has now: what is locked is so as long as it lives.
-    streams.destroy();
+    creation.streams?.destroy();
     creation.lock?.close();
     claim.release();
     launched.hold(false);
@@ -263,11 +299,7 @@ export async function createDetached(options: CreateOptions): Promise<ContainerS
     return { id, spec: found, labels, createdAt, detachment, launch, trace, layerOptions };
   } catch (error) {
     trace.failed(error);
-    if (creation !== undefined) await undo(creation);
-    else {
-      removeStateDir(path);
-      claim.release();
-    }
+    await undo(creation);
     throw error;
   }
 }

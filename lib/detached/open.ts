@@ -1,10 +1,11 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { throwIfAborted, unlessAborted } from '../abort.js';
 import { isFrozenNow } from '../cgroups/index.js';
 import type { ContainerStart } from '../container/container.js';
 import { type ContainerExit, exitOf } from '../container/exit.js';
 import type { ContainerState } from '../container/info.js';
-import { ContainerError, StateError } from '../errors.js';
+import { ContainerError, orScarcity, StateError } from '../errors.js';
 import { rejoin } from '../follow.js';
 import { hostFacts } from '../host/hostFacts.js';
 import { expectRange } from '../host/idPool.js';
@@ -48,11 +49,17 @@ export interface ListOptions {
   labels?: Readonly<Record<string, string>> | undefined;
 }
 
+/** How long a monitor may take to answer, ms: longer than a machine that is merely slow lets it wait. */
+const answerPatience = 30_000;
+
 /** A container that was found again. */
 type Opened = ContainerStart & { detachment: Detachment };
 
 /** A connection to the monitor; undefined when nobody listens any more. */
-async function connect(id: string): Promise<LauncherClient | undefined> {
+async function connect(
+  id: string,
+  signal: AbortSignal | undefined,
+): Promise<LauncherClient | undefined> {
   let dir: number;
   try {
     dir = openSync(containerDir(id), constants.O_RDONLY | constants.O_DIRECTORY);
@@ -75,10 +82,32 @@ async function connect(id: string): Promise<LauncherClient | undefined> {
         if (tries > 200) throw busy(id, error);
       }
       await sleep(25);
+      throwIfAborted(signal);
     }
   } finally {
     closeSync(dir);
   }
+}
+
+/** Whether the monitor answers in time; its socket takes connections also while it is stopped. */
+async function isAnswered(
+  answer: Promise<unknown>,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const over = new AbortController();
+  const late = sleep(answerPatience, false, { signal: over.signal }).catch(() => false);
+  try {
+    return await unlessAborted(Promise.race([answer.then(() => true), late]), signal);
+  } finally {
+    over.abort();
+  }
+}
+
+function silent({ id, monitorPid }: DetachedState): StateError {
+  return new StateError('ERR_MONITOR_BUSY', `container ${id}: its monitor does not answer`, {
+    phase: 'launcher',
+    hint: `it may be stopped: kill -CONT ${monitorPid} lets it go on; kill -9 ends it and the container`,
+  });
 }
 
 function busy(id: string, cause: unknown): StateError {
@@ -96,7 +125,11 @@ function factsOf({ facts }: DetachedState): Facts {
 }
 
 /** The container of a monitor, as it was after its launch. */
-async function join(state: DetachedState, launcher: LauncherClient): Promise<Launched | undefined> {
+async function join(
+  state: DetachedState,
+  launcher: LauncherClient,
+  signal: AbortSignal | undefined,
+): Promise<Launched | undefined> {
   const { number, pid, reads, isolation, cgroup, spec, serves } = state;
   // First, so that no end is missed.
   const running = rejoin(launcher, { id: number, pid, reads });
@@ -105,7 +138,9 @@ async function join(state: DetachedState, launcher: LauncherClient): Promise<Lau
     () => expectRange(running.gone.then(() => untilEnded(state.monitorPid))),
     () => {},
   );
-  const { errno } = await launcher.ask(request.hello, number);
+  const answer = launcher.ask(request.hello, number);
+  if (!(await isAnswered(answer, signal))) throw silent(state);
+  const { errno } = await answer;
   if (errno !== 0) return undefined;
   const supervisor = { facts: hostFacts(), launcher };
   const inside = { supervisor, spec, facts: factsOf(state), serves, reads };
@@ -118,7 +153,7 @@ async function join(state: DetachedState, launcher: LauncherClient): Promise<Lau
  */
 async function stopped(state: DetachedState, cause?: unknown): Promise<Opened> {
   const end = await endOfSilent(state);
-  if (end === undefined) throw busy(state.id, cause);
+  if (end === undefined) throw cause instanceof StateError ? cause : busy(state.id, cause);
   const detachment = new Detachment(state, undefined);
   return { ...common(state), detachment, exit: exitOf(end, undefined) };
 }
@@ -129,24 +164,35 @@ function common({ id, spec, labels, createdAt, layerOptions }: DetachedState) {
 
 /**
  * Finds a detached container again.
- * @throws NotFoundError `ERR_CONTAINER_NOT_FOUND`
+ * @throws AbortError; NotFoundError `ERR_CONTAINER_NOT_FOUND`
  * @throws StateError `ERR_CONTAINER_STATE`, `ERR_MONITOR_BUSY`
+ * @throws ContainerError `ERR_LAUNCH_FAILED` without a free descriptor
  */
-export async function openDetached(id: string): Promise<Opened> {
+export async function openDetached(id: string, signal?: AbortSignal): Promise<Opened> {
+  throwIfAborted(signal);
+  try {
+    return await find(id, signal);
+  } catch (error) {
+    throw orScarcity(error);
+  }
+}
+
+async function find(id: string, signal: AbortSignal | undefined): Promise<Opened> {
   const state = readState(id);
-  const launcher = await connect(id);
+  const launcher = await connect(id, signal);
   // Read again: somebody may have removed it meanwhile.
   if (launcher === undefined) return stopped(readState(id));
   let launched: Launched | undefined;
   let refusal: unknown;
   try {
-    launched = await join(state, launcher);
+    launched = await join(state, launcher, signal);
   } catch (error) {
     // It has ended meanwhile, or there are too many of us.
     refusal = error;
   }
   if (launched === undefined) {
     launcher.close();
+    throwIfAborted(signal);
     return stopped(readState(id), refusal);
   }
   const detachment = new Detachment(state, launcher);
@@ -176,15 +222,24 @@ async function summary(id: string): Promise<ContainerSummary | undefined> {
   return { ...known, state: 'stopped', exit, ...(endedAt !== undefined && { endedAt }) };
 }
 
+async function summaries(): Promise<(ContainerSummary | undefined)[]> {
+  try {
+    return await Promise.all(listStateDirs().map(summary));
+  } catch (error) {
+    throw orScarcity(error);
+  }
+}
+
 /**
  * Detached containers of this user, the oldest first.
  * @throws PermissionError `ERR_NO_RUNTIME_DIR`, `ERR_STATE_DIR`
+ * @throws ContainerError `ERR_LAUNCH_FAILED` without a free descriptor
  */
 export async function listDetached({
   all = false,
   labels = {},
 }: ListOptions = {}): Promise<ContainerSummary[]> {
-  const found = await Promise.all(listStateDirs().map(summary));
+  const found = await summaries();
   return found
     .filter((each) => each !== undefined)
     .filter(({ state }) => all || state !== 'stopped')

@@ -8,6 +8,7 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  rmdirSync,
   rmSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -145,6 +146,20 @@ function exists(id: string, path: string): StateError {
 export function removeStateDir(path: string): void {
   rmSync(join(path, stateFile.state), { force: true });
   rmSync(path, { recursive: true, force: true });
+}
+
+/**
+ * Removes the directory of a creation that failed, without opening anything: there may be no
+ * descriptor left. What stays all the same `listStateDirs` removes once it has no claim.
+ */
+export function removeUnfinished(path: string): void {
+  try {
+    for (const file of [stateFile.draft, stateFile.socket, stateFile.exit, stateFile.log])
+      rmSync(join(path, file), { force: true });
+    rmdirSync(path);
+  } catch {
+    // What went wrong before is what the caller is told.
+  }
 }
 
 /**

@@ -6,6 +6,7 @@ type Call = (box: Container, options: never) => unknown;
 
 const calls: [name: string, misspelt: object, call: Call][] = [
   ['stop', { timeot: 1 }, (box, options) => box.stop(options)],
+  ['wait', { timeout: 1 }, (box, options) => box.wait(options as object)],
   ['stats', { intervall: 1 }, (box, options) => box.stats(options)],
   ['events', { signl: 1 }, (box, options) => box.events(options)],
   ['pause', { signl: 1 }, (box, options) => box.pause(options)],

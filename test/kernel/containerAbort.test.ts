@@ -82,6 +82,7 @@ const calls: Record<string, (box: Container, signal: AbortSignal) => Promise<unk
       rmSync(outside, { recursive: true });
     }
   },
+  wait: (box, signal) => box.wait({ signal }),
   stop: (box) => box.stop({ timeout: 20 }),
   kill: async (box) => box.kill(),
 };

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { type CreateOptions, createContainer } from '../../lib/index.js';
+import { readState } from '../../lib/detached/state.js';
+import { Container, type CreateOptions, createContainer } from '../../lib/index.js';
 import { supervisor } from '../../lib/supervisor.js';
+import { freshId, leftOf, runtimeDir } from '../helpers/detached.js';
 import { expectNoLeaks, type Snapshot, snapshot, warmUp } from '../helpers/leaks.js';
 import { cgroups, suite } from '../helpers/needs.js';
 
@@ -81,5 +83,35 @@ suite('a party that is stopped for a while', [cgroups], () => {
       if (end.status === 'fulfilled') expect(end.value.signal).toBe('SIGKILL');
       else expect(end.reason).toMatchObject({ code: expect.stringMatching(/^ERR_/) });
     }
+  });
+
+  suite('a monitor', [runtimeDir], () => {
+    test('does not hold up for ever who opens its container, which goes on', async () => {
+      const id = freshId();
+      const command = ['sleep', '600'];
+      const made = await createContainer({ detached: true, id, command });
+      const { monitorPid } = readState(id);
+      process.kill(monitorPid, 'SIGSTOP');
+      try {
+        const soon = () => ({ signal: AbortSignal.timeout(50) });
+        const aborted = { name: 'AbortError', code: 'ABORT_ERR' };
+        await expect(Container.open(id, soon())).rejects.toMatchObject(aborted);
+        await expect(made.wait(soon())).rejects.toMatchObject(aborted);
+        const mend = expect.stringContaining(`kill -CONT ${monitorPid}`);
+        const busy = { code: 'ERR_MONITOR_BUSY', hint: mend };
+        await Promise.all([
+          expect(Container.open(id)).rejects.toMatchObject(busy),
+          expect(Container.remove(id, { force: true })).rejects.toMatchObject(busy),
+        ]);
+        expect((await Container.list()).find((each) => each.id === id)?.state).toBe('running');
+      } finally {
+        process.kill(monitorPid, 'SIGCONT');
+      }
+      await using again = await Container.open(id);
+      expect((await again.exec('echo', ['on'])).stdout).toBe('on\n');
+      await again.remove({ force: true });
+      expect(leftOf(id)).toEqual([]);
+      await made[Symbol.asyncDispose]();
+    });
   });
 });
