@@ -23,7 +23,7 @@
       "defines": ["NAPI_VERSION=9", "NAPI_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
       "cflags": ["-Wall", "-Wextra", "-Wno-unused-parameter"],
       "cflags_cc": ["-std=c++17", "-fvisibility=hidden"],
-      "ldflags": ["-static-libstdc++", "-static-libgcc"],
+      "ldflags": ["-static-libstdc++", "-static-libgcc", "-Wl,-z,nodelete"],
       "actions": [
         {
           "action_name": "embed_launcher",

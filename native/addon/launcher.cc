@@ -101,7 +101,10 @@ class Channel : public SocketObject<Channel> {
 
   static void OnExitClosed(uv_handle_t* closed) {
     auto* channel = static_cast<Channel*>(closed->data);
-    close(channel->process_.pidfd);
+    if (channel->outlived_)
+      ReapLater(channel->process_.pidfd);
+    else
+      close(channel->process_.pidfd);
     channel->exitPoll_ = nullptr;
     DeletePoll(closed);
     channel->HandleClosed();
@@ -116,6 +119,7 @@ class Channel : public SocketObject<Channel> {
     if (!ours()) return;
     auto* exit = reinterpret_cast<uv_handle_t*>(exitPoll_);
     if (exit == nullptr || uv_is_closing(exit)) return;
+    outlived_ = released_;
     if (released_)
       uv_close(exit, OnExitClosed);
     else
@@ -200,6 +204,8 @@ class Channel : public SocketObject<Channel> {
   // Not a part of this object, which a constructor that throws frees before libuv lets go of it.
   uv_poll_t* exitPoll_ = nullptr;
   bool released_ = false;
+  // This environment has ended first.
+  bool outlived_ = false;
   int closedHandles_ = 0;
 };
 

@@ -2,8 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -68,7 +71,37 @@ int OpenProgram(const std::string& path) {
   return SealedMemfd("ringfort", kLauncherBytes, kLauncherSize, true);
 }
 
+void* Reap(void* data) {
+  int pidfd = static_cast<int>(reinterpret_cast<intptr_t>(data));
+  // libuv has made the pidfd one that waitid(2) does not wait for.
+  pollfd ended{pidfd, POLLIN, 0};
+  while (poll(&ended, 1, -1) < 0 && errno == EINTR) {
+  }
+  siginfo_t info;
+  syscall(SYS_waitid, 3 /* P_PIDFD */, pidfd, &info, WEXITED | WNOHANG | __WALL, nullptr);
+  close(pidfd);
+  return nullptr;
+}
+
 }  // namespace
+
+// The addon is linked with `-z nodelete`: Node unloads it with the last worker that uses it.
+void ReapLater(int pidfd) {
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_attr_setstacksize(&attributes, 64 << 10);
+  // Signals are for Node's threads; this one inherits the mask.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_t thread;
+  void* data = reinterpret_cast<void*>(static_cast<intptr_t>(pidfd));
+  // Without a thread it stays a zombie until this process ends.
+  if (pthread_create(&thread, &attributes, Reap, data) != 0) close(pidfd);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  pthread_attr_destroy(&attributes);
+}
 
 int SealedMemfd(const char* name, const void* data, size_t size, bool executable) {
   unsigned flags = kMfdCloexec | kMfdAllowSealing;

@@ -16,6 +16,10 @@ struct LauncherProcess {
 // are passed on as its descriptors 4 and 5; -1 for none.
 LauncherProcess StartLauncherProcess(const std::string& path, int lock, int journal);
 
+// Waits on a thread of its own for the end of a launcher that outlives the worker which has started
+// it, and closes the pidfd. The worker's loop is gone, and nobody else would reap it.
+void ReapLater(int pidfd);
+
 // A memfd that can be neither written nor resized any more; -1 with errno.
 int SealedMemfd(const char* name, const void* data, size_t size, bool executable);
 

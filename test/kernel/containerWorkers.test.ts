@@ -1,9 +1,12 @@
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { type Container, createContainer } from '../../lib/index.js';
+import { Container, createContainer } from '../../lib/index.js';
+import { freshId, leftOf, runtimeDir } from '../helpers/detached.js';
 import { isReaped, until } from '../helpers/launches.js';
 import { expectNoLeaks, type Snapshot, snapshot, warmUp } from '../helpers/leaks.js';
 import { cgroups, linux, root, suite } from '../helpers/needs.js';
@@ -144,6 +147,50 @@ suite('containers of worker threads', [cgroups], () => {
     const thrown = [expect.objectContaining({ message: 'on purpose' })];
     const launcher = await beside(() => worker(script, 'busy', () => {}, thrown));
     await until(() => isReaped(launcher));
+  });
+
+  test('a worker that is terminated while a container waits for its start: it never runs', async () => {
+    const out = mkdtempSync(join(tmpdir(), 'ringfort-'));
+    const options = { command: ['touch', '/out/ran'], mounts: [`${out}:/out`], start: false };
+    const script = `await createContainer(${JSON.stringify(options)}); post('created');`;
+    const launcher = await worker(script, 'created', (thread) => thread.terminate());
+    await until(() => isReaped(launcher));
+    expect(readdirSync(out)).toEqual([]);
+    rmSync(out, { recursive: true });
+  });
+
+  suite('and detached ones', [runtimeDir], () => {
+    test('a worker that is terminated while they are made: each is there whole, or not at all', async () => {
+      for (let round = 0; round < 12; round++) {
+        const ids = [freshId(), freshId()];
+        const script = `
+          const { Container } = await import('${library('index')}');
+          for (const id of ${JSON.stringify(ids)})
+            createContainer({ id, detached: true, command: ['sleep', '600'] })
+              .then(() => Container.open(id))
+              .then((box) => { box.attach(); return box.exec('sleep', ['600']); })
+              .catch(() => {});
+          post('busy');`;
+        const launcher = await worker(script, 'busy', async (thread) => {
+          await sleep(round * 6);
+          await thread.terminate();
+        });
+        await until(() => isReaped(launcher));
+        for (const id of ids) {
+          const box = await Container.open(id).catch(({ code }) => {
+            expect(code).toBe('ERR_CONTAINER_NOT_FOUND');
+          });
+          if (box === undefined) continue;
+          expect((await box.exec('echo', ['on'])).stdout).toBe('on\n');
+          await box.remove({ force: true });
+        }
+        await until(async () => {
+          // Which removes what was not finished.
+          await Container.list();
+          return ids.every((id) => leftOf(id).length === 0);
+        });
+      }
+    });
   });
 
   test('ending a container that was let go of keeps the worker alive until it is gone', async () => {
