@@ -44,7 +44,7 @@ async function look(parent: Directory, entry: RawEntry): Promise<Directory | num
 export async function* walk(top: Directory, restart = false): AsyncGenerator<Visit, void> {
   const path = new HeldPath(top);
   const names: Buffer[] = [];
-  let left: Buffer | undefined;
+  let left: { parent: Directory; name: Buffer } | undefined;
   try {
     for (;;) {
       const parent = path.last;
@@ -53,13 +53,14 @@ export async function* walk(top: Directory, restart = false): AsyncGenerator<Vis
         const name = names.pop();
         if (name === undefined) return;
         (await path.pop()).close();
-        left = name;
-        yield { kind: 'leave', parent: path.last, name };
+        left = { parent: path.last, name };
+        yield { kind: 'leave', ...left };
         continue;
       }
       const { name } = entry;
-      // Listed again from the start, before the caller could remove it.
-      if (restart && left?.equals(name) === true) continue;
+      // Listed again from the start, before the caller could remove it. Only there: below a
+      // neighbour, the same name is another directory's.
+      if (restart && left?.parent === parent && left.name.equals(name)) continue;
       if (!restart) path.from = entry.next;
       const found = await look(parent, entry);
       if (typeof found === 'number') yield { kind: 'entry', parent, name, type: found };

@@ -4,7 +4,10 @@ import { constants } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import type { FileAgent } from '../../lib/files/agent.js';
 import type { FileSystem } from '../../lib/files/fileSystem.js';
+import { callError } from '../../lib/files/paths.js';
+import { removeTree } from '../../lib/files/remove.js';
 import { type FileBox, fileBox } from '../helpers/fileAgents.js';
 import { linux, manyIds, memoryAttributes, suite } from '../helpers/needs.js';
 
@@ -338,6 +341,33 @@ suite('files of a container', [linux], () => {
     expect((await fs.readdir(dir)).sort()).toEqual(names);
     await fs.rm(dir, { recursive: true });
     await expect(fs.lstat(dir)).rejects.toEqual(code('ENOENT'));
+  });
+
+  describe('a removal', () => {
+    test('of a tree in which a name comes back on the way down', async () => {
+      for (const name of ['first', 'second'])
+        await fs.mkdir(`${dir}/order/${name}`, { recursive: true });
+      const newestFirst = (await fs.readdir(`${dir}/order`))[0] === 'second';
+      const tree = `${dir}/tree`;
+      for (let level = 0, at = tree; level < 25; level++, at += '/B/A') {
+        await fs.mkdir(at, { recursive: true });
+        for (const name of newestFirst ? ['B', 'A'] : ['A', 'B']) await fs.mkdir(`${at}/${name}`);
+        expect(await fs.readdir(at)).toEqual(['A', 'B']);
+      }
+      await fs.rm(tree, { recursive: true });
+      await expect(fs.lstat(tree)).rejects.toEqual(code('ENOENT'));
+    });
+
+    test('ends also where two deep trees are filled again and again', async () => {
+      for (const name of ['A', 'B'])
+        await fs.mkdir(`${dir}/${name}/${'x/'.repeat(10)}`, { recursive: true });
+      // As if a guest always came in between.
+      const filled = {
+        call: (...args: Parameters<FileAgent['call']>) =>
+          args[0] === 'rmdir' ? Promise.reject(callError(39, args[2])) : box.agent.call(...args),
+      } as FileAgent;
+      await expect(removeTree(filled, dir)).rejects.toEqual(code('ENOTEMPTY'));
+    });
   });
 
   describe('giving up', () => {
