@@ -484,8 +484,9 @@ export class Container implements AsyncDisposable {
    * Puts a snapshot in the place of what it has changed: ends it with everything in it, and creates
    * it anew with the same id and options. Only its files are as they were then: memory and processes
    * are gone. This object stays stopped; use the one that is returned. Whenever it is interrupted,
-   * its layer is the old or the new one; after a kill -9 of Node the other may lie beside it, as
-   * `.<name of upper>.ringfort-rollback`, until the next rollback. The snapshot stays as it is.
+   * its layer is the old or the new one; after a kill -9 of Node, or where it cannot be removed, the
+   * other lies beside it, as `.<name of upper>.ringfort-rollback`, until the next rollback. The
+   * snapshot stays as it is.
    * @throws StateError `ERR_NO_LAYER`, `ERR_CONTAINER_REPLACED`, `ERR_CONTAINER_DETACHED`
    * @throws InvalidSpecError `ERR_INVALID_OPTION` for a snapshot of other layers
    * @throws SyscallError ENOSPC, …; AbortError: it runs on; as `createContainer`

@@ -179,7 +179,8 @@ export async function rollback(
     const rootfs = { lower: [...lower], upper, work };
     return await origin.create({ ...origin.options, rootfs, id: container.id });
   } finally {
-    await restore[Symbol.asyncDispose]();
+    // Nobody would hold the new container if this failed it; the next rollback removes what is left.
+    await restore[Symbol.asyncDispose]().catch(() => {});
   }
 }
 

@@ -210,6 +210,23 @@ assert struct.unpack('<5I', os.getxattr('/data/able', 'security.capability'))[1]
     expect(await inside(box)).toBe(seen);
   });
 
+  test('a rollback that cannot remove the old layer returns the new container', async () => {
+    await start();
+    await shell('echo then > /data/x');
+    const taken = await box.snapshot({ path: bench.at('taken') });
+    await shell('echo later > /data/x');
+    const aside = bench.at('.upper.ringfort-rollback');
+    const rolling = box.rollback(taken);
+    await until(() => existsSync(join(aside, 'upper')));
+    // What is not of a layer's is not removed.
+    writeFileSync(join(aside, 'mine'), 'mine');
+    box = await rolling;
+    expect(await shell('cat /data/x')).toBe('then\n');
+    expect(readdirSync(aside)).toEqual(['mine']);
+    await expect(box.rollback(taken)).rejects.toEqual(code('ENOTEMPTY'));
+    expect(await shell('cat /data/x')).toBe('then\n');
+  });
+
   test('a rollback that cannot be leaves the container as it is', async () => {
     await start();
     await shell('echo 1 > /data/one');
