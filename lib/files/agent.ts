@@ -3,6 +3,7 @@ import { ContainerGoneError } from '../errors.js';
 import type { MessageSocket } from '../native/binding.js';
 import { loadBinding } from '../native/load.js';
 import { close } from '../sys/files.js';
+import { Turns } from '../turns.js';
 import { type About, callError } from './paths.js';
 import {
   type DirHandle,
@@ -67,6 +68,13 @@ const maxInFlight = 64;
 
 const { cwd, passed, maxDirs } = fileProtocol;
 
+/**
+ * Work that holds directories of the agent's open, so much at once that its `maxDirs` suffice: on
+ * trees, which takes a dozen (`HeldPath`, and what else a copy is at), and listings, which take one.
+ * The rest is for those that an abort has met, until they are closed.
+ */
+const atOnce = { trees: 16, listings: 32 };
+
 function isPlace(handle: DirHandle): boolean {
   return handle === cwd || handle === passed;
 }
@@ -103,6 +111,7 @@ export class FileAgent {
   #kept = 0;
   #generation = 0;
   #gone: ContainerGoneError | undefined;
+  readonly #turns = { trees: new Turns(atOnce.trees), listings: new Turns(atOnce.listings) };
 
   /**
    * @param socket our end of the agent's SOCK_SEQPACKET socket, the client's from now on; or how to
@@ -208,6 +217,25 @@ export class FileAgent {
       this.#waiting.push({ id, call });
       this.#flush();
     });
+  }
+
+  /**
+   * Work that begins at a path and holds directories open, when its turn has come; it has begun when
+   * this is called. None of it may wait for more of its kind.
+   * @throws AbortError
+   */
+  async inTurn<T>(
+    kind: keyof typeof atOnce,
+    work: () => Promise<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
+    this.#ready();
+    try {
+      return await this.#turns[kind].take(work, signal);
+    } catch (error) {
+      if (signal?.aborted === true && error === signal.reason) throw abortError(signal);
+      throw error;
+    }
   }
 
   /** Puts right what calls of ours have left. In a container that is paused nobody waits for it. */

@@ -149,7 +149,7 @@ class CopyIn {
 
 async function lookAt(agent: FileAgent, path: Uint8Array, about: About, signal?: AbortSignal) {
   try {
-    const { data } = await agent.call('stat', { path }, about, { signal });
+    const { data } = await agent.call('stat', { path }, about, { signal, begun: true });
     return new Stats(data).isDirectory() ? 'directory' : 'other';
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error;
@@ -210,11 +210,21 @@ interface GuestTarget {
  * @param destination in the container; its directory must be there
  * @throws SyscallError as node:fs; ContainerGoneError; AbortError
  */
-export async function copyIn(
+export function copyIn(
   agent: FileAgent,
   source: string,
   destination: GuestPath,
   options: CopyOptions = {},
+): Promise<CopyResult> {
+  const work = () => copyTo(agent, source, destination, options);
+  return agent.inTurn('trees', work, options.signal);
+}
+
+async function copyTo(
+  agent: FileAgent,
+  source: string,
+  destination: GuestPath,
+  options: CopyOptions,
 ): Promise<CopyResult> {
   const about: About = { syscall: 'copyfile', path: source, dest: destination };
   const follow = meansTarget(source);
@@ -230,7 +240,7 @@ export async function copyIn(
   if (place === undefined) throw callError(ENOTDIR, about);
   const copy = new CopyIn(agent, about, options);
   const { signal } = options;
-  const context = { agent, about, signal };
+  const context = { agent, about, signal, begun: true };
   const open = (at: string) => Directory.open(context, { path: Buffer.from(at, 'latin1') });
   const openHost = () => HostDirectory.open(source, follow ? 0 : constants.O_NOFOLLOW);
   if ('into' in place) {

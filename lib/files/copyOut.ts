@@ -74,7 +74,10 @@ class CopyOut {
   }
 
   #call(op: 'open' | 'stat' | 'readlink', request: FileRequest) {
-    return this.#agent.call(op, request, this.#about, { signal: this.#options.signal });
+    return this.#agent.call(op, request, this.#about, {
+      signal: this.#options.signal,
+      begun: true,
+    });
   }
 
   async stat(name: GuestName): Promise<Stats> {
@@ -156,7 +159,8 @@ class CopyOut {
   async tree(from: GuestName, into: HostDirectory, root: HostDirectory, fresh: boolean) {
     const path = new HeldPath(into);
     const names: Buffer[] = [];
-    const context = { agent: this.#agent, about: this.#about, signal: this.#options.signal };
+    const { signal } = this.#options;
+    const context = { agent: this.#agent, about: this.#about, signal, begun: true };
     try {
       const top = await Directory.open(context, from);
       const states = [fresh ? this.#state(top.stats) : undefined];
@@ -297,11 +301,21 @@ async function exists(host: HostDirectory, name: Buffer): Promise<boolean> {
  * @param destination on the host; its directory must be there
  * @throws SyscallError as node:fs; ContainerGoneError; AbortError
  */
-export async function copyOut(
+export function copyOut(
   agent: FileAgent,
   source: GuestPath,
   destination: string,
   options: CopyOptions = {},
+): Promise<CopyResult> {
+  const work = () => copyFrom(agent, source, destination, options);
+  return agent.inTurn('trees', work, options.signal);
+}
+
+async function copyFrom(
+  agent: FileAgent,
+  source: GuestPath,
+  destination: string,
+  options: CopyOptions,
 ): Promise<CopyResult> {
   const copy = new CopyOut(agent, source, options);
   const path = pathBytes(source, 'copyfile');

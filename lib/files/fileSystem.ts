@@ -219,12 +219,15 @@ export class FileSystem {
   async readdir(path: GuestPath, given: ReaddirOptions = {}): Promise<string[] | Dirent[]> {
     const { withFileTypes = false, recursive = false, signal } = given;
     const about: About = { syscall: 'scandir', path };
-    const context = { agent: this.#agent, about, signal };
-    const top = await Directory.open(context, { path: pathBytes(path, 'scandir') });
+    const context = { agent: this.#agent, about, signal, begun: true };
+    const request = { path: pathBytes(path, 'scandir') };
     const found: { below: Buffer; name: Buffer; type: number }[] = [];
     const visit = (below: Buffer, name: Buffer, type: number) => found.push({ below, name, type });
-    if (recursive) await this.#readTree(top, visit);
-    else await this.#readOne(top, visit);
+    const list = async () => {
+      const top = await Directory.open(context, request);
+      await (recursive ? this.#readTree(top, visit) : this.#readOne(top, visit));
+    };
+    await this.#agent.inTurn(recursive ? 'trees' : 'listings', list, signal);
     if (!withFileTypes) return found.map(({ below, name }) => joinPath(below, name).toString());
     const start = pathText(path);
     return found.map(({ below, name, type }) => {
@@ -263,8 +266,10 @@ export class FileSystem {
     try {
       const { data } = await this.#on('stat', 'rm', path, { flags: noFollow }, signal);
       if (!new Stats(data).isDirectory()) await this.#on('unlink', 'rm', path, {}, signal);
-      else if (recursive) await removeTree(this.#agent, path, { signal });
-      else throw isDirectoryError(path);
+      else if (recursive) {
+        const remove = () => removeTree(this.#agent, path, { signal, begun: true });
+        await this.#agent.inTurn('trees', remove, signal);
+      } else throw isDirectoryError(path);
     } catch (error) {
       if (!force || codeOf(error) !== 'ENOENT') throw error;
     }

@@ -398,6 +398,25 @@ suite('files of a container', [linux], () => {
     });
   });
 
+  test('more listings and removals at once than the agent holds directories', async () => {
+    const paths = Array.from({ length: 300 }, (_, i) => `${dir}/${i}`);
+    await Promise.all(
+      paths.map((path) => fs.mkdir(`${path}/${'x/'.repeat(10)}`, { recursive: true })),
+    );
+    const listings = Array.from({ length: 1000 }, (_, i) => fs.readdir(`${dir}/${i % 300}`));
+    for (const names of await Promise.all(listings)) expect(names).toEqual(['x']);
+    const stop = new AbortController();
+    const { signal } = stop;
+    const aborted = Promise.allSettled(paths.map((path) => fs.readdir(path, { signal })));
+    stop.abort();
+    for (const result of await aborted) expect(result).toMatchObject({ reason: code('ABORT_ERR') });
+    await Promise.all([
+      ...paths.map((path) => fs.rm(path, { recursive: true })),
+      ...paths.map(() => fs.readdir('/usr/bin')),
+    ]);
+    expect(await fs.readdir(dir)).toEqual([]);
+  });
+
   test('1000 calls at once are answered each with its own', async () => {
     const numbers = Array.from({ length: 1000 }, (_, i) => i);
     await Promise.all(numbers.map((i) => fs.writeFile(`${dir}/${i}`, String(i))));
