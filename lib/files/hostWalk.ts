@@ -13,10 +13,13 @@ export type HostVisit =
 async function look(
   parent: HostDirectory,
   name: Buffer,
+  unlock: boolean,
 ): Promise<HostDirectory | BigIntStats | undefined> {
   try {
     const stats = await parent.lstat(name);
-    return stats.isDirectory() ? await parent.enter(name) : stats;
+    if (!stats.isDirectory()) return stats;
+    if (unlock && (stats.mode & 0o700n) !== 0o700n) await parent.unlock(name);
+    return await parent.enter(name);
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;
     if (codeOf(error) !== 'ENOTDIR' && codeOf(error) !== 'ELOOP') throw error;
@@ -27,8 +30,12 @@ async function look(
 /**
  * Everything below a directory of the host, depth first, however deep. No symbolic link is
  * followed. Closes `top` at its end, whatever that is.
+ * @param unlock gives their owner what it takes to empty the directories: for a walk that removes
  */
-export async function* hostWalk(top: HostDirectory): AsyncGenerator<HostVisit, void> {
+export async function* hostWalk(
+  top: HostDirectory,
+  unlock = false,
+): AsyncGenerator<HostVisit, void> {
   const path = new HeldPath(top);
   const names: Buffer[] = [];
   const left: Buffer[][] = [];
@@ -45,7 +52,7 @@ export async function* hostWalk(top: HostDirectory): AsyncGenerator<HostVisit, v
         yield { kind: 'leave', parent: path.last, name: done };
         continue;
       }
-      const found = await look(parent, name);
+      const found = await look(parent, name, unlock);
       if (found === undefined) continue;
       if (!('enter' in found)) {
         yield { kind: 'entry', parent, name, stats: found };
@@ -61,10 +68,14 @@ export async function* hostWalk(top: HostDirectory): AsyncGenerator<HostVisit, v
   }
 }
 
-/** Removes a tree of the host, or a file; no symbolic link is followed. */
+/**
+ * Removes a tree of the host, or a file; no symbolic link is followed. A copy has the modes of its
+ * source: who is not root may first have to give itself what removing takes.
+ */
 export async function removeHostTree(parent: HostDirectory, name: Buffer): Promise<void> {
-  if (!(await parent.lstat(name)).isDirectory()) return parent.unlink(name);
-  for await (const visit of hostWalk(await parent.enter(name))) {
+  const top = await look(parent, name, true);
+  if (top === undefined || !('enter' in top)) return parent.unlink(name);
+  for await (const visit of hostWalk(top, true)) {
     if (visit.kind === 'entry') await visit.parent.unlink(visit.name);
     else if (visit.kind === 'leave') await visit.parent.rmdir(visit.name);
   }

@@ -1,6 +1,6 @@
-// What becomes of a program's output and of a copy whose target, a directory on a small disk, is full.
+// What becomes of a program's output and of copies whose target, a directory on a small disk, is full.
 // Argument: that directory. Prints a line of JSON: `FullDisk`.
-import { closeSync, existsSync, openSync } from 'node:fs';
+import { closeSync, openSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { currentCgroups } from '../../lib/cgroups/index.js';
 import { createContainer, moveToLeafCgroup } from '../../lib/index.js';
@@ -12,9 +12,10 @@ export interface FullDisk {
   /** Exit code of a program that fills it, and what it complains of. */
   exitCode: number | null;
   complaint: string;
-  /** The code of the copy's error, and whether something of it is there. */
-  copy: string;
-  begun: boolean;
+  /** The codes of the errors of two copies, of a file and of a tree. */
+  copies: string[];
+  /** What is on the disk then. */
+  left: string[];
   /** What the container says afterwards. */
   afterwards: string;
 }
@@ -31,14 +32,21 @@ const { exitCode, stderr } = await box.exec('dd', ['if=/dev/zero', 'bs=4096', 'c
   stdio: ['ignore', file, 'pipe'],
 });
 closeSync(file);
-await box.exec('dd', ['if=/dev/urandom', 'of=/tmp/big', 'bs=4096', 'count=64']);
-const target = join(directory, 'big');
-const copy = await box.copyOut('/tmp/big', target).then(
-  () => 'copied',
-  ({ code }) => code,
-);
-const begun = existsSync(target);
+// One of the two directories is complete before the file that is too much, wherever listings begin.
+await box.shell(`mkdir -p /tmp/tree/a && cd /tmp/tree && head -c 256K /dev/urandom > big &&
+  mkdir z && touch a/f z/f && chmod 555 a z`);
+const copies = [];
+for (const source of ['/tmp/tree/big', '/tmp/tree']) {
+  const copied = box.copyOut(source, join(directory, 'copy'));
+  copies.push(
+    await copied.then(
+      () => 'copied',
+      ({ code }) => code,
+    ),
+  );
+}
+const left = readdirSync(directory);
 const afterwards = (await box.exec('echo', ['through'])).stdout;
 await box[Symbol.asyncDispose]();
-say({ exitCode, complaint: stderr ?? '', copy, begun, afterwards } satisfies FullDisk);
+say({ exitCode, complaint: stderr ?? '', copies, left, afterwards } satisfies FullDisk);
 process.exit(0);

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, rmSync, statSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
@@ -242,9 +242,11 @@ suite('faults at a program in a container', [cgroups], () => {
     test('as the target of copyOut is a typed error, and what was begun is removed', async () => {
       await using box = await createContainer();
       await box.exec('dd', ['if=/dev/urandom', 'of=/tmp/big', 'bs=4096', 'count=64']);
+      const before = readdirSync(disk);
       await expect(box.copyOut('/tmp/big', join(disk, 'big'))).rejects.toMatchObject({
         code: 'ENOSPC',
       });
+      expect(readdirSync(disk)).toEqual(before);
       expect((await box.exec('echo', ['through'])).stdout).toBe('through\n');
     });
   });

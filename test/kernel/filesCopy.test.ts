@@ -270,6 +270,20 @@ suite('copies of trees', [linux], () => {
     expect(all.filter((name) => name.startsWith('.ringfort'))).toEqual([]);
   });
 
+  test('what is stopped leaves nothing of directories that their owner may not empty', async () => {
+    const files = ['a/f', 'a/b/f', 'c/f', 'd/f', 'd/e/f'];
+    for (const file of files) {
+      await fs.mkdir(`${guest}/t/${file.slice(0, -2)}`, { recursive: true });
+      await fs.writeFile(`${guest}/t/${file}`, 'xx');
+    }
+    for (const [name, mode] of Object.entries({ 'a/b': 0o555, a: 0o555, c: 0, 'd/e': 0o300, d: 0 }))
+      await fs.chmod(`${guest}/t/${name}`, mode);
+    // The last file is one too many, whichever it is.
+    const stopped = out(`${guest}/t`, join(host, 't'), { maxBytes: 2 * files.length - 1 });
+    await expect(stopped).rejects.toEqual(code('EFBIG'));
+    expect(readdirSync(host)).toEqual([]);
+  });
+
   test('names that are not UTF-8', async () => {
     const name = Buffer.concat([Buffer.from(`${host}/`), Buffer.from([0x66, 0xff])]);
     writeFileSync(name, 'odd');

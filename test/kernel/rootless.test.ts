@@ -99,7 +99,12 @@ for (const { name, required, account, others } of kinds) {
       const found = (await user.runDelegated('fullDisk.js', [at], disk(at, '64k'))) as FullDisk;
       const { complaint, ...rest } = found;
       expect(complaint).toMatch(/No space left on device/);
-      expect(rest).toEqual({ exitCode: 1, copy: 'ENOSPC', begun: false, afterwards: 'through\n' });
+      expect(rest).toEqual({
+        exitCode: 1,
+        copies: ['ENOSPC', 'ENOSPC'],
+        left: ['out'],
+        afterwards: 'through\n',
+      });
     });
 
     test('and with a full disk for its logs loses output, which is counted', async () => {
