@@ -52,6 +52,10 @@ async function replace(
     await host.unlink(temporary);
     throw error;
   }
+  // Between two names of one file rename(2) does nothing.
+  await host.unlink(temporary).catch((error: unknown) => {
+    if (codeOf(error) !== 'ENOENT') throw error;
+  });
 }
 
 /** One copy out of a container. */

@@ -49,9 +49,11 @@ export class GuestWriter {
       await this.#undo(dir, temporary);
       throw error;
     }
+    // Between two names of one file rename(2) does nothing.
+    await this.#undo(dir, temporary);
   }
 
-  /** Even after an abort. */
+  /** Even after an abort; whatever is there. */
   async #undo(dir: DirHandle, name: Buffer): Promise<void> {
     const request = { dir, path: name };
     await this.#agent.tidied((how) => this.#agent.call('unlink', request, this.#about, how));

@@ -23,10 +23,14 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import type { FileAgent } from '../../lib/files/agent.js';
 import { copyIn } from '../../lib/files/copyIn.js';
-import type { CopyOptions } from '../../lib/files/copyOptions.js';
+import { CopyCount, type CopyOptions } from '../../lib/files/copyOptions.js';
 import { copyOut } from '../../lib/files/copyOut.js';
+import { Directory } from '../../lib/files/directory.js';
 import type { FileSystem } from '../../lib/files/fileSystem.js';
+import { GuestWriter } from '../../lib/files/guestWriter.js';
+import { statBytes } from '../../lib/files/stats.js';
 import { agentPid, type FileBox, fileBox } from '../helpers/fileAgents.js';
 import { command, linux, manyIds, root, suite } from '../helpers/needs.js';
 
@@ -268,6 +272,39 @@ suite('copies of trees', [linux], () => {
     }
     const all = [...(await fs.readdir(guest)), ...readdirSync(host)];
     expect(all.filter((name) => name.startsWith('.ringfort'))).toEqual([]);
+  });
+
+  test('a link where it is already leaves no second name', async () => {
+    await fs.mkdir(`${guest}/t`);
+    await fs.writeFile(`${guest}/t/a`, 'a');
+    await fs.link(`${guest}/t/a`, `${guest}/t/b`);
+    // As a guest can have it that renames while it is listed: each name comes twice.
+    const twice = Object.create(box.agent, {
+      call: {
+        value: async (...args: Parameters<FileAgent['call']>) => {
+          const answer = await box.agent.call(...args);
+          if (args[0] !== 'openDir') return answer;
+          return { ...answer, data: Buffer.concat([answer.data, answer.data.subarray(statBytes)]) };
+        },
+      },
+      inTurn: { value: (_kind: string, work: () => Promise<unknown>) => work() },
+    }) as FileAgent;
+    await copyOut(twice, `${guest}/t`, join(host, 't'));
+    expect(readdirSync(join(host, 't')).sort()).toEqual(['a', 'b']);
+
+    const about = { syscall: 'copyfile' };
+    const top = await Directory.open(
+      { agent: box.agent, about },
+      { path: Buffer.from(`${guest}/t`) },
+    );
+    try {
+      const writer = new GuestWriter(box.agent, about, new CopyCount({}), undefined);
+      const name = Buffer.from('a');
+      await writer.link(top.handle, name, top.handle, name);
+      expect((await fs.readdir(`${guest}/t`)).sort()).toEqual(['a', 'b']);
+    } finally {
+      top.close();
+    }
   });
 
   test('what is stopped leaves nothing of directories that their owner may not empty', async () => {
