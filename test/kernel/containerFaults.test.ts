@@ -1,5 +1,13 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readdirSync, rmSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
@@ -258,6 +266,18 @@ suite('faults at a program in a container', [cgroups], () => {
     await expect(box.fs.writeFile('/small/file', Buffer.alloc(1 << 20))).rejects.toMatchObject({
       code: 'ENOSPC',
     });
+    const source = mkdtempSync(join(tmpdir(), 'rf-source-'));
+    try {
+      writeFileSync(join(source, 'big'), Buffer.alloc(1 << 20, 'x'));
+      const before = await box.fs.readdir('/small');
+      for (const from of [join(source, 'big'), source]) {
+        const copied = box.copyIn(from, '/small/copy');
+        await expect(copied).rejects.toMatchObject({ code: 'ENOSPC' });
+      }
+      expect(await box.fs.readdir('/small')).toEqual(before);
+    } finally {
+      rmSync(source, { recursive: true });
+    }
     expect((await box.exec('sh', ['-c', 'yes >/small/other'])).exitCode).not.toBe(0);
     expect((await box.exec('echo', ['through'])).stdout).toBe('through\n');
   });

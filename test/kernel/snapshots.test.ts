@@ -438,6 +438,27 @@ suite('snapshots by root', [linux, cgroups, root], () => {
       }
       expect(await shell('wc -c < /data/large')).toBe(`${3 << 20}\n`);
     });
+
+    test('a rollback that has no room leaves nothing, and the container runs on', async () => {
+      const disk = bench.at('disk');
+      mkdirSync(disk);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', testMount, disk]);
+      try {
+        for (const name of ['upper', 'work']) mkdirSync(join(disk, name));
+        const rootfs = { ...bench.rootfs, upper: join(disk, 'upper'), work: join(disk, 'work') };
+        await start({ rootfs });
+        await shell('head -c 3M /dev/urandom > /data/large');
+        const taken = await box.snapshot({ path: bench.at('taken') });
+        await shell('echo later > /data/later');
+        await expect(box.rollback(taken)).rejects.toEqual(code('ENOSPC'));
+        expect(readdirSync(disk).sort()).toEqual(['upper', 'work']);
+        expect(box.state).toBe('running');
+        expect(await shell('cat /data/later; wc -c < /data/large')).toBe(`later\n${3 << 20}\n`);
+        await box[Symbol.asyncDispose]();
+      } finally {
+        execFileSync('umount', [disk]);
+      }
+    });
   });
 
   test('a device that somebody has put there is not copied in silence', async () => {
