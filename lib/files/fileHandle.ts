@@ -143,17 +143,24 @@ export class FileHandle {
     return this.#use('fdatasync', fdCalls.fdatasync);
   }
 
+  get #streams() {
+    return descriptorStreams(this, (syscall, body) => this.#use(syscall, body));
+  }
+
   /** A stream over this file; it closes the handle at its end unless `autoClose` is false. */
   createReadStream(options: ReadStreamOptions = {}): ReadStream {
-    return descriptorStreams(this).read(options);
+    return this.#streams.read(options);
   }
 
   /** A stream into this file; it closes the handle at its end unless `autoClose` is false. */
   createWriteStream(options: WriteStreamOptions = {}): WriteStream {
-    return descriptorStreams(this).write(options);
+    return this.#streams.write(options);
   }
 
-  /** Waits for calls under way, then closes. Idempotent. */
+  /**
+   * Waits for calls under way, those of streams too, then closes. Idempotent. A stream that is not at its
+   * end fails with EBADF at its next call.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;

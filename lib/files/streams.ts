@@ -62,16 +62,37 @@ export function openingWriteStream(
   return createWriteStream(path, { ...options, fs: { ...streamCalls(open), write, writev } });
 }
 
+/** Runs calls on a descriptor that is not closed meanwhile; it rejects once it is. */
+export type UseDescriptor = <T>(syscall: string, body: (fd: number) => Promise<T>) => Promise<T>;
+
+/** One of node:fs' calls for a stream over a descriptor that others may close: its number would be another's. */
+function held(use: UseDescriptor, syscall: string, call: (fd: number, ...rest: never[]) => void) {
+  return (_fd: number, ...args: unknown[]): void => {
+    const done = args.pop() as (...results: unknown[]) => void;
+    const body = (fd: number) =>
+      new Promise<unknown[]>((resolve) => {
+        Reflect.apply(call, undefined, [fd, ...args, (...results: unknown[]) => resolve(results)]);
+      });
+    use(syscall, body).then((results) => done(...results), done);
+  };
+}
+
 /** Streams over a file that is open. */
-export function descriptorStreams(handle: Closable) {
+export function descriptorStreams(handle: Closable, use: UseDescriptor) {
   const close = (_fd: number, done: Done): void => {
     handle.close().then(() => done(null), done);
   };
   const { fd } = handle;
+  const readCalls = { close, read: held(use, 'read', read) };
+  const writeCalls = {
+    close,
+    write: held(use, 'write', write),
+    writev: held(use, 'write', writev),
+  };
   return {
     read: (options: ReadStreamOptions): ReadStream =>
-      createReadStream('', { ...options, fd, fs: { close, read } }),
+      createReadStream('', { ...options, fd, fs: readCalls }),
     write: (options: WriteStreamOptions): WriteStream =>
-      createWriteStream('', { ...options, fd, fs: { close, write, writev } }),
+      createWriteStream('', { ...options, fd, fs: writeCalls }),
   };
 }

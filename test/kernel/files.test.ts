@@ -97,6 +97,50 @@ suite('files of a container', [linux], () => {
       await expect(file.stat()).rejects.toEqual(code('EBADF'));
     });
 
+    test('a handle: whole files and streams, from where it is', async () => {
+      const file = await fs.open(`${dir}/f`, 'w+');
+      await file.writeFile('one ');
+      await file.writeFile(Buffer.from('two '));
+      await file.appendFile(['74', '68'], 'hex');
+      const stream = file.createWriteStream({ autoClose: false, start: 10 });
+      await pipeline([' ', 'four'], stream, { end: false });
+      await new Promise((resolve) => stream.end(resolve));
+      expect(await file.readFile('utf8')).toBe(' four');
+      const read = file.createReadStream({ autoClose: false, start: 0, end: 6 });
+      expect(Buffer.concat(await read.toArray()).toString()).toBe('one two');
+      const last = file.createWriteStream({ start: 15 });
+      // More than one buffer: written together.
+      last.cork();
+      for (const piece of [' fi', 've']) last.write(piece);
+      await new Promise((resolve) => last.end(resolve));
+      await once(last, 'close');
+      expect(file.fd).toBe(-1);
+      expect(await fs.readFile(`${dir}/f`, 'utf8')).toBe('one two th four five');
+    });
+
+    test('a handle that is closed under its streams: nothing of them goes into the next file', async () => {
+      const piece = Buffer.alloc(16 << 20, 'x');
+      const file = await fs.open(`${dir}/f`, 'w+');
+      const stream = file.createWriteStream();
+      const ended = once(stream, 'close').catch((error) => error.code);
+      // Then the next is begun at once.
+      await new Promise((resolve) => stream.write('x', resolve));
+      stream.write(piece);
+      stream.end(piece);
+      await file.close();
+      // It gets the number that has become free.
+      await using next = await fs.open(`${dir}/next`, 'w+');
+      const end = await ended;
+      const sizes = [(await fs.stat(`${dir}/f`)).size, (await next.stat()).size];
+      expect([end, ...sizes]).toEqual(['EBADF', 1 + piece.length, 0]);
+      const again = await fs.open(`${dir}/f`);
+      const reading = again.createReadStream();
+      await once(reading, 'readable');
+      await again.close();
+      await expect(reading.toArray()).rejects.toEqual(code('EBADF', { syscall: 'read' }));
+      await fs.unlink(`${dir}/f`);
+    });
+
     test('64 MiB through streams in both directions', async () => {
       const piece = Buffer.alloc(1 << 20);
       for (let i = 0; i < piece.length; i += 4) piece.writeUInt32LE((i * 2654435761) >>> 0, i);
@@ -383,6 +427,26 @@ suite('files of a container', [linux], () => {
       const results = await Promise.allSettled(calls);
       expect(results.every(({ status }) => status === 'rejected')).toBe(true);
       expect(await fs.readFile(`${dir}/f`, 'utf8')).toBe('x');
+    });
+
+    test('a state, a copy, and what a handle reads or writes', async () => {
+      await fs.writeFile(`${dir}/f`, 'x'.repeat(3 << 20));
+      await using file = await fs.open(`${dir}/f`, 'r+');
+      const calls = (signal: AbortSignal): Promise<unknown>[] => [
+        fs.stat(`${dir}/f`, { signal }),
+        fs.lstat(`${dir}/f`, { signal }),
+        fs.copyFile(`${dir}/f`, `${dir}/copy`, 0, { signal }),
+        file.readFile({ signal }),
+        file.writeFile('y'.repeat(3 << 20), { signal }),
+      ];
+      const aborted = { status: 'rejected', reason: code('ABORT_ERR', { name: 'AbortError' }) };
+      for (const result of await Promise.allSettled(calls(AbortSignal.abort())))
+        expect(result).toEqual(aborted);
+      const stop = new AbortController();
+      const pending = calls(stop.signal);
+      stop.abort();
+      for (const result of await Promise.allSettled(pending)) expect(result).toEqual(aborted);
+      expect(await fs.readdir(dir)).toEqual(['f']);
     });
 
     test('a long write', async () => {
