@@ -371,13 +371,10 @@ export class FileAgent {
     for (const fd of fds) close(fd);
   }
 
-  /** What nobody waits for any more must not stay open in the agent. */
+  /** What nobody waits for any more must not stay open in the agent. A watch is `Watches`' to end. */
   #undo({ op }: Call, { error, value }: FileReply): void {
-    if (error !== 0) return;
-    const about = { syscall: 'close' };
+    if (error !== 0 || op !== 'openDir') return;
     const options = { begun: true, unheard: true };
-    if (op === 'openDir') this.call('closeDir', { dir: value }, about, options).catch(() => {});
-    else if (op === 'watch')
-      this.call('unwatch', { numbers: [value] }, about, options).catch(() => {});
+    this.call('closeDir', { dir: value }, { syscall: 'close' }, options).catch(() => {});
   }
 }

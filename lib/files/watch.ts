@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { abortError } from '../abort.js';
+import { abortError, throwIfAborted } from '../abort.js';
 import { leavable } from '../leavable.js';
 import type { AgentListener, FileAgent } from './agent.js';
 import { type GuestPath, pathBytes, pathText } from './paths.js';
@@ -105,14 +105,22 @@ export class Watches implements AgentListener {
     signal: AbortSignal,
     persistent: boolean,
   ): AsyncGenerator<WatchEvent, void, undefined> {
+    throwIfAborted(signal);
     const watcher = new Watcher();
-    const abort = () => watcher.end(abortError(signal));
     const release = persistent ? this.#agent.keepAlive() : undefined;
-    let number: number | undefined;
-    try {
-      number = await this.#inTurn(() => this.#add(path, watcher, signal));
+    const added = this.#inTurn(() => this.#add(path, watcher, signal));
+    const aborted = new Promise<never>((_, reject) => {
+      const abort = () => {
+        const error = abortError(signal);
+        watcher.end(error);
+        reject(error);
+      };
       signal.addEventListener('abort', abort, { once: true });
-      if (signal.aborted) abort();
+    });
+    let begun = false;
+    try {
+      await Promise.race([added, aborted]);
+      begun = true;
       const name = basename(pathText(path));
       for (;;) {
         const event = await watcher.next();
@@ -120,12 +128,11 @@ export class Watches implements AgentListener {
         yield event.filename === '' ? { ...event, filename: name } : event;
       }
     } finally {
-      signal.removeEventListener('abort', abort);
       release?.();
-      if (number !== undefined) {
-        const left = number;
-        await this.#inTurn(() => this.#remove(left, watcher));
-      }
+      const remove = (number: number) => this.#inTurn(() => this.#remove(number, watcher));
+      const removed = added.then(remove, () => {});
+      // Nobody waits for an answer that has not come.
+      if (begun) await removed;
     }
   }
 
@@ -136,16 +143,13 @@ export class Watches implements AgentListener {
     return result;
   }
 
-  async #add(path: GuestPath, watcher: Watcher, signal?: AbortSignal): Promise<number> {
+  async #add(path: GuestPath, watcher: Watcher, signal: AbortSignal): Promise<number> {
+    throwIfAborted(signal);
     this.#stop ??= this.#agent.listen(this);
     const { generation } = this.#agent;
     const request = { path: pathBytes(path, 'watch'), numbers: [wanted] };
-    const { value } = await this.#agent.call(
-      'watch',
-      request,
-      { syscall: 'watch', path },
-      { signal },
-    );
+    // Without the signal: whether its number may be given back is known here only.
+    const { value } = await this.#agent.call('watch', request, { syscall: 'watch', path });
     // It has ended since it answered: the next agent's watch of this number is another's.
     if (this.#agent.generation !== generation) throw this.#ended;
     const set = this.#watchers.get(value) ?? new Set();

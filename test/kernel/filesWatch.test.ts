@@ -73,6 +73,44 @@ suite('watching', [linux], () => {
     await events.return();
   });
 
+  test('one that is given up before the agent has answered takes nothing from another', async () => {
+    const wholly = async (watch: AsyncGenerator, giveUp: () => unknown) => {
+      const next = watch.next().catch((error) => error.code);
+      // Its request is sent within this turn of the event loop, and answered in a later one.
+      for (let i = 0; i < 100; i++) await Promise.resolve();
+      await Promise.all([giveUp(), next]);
+      // What is undone is asked for at the answer.
+      for (let i = 0; i < 3; i++) await fs.stat(dir);
+      return next;
+    };
+    const { agent } = box;
+    const about = { syscall: 'watch' };
+    const number = async () => {
+      const request = { path: Buffer.from(dir), numbers: [0x2] };
+      const { value } = await agent.call('watch', request, about);
+      await agent.call('unwatch', { numbers: [value] }, about);
+      return value;
+    };
+    const giveUps = async () => {
+      const stop = new AbortController();
+      const aborted = fs.watch(dir, { signal: stop.signal });
+      expect(await wholly(aborted, () => stop.abort())).toBe('ABORT_ERR');
+      const left = fs.watch(dir);
+      expect(await wholly(left, () => left.return(undefined))).toMatchObject({ done: true });
+    };
+    // The kernel does not use a number again soon, but for what is watched still.
+    const before = await number();
+    await giveUps();
+    expect(await number()).toBe(before + 3);
+    const first = fs.watch(dir);
+    const heard = first.next();
+    await sleep(50);
+    await giveUps();
+    await fs.mkdir(`${dir}/x`);
+    expect(await heard).toEqual({ done: false, value: { eventType: 'rename', filename: 'x' } });
+    await first.return();
+  });
+
   test('ends with what it watches, and when it is left', async () => {
     const events = fs.watch(dir);
     const first = events.next();
