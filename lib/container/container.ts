@@ -270,6 +270,7 @@ export class Container implements AsyncDisposable {
    * ends the container once they are gone. `SIGKILL`, the default, ends everything at once, also
    * while it is paused.
    * @returns false when it has ended
+   * @throws ContainerGoneError `ERR_DISCONNECTED` when a detached one was let go of
    */
   kill(signal: NodeJS.Signals | number = 'SIGKILL'): boolean {
     return this.#life.kill(signalNumber(signal));

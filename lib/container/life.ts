@@ -225,10 +225,14 @@ export class Life {
     await this.#start.launch;
   }
 
-  /** @returns false when it has ended */
+  /**
+   * @returns false when it has ended
+   * @throws ContainerGoneError `ERR_DISCONNECTED`
+   */
   kill(signal: number): boolean {
     const target = this.#launched ?? this.#waiting;
     if (target === undefined || this.#state === 'stopped') return false;
+    this.#start.detachment?.checkConnected();
     if (signal === 9) {
       this.#killed.abort();
       target.kill();

@@ -33,6 +33,11 @@ export class Detachment {
     return this.#disconnected;
   }
 
+  /** @throws ContainerGoneError `ERR_DISCONNECTED` */
+  checkConnected(): void {
+    if (this.#disconnected) throw this.#notConnected();
+  }
+
   /**
    * Its end as the monitor has kept it, where this process does not hear of it. A monitor that lives
    * has let go of this process: then this is all there is to say.

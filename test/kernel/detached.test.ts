@@ -60,6 +60,7 @@ suite('detached containers', [linux, cgroups, runtimeDir], () => {
       endedAt: expect.any(Number),
     });
     await again.remove();
+    expect(again.kill()).toBe(false);
     await expect(Container.open(id)).rejects.toMatchObject({ code: 'ERR_CONTAINER_NOT_FOUND' });
   });
 
@@ -115,6 +116,9 @@ suite('detached containers', [linux, cgroups, runtimeDir], () => {
     expect(box.state).toBe('running');
     await expect(box.wait()).rejects.toMatchObject({ code: 'ERR_DISCONNECTED' });
     await expect(box.exec('true')).rejects.toMatchObject({ code: 'ERR_DISCONNECTED' });
+    await expect(box.stop()).rejects.toMatchObject({ code: 'ERR_DISCONNECTED' });
+    for (const signal of ['SIGKILL', 'SIGTERM'] as const)
+      expect(() => box.kill(signal)).toThrow(expect.objectContaining({ code: 'ERR_DISCONNECTED' }));
     const again = await Container.open(id);
     expect((await again.exec('echo', ['1'])).stdout).toBe('1\n');
     await expect(again.remove()).rejects.toMatchObject({ code: 'ERR_CONTAINER_RUNNING' });
