@@ -25,7 +25,7 @@ const char* Name(uint32_t index, char* name) {
 
 void Rotate(Log& log) {
   char from[8], to[8];
-  Close(log.file);
+  if (log.file >= 0) Close(log.file);
   log.file = -1;
   if (log.maxFiles == 1) Sys(__NR_unlinkat, log.dir, P(Name(0, from)), 0);
   for (uint32_t i = log.maxFiles - 1; i > 0; i--)
@@ -53,10 +53,9 @@ bool WriteRecord(Log& log, uint8_t stream, const void* data, uint32_t size) {
 void Append(Log& log, uint8_t stream, const void* data, uint32_t size) {
   uint64_t need = sizeof(LogRecord) + size;
   if (log.lost > 0) need += sizeof(LogRecord) + sizeof log.lost;
-  if (log.file < 0)
-    OpenLog(log);
-  else if (log.size > sizeof(LogFileHeader) && log.size + need > log.maxSize)
-    Rotate(log);
+  bool full = log.size > sizeof(LogFileHeader) && log.size + need > log.maxSize;
+  // EEXIST: the last rotation has failed half-way.
+  if (log.file < 0 ? OpenLog(log) == -kEexist : full) Rotate(log);
   bool open = log.file >= 0;
   if (open && log.lost > 0) {
     open = WriteRecord(log, 0, &log.lost, sizeof log.lost);

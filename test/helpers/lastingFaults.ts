@@ -4,6 +4,7 @@ import { Container, ContainerError, createContainer, run } from '../../lib/index
 import { abis, type Machine } from '../../lib/seccomp/abis.js';
 import { newId } from '../../lib/specOf.js';
 import { type FaultName, Faults, type Role } from './faults.js';
+import { until } from './launches.js';
 import { say } from './useLauncher.js';
 
 /** A start's outcome: its exit code, or the code of its error and the error number. */
@@ -21,6 +22,8 @@ export interface LastingFaults {
   /** Of a program whose monitor lets go of its creator, and of waiting for the container. */
   letGo: string;
   afterwards: string;
+  /** What a log has after its rotation has failed for a while. */
+  rotated: string;
 }
 
 const [{ numbers }] = abis[process.arch as Machine];
@@ -110,6 +113,32 @@ const box = await createContainer({ detached: true });
 const letGo = await unheardBy(() => box.exec('true'));
 const afterwards = await outcome(box.wait());
 await Container.remove(box.id, { force: true });
+
+/** A log of two files. */
+async function rotate(): Promise<string> {
+  const made = await createContainer({
+    detached: true,
+    command: ['sh', '-c', 'while read size; do head -c $size /dev/zero; done; echo end'],
+    stdio: 'pipe',
+    logs: { maxSize: 65536, maxFiles: 2 },
+  });
+  const { stdin } = await made.attach({ stdin: true });
+  faults.armNumber(numberOf('renameat2'), 'ENOMEM');
+  stdin?.write('100000\n');
+  await until(() => faults.hits.count > 0);
+  faults.disarm();
+  stdin?.end();
+  await made.wait();
+  let [text, lost] = ['', 0];
+  for await (const entry of made.logs()) {
+    text += entry.data.toString();
+    lost += entry.lost ?? 0;
+  }
+  await made.remove();
+  return `${lost > 0 ? 'lost' : 'whole'}, then ${text.split('\0').at(-1)}`.trimEnd();
+}
+const rotated = await rotate();
+
 const lasting = {
   withoutReport,
   unheard,
@@ -119,6 +148,7 @@ const lasting = {
   leftOfIt,
   letGo,
   afterwards,
+  rotated,
 };
 say(lasting satisfies LastingFaults);
 faults.close();

@@ -26,6 +26,7 @@ suite('a system call of ours that fails for good', [cgroups, runtimeDir, command
       leftOfIt: 0,
       letGo: 'ERR_LAUNCHER_GONE',
       afterwards: 'ERR_DISCONNECTED',
+      rotated: 'lost, then end',
     });
   }, 900_000);
 });
