@@ -19,8 +19,8 @@ export interface AttachOptions {
 /** A hold on the streams of a detached container's command. Several processes may have one. */
 export interface Attachment extends AsyncDisposable {
   /**
-   * Feeds the command; `null` unless asked for. `end()` is its end of file, whoever else is
-   * attached; with a terminal, write ^D instead.
+   * Feeds the command; `null` unless asked for. After `end()` nobody else gets it any more, and the
+   * command's end of file comes once all who have it have let go. With a terminal, write ^D instead.
    */
   readonly stdin: Writable | null;
   /** What it prints from now on; ends with the container. */

@@ -173,6 +173,28 @@ suite('the output of detached containers', [linux, cgroups, runtimeDir], () => {
     await expect(second.attach()).resolves.toMatchObject({ stdin: null });
   });
 
+  test('the end of input by one comes when all that feed the command have let go', async () => {
+    const id = await createElsewhere({ command: ['cat'], stdio: 'pipe' });
+    const [first, second] = await Promise.all([Container.open(id), Container.open(id)]);
+    const a = await first.attach({ stdin: true });
+    const b = await second.attach({ stdin: true });
+    const output = collect(b.stdout);
+    a.stdin?.end('from a\n');
+    await output.until('from a\n');
+    const ended = () =>
+      first.attach({ stdin: true }).then(
+        (c) => c.close(),
+        ({ code }) => code === 'ERR_NO_STDIN',
+      );
+    await until(async () => (await ended()) === true);
+    // Not at its end: it still reads.
+    b.stdin?.write('from b\n');
+    await output.until('from b\n');
+    expect(second.state).toBe('running');
+    b.close();
+    expect(await second.wait()).toMatchObject({ exitCode: 0 });
+  });
+
   test('without a pipe there is no stdin to attach to', async () => {
     const id = await createElsewhere({ command: ['sleep', '1000'] });
     const box = await Container.open(id);
