@@ -87,6 +87,15 @@ function typing(attachment: Attachment, terminal: boolean, keys: Buffer) {
   return { detached, end };
 }
 
+/** A signal is the program's; when the monitor has let go of us, ours. */
+function pass(box: Container, signal: NodeJS.Signals): void {
+  try {
+    box.kill(signal);
+  } catch {
+    process.exit(codeOfSignal(signal));
+  }
+}
+
 async function attachTo(box: Container, flags: AttachFlags): Promise<number> {
   if (box.inspect().command === undefined)
     throw new UsageError(`container ${box.id} has no program to attach to; use \`ringfort exec\``);
@@ -96,7 +105,8 @@ async function attachTo(box: Container, flags: AttachFlags): Promise<number> {
   try {
     // As docker: without a terminal they are the program's, else we go, and leave it running. The
     // exit puts the terminal's mode back.
-    if (!terminal && flags.sigProxy !== 'false') undo.push(onSignals((signal) => box.kill(signal)));
+    if (!terminal && flags.sigProxy !== 'false')
+      undo.push(onSignals((signal) => pass(box, signal)));
     else undo.push(onSignals((signal) => process.exit(codeOfSignal(signal))));
     if (terminal) undo.push(followWindow(attachment));
     const outputs = Promise.all([

@@ -289,7 +289,10 @@ export class Container implements AsyncDisposable {
     const { signal = 'SIGTERM', timeout = defaultStopTimeout } = options;
     // Nothing hears a signal before its start.
     this.kill(this.state === 'created' ? 'SIGKILL' : signal);
-    const late = setTimeout(() => this.kill(), timeout);
+    const late = setTimeout(() => {
+      // Of one that was let go of meanwhile `wait` says so.
+      if (this.#detachment?.disconnected !== true) this.kill();
+    }, timeout);
     try {
       return await this.wait();
     } finally {
@@ -486,8 +489,8 @@ export class Container implements AsyncDisposable {
    * it anew with the same id and options. Only its files are as they were then: memory and processes
    * are gone. This object stays stopped; use the one that is returned. Whenever it is interrupted,
    * its layer is the old or the new one; after a kill -9 of Node, or where it cannot be removed, the
-   * other lies beside it, as `.<name of upper>.ringfort-rollback`, until the next rollback. The
-   * snapshot stays as it is.
+   * other lies beside it, as `.<name of upper>.ringfort-rollback`, until the next rollback, which is
+   * refused as long as it cannot be removed. The snapshot stays as it is.
    * @throws StateError `ERR_NO_LAYER`, `ERR_CONTAINER_REPLACED`, `ERR_CONTAINER_DETACHED`
    * @throws InvalidSpecError `ERR_INVALID_OPTION` for a snapshot of other layers
    * @throws SyscallError ENOSPC, …; AbortError: it runs on; as `createContainer`

@@ -179,7 +179,7 @@ export async function rollback(
     const rootfs = { lower: [...lower], upper, work };
     return await origin.create({ ...origin.options, rootfs, id: container.id });
   } finally {
-    // Nobody would hold the new container if this failed it; the next rollback removes what is left.
+    // Nobody would hold the new container if this failed it; the next rollback tries again.
     await restore[Symbol.asyncDispose]().catch(() => {});
   }
 }

@@ -114,7 +114,7 @@ function busy(id: string, cause: unknown): StateError {
   return new StateError('ERR_MONITOR_BUSY', `container ${id}: its monitor lets nobody in`, {
     phase: 'launcher',
     cause,
-    hint: 'it serves 63 processes at most beside the one that created it',
+    hint: 'it serves 63 processes at most beside the one that created it; or it is stopped (SIGSTOP)',
   });
 }
 

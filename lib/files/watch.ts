@@ -132,7 +132,7 @@ export class Watches implements AgentListener {
       const remove = (number: number) => this.#inTurn(() => this.#remove(number, watcher));
       const removed = added.then(remove, () => {});
       // Nobody waits for an answer that has not come.
-      if (begun) await removed;
+      if (begun) await this.#agent.tidied(() => removed);
     }
   }
 

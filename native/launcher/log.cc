@@ -28,8 +28,11 @@ void Rotate(Log& log) {
   if (log.file >= 0) Close(log.file);
   log.file = -1;
   if (log.maxFiles == 1) Sys(__NR_unlinkat, log.dir, P(Name(0, from)), 0);
-  for (uint32_t i = log.maxFiles - 1; i > 0; i--)
-    Sys(__NR_renameat2, log.dir, P(Name(i - 1, from)), log.dir, P(Name(i, to)), 0);
+  for (uint32_t i = log.maxFiles - 1; i > 0; i--) {
+    long error = Sys(__NR_renameat2, log.dir, P(Name(i - 1, from)), log.dir, P(Name(i, to)), 0);
+    // The next would take its place.
+    if (error != 0 && error != -kEnoent) break;
+  }
   OpenLog(log);
 }
 

@@ -15,7 +15,7 @@ export interface Scarce {
   outcomes: string[];
   /** What is in the directory afterwards, of the containers of these attempts. */
   left: string[];
-  /** Descriptors that are open afterwards and were not before. */
+  /** Descriptors that are open afterwards, less those of before. */
   descriptors: number;
 }
 

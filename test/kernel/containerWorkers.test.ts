@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { Container, createContainer } from '../../lib/index.js';
-import { freshId, leftOf, runtimeDir } from '../helpers/detached.js';
+import { freshId, leftOf, removeAll, runtimeDir } from '../helpers/detached.js';
 import { isReaped, until } from '../helpers/launches.js';
 import { expectNoLeaks, type Snapshot, snapshot, warmUp } from '../helpers/leaks.js';
 import { cgroups, linux, root, suite } from '../helpers/needs.js';
@@ -160,6 +160,8 @@ suite('containers of worker threads', [cgroups], () => {
   });
 
   suite('and detached ones', [runtimeDir], () => {
+    afterEach(removeAll);
+
     test('a worker that is terminated while they are made: each is there whole, or not at all', async () => {
       for (let round = 0; round < 12; round++) {
         const ids = [freshId(), freshId()];
@@ -176,17 +178,17 @@ suite('containers of worker threads', [cgroups], () => {
           await thread.terminate();
         });
         await until(() => isReaped(launcher));
-        for (const id of ids) {
-          const box = await Container.open(id).catch(({ code }) => {
-            expect(code).toBe('ERR_CONTAINER_NOT_FOUND');
-          });
-          if (box === undefined) continue;
-          expect((await box.exec('echo', ['on'])).stdout).toBe('on\n');
-          await box.remove({ force: true });
-        }
         await until(async () => {
-          // Which removes what was not finished.
+          // Which removes what was not finished; a monitor may finish it still.
           await Container.list();
+          for (const id of ids) {
+            const box = await Container.open(id).catch(({ code }) => {
+              expect(code).toBe('ERR_CONTAINER_NOT_FOUND');
+            });
+            if (box === undefined) continue;
+            expect((await box.exec('echo', ['on'])).stdout).toBe('on\n');
+            await box.remove({ force: true });
+          }
           return ids.every((id) => leftOf(id).length === 0);
         });
       }

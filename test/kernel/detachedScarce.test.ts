@@ -18,12 +18,14 @@ suite('a detached container without', [cgroups, runtimeDir], () => {
   test('descriptors in Node, whatever their number: typed errors or successes, and nothing stays', async () => {
     const id = newId();
     const { stdout } = await promisify(execFile)(process.execPath, [program, 'few', id]);
-    const { outcomes, ...rest }: Scarce = JSON.parse(stdout);
+    const { outcomes, left, descriptors }: Scarce = JSON.parse(stdout);
     expect(outcomes.filter(isUndefined)).toEqual([]);
     expect(outcomes).toContain('ERR_LAUNCH_FAILED');
     expect(outcomes).not.toContain('ERR_CONTAINER_EXISTS');
     expect(outcomes.at(-1)).toBe('');
-    expect(rest).toEqual({ left: [], descriptors: 0 });
+    expect(left).toEqual([]);
+    // What was there before may have closed by now.
+    expect(descriptors).toBeLessThanOrEqual(0);
     expect(leftOf(id)).toEqual([]);
   });
 
@@ -35,11 +37,13 @@ suite('a detached container without', [cgroups, runtimeDir], () => {
       const { stdout } = await promisify(execFile)('unshare', [
         ...['-m', 'sh', '-c', script, 'sh', containersDir(), process.execPath, program, id],
       ]);
-      const { outcomes, ...rest }: Scarce = JSON.parse(stdout);
+      const { outcomes, left, descriptors }: Scarce = JSON.parse(stdout);
       expect(outcomes.filter(isUndefined)).toEqual([]);
       expect(outcomes[0]).toBe('ERR_DETACH_FAILED');
       expect(outcomes.at(-1)).toBe('');
-      expect(rest).toEqual({ left: [], descriptors: 0 });
+      expect(left).toEqual([]);
+      // What was there before may have closed by now.
+      expect(descriptors).toBeLessThanOrEqual(0);
       expect(leftOf(id)).toEqual([]);
     });
   });

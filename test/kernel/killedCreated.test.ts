@@ -39,9 +39,11 @@ suite('kill -9 while a container waits for its start', [cgroups], () => {
       await exit;
       await until(() => hasEnded(launcher) && hasEnded(guest));
       expect(existsSync(join(out, 'ran'))).toBe(false);
-      // Of those that nobody is left to undo, at the next start of anybody.
-      if (victim === 'both') await run('true');
-      await until(() => leftOf(id).length === 0);
+      await until(async () => {
+        // Of those that nobody is left to undo, at the next start of anybody.
+        if (victim === 'both') await run('true');
+        return leftOf(id).length === 0;
+      });
     },
   );
 });

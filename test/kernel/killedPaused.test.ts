@@ -43,9 +43,11 @@ async function killWhilePaused(style: string, victim: Victim, before: readonly s
     ownCgroups()
       .map((parent) => join(parent, `ringfort-${id}`))
       .filter((path) => existsSync(path));
-  // Of those that nobody is left to undo, at the next start.
-  if (victim === 'both') await nextStart();
-  await until(() => guests.every(hasEnded) && left().length === 0);
+  await until(async () => {
+    // Of those that nobody is left to undo, at the next start.
+    if (victim === 'both') await nextStart();
+    return guests.every(hasEnded) && left().length === 0;
+  });
 }
 
 const victims: readonly Victim[] = ['Node', 'the launcher', 'both'];

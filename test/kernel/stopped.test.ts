@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { readState } from '../../lib/detached/state.js';
 import { Container, type CreateOptions, createContainer } from '../../lib/index.js';
 import { supervisor } from '../../lib/supervisor.js';
-import { freshId, leftOf, runtimeDir } from '../helpers/detached.js';
+import { freshId, leftOf, removeAll, runtimeDir } from '../helpers/detached.js';
 import { expectNoLeaks, type Snapshot, snapshot, warmUp } from '../helpers/leaks.js';
 import { cgroups, suite } from '../helpers/needs.js';
 
@@ -86,6 +86,8 @@ suite('a party that is stopped for a while', [cgroups], () => {
   });
 
   suite('a monitor', [runtimeDir], () => {
+    afterAll(removeAll);
+
     test('does not hold up for ever who opens its container, which goes on', async () => {
       const id = freshId();
       const command = ['sleep', '600'];
