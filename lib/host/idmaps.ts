@@ -1,9 +1,9 @@
-import { execFile } from 'node:child_process';
-import { accessSync, constants, readFileSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { execFile, execFileSync } from 'node:child_process';
+import { accessSync, constants, readFileSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { promisify } from 'node:util';
+import { isMainThread } from 'node:worker_threads';
 import { ContainerError, type ErrorFacts, PermissionError } from '../errors.js';
 import { formatIdMap, maxExtents } from '../spec/idMap.js';
 import type { IdMapping } from '../spec/types.js';
@@ -162,16 +162,18 @@ function findProgram(name: string): string | undefined {
  */
 export async function applyLauncherMap(pid: number, map: LauncherMap): Promise<void> {
   if (map.helpers === undefined) {
-    await writeMaps(pid, map);
+    writeMaps(pid, map);
   } else {
     await runHelper(map.helpers.newuidmap, pid, map.uidMappings);
     await runHelper(map.helpers.newgidmap, pid, map.gidMappings);
   }
-  await readBack(pid, 'uid_map', map.uidMappings);
-  await readBack(pid, 'gid_map', map.gidMappings);
+  readBack(pid, 'uid_map', map.uidMappings);
+  readBack(pid, 'gid_map', map.gidMappings);
 }
 
-async function writeMaps(pid: number, map: LauncherMap): Promise<void> {
+// At once, here and where they are read back: a worker that is terminated amid a call of node:fs that
+// waits leaves its descriptor open.
+function writeMaps(pid: number, map: LauncherMap): void {
   const files = [
     ['setgroups', 'deny'],
     ['gid_map', formatIdMap(map.gidMappings)],
@@ -179,7 +181,7 @@ async function writeMaps(pid: number, map: LauncherMap): Promise<void> {
   ] as const;
   for (const [file, text] of files) {
     try {
-      await writeFile(`/proc/${pid}/${file}`, text);
+      writeFileSync(`/proc/${pid}/${file}`, text);
     } catch (cause) {
       throw refused(cause as NodeJS.ErrnoException, `/proc/${pid}/${file}`);
     }
@@ -205,12 +207,17 @@ function refused(cause: NodeJS.ErrnoException, path: string): ContainerError {
 
 async function runHelper(file: string, pid: number, mappings: readonly IdMapping[]) {
   const numbers = mappings.flatMap((m) => [m.containerID, m.hostID, m.size]);
+  const args = [pid, ...numbers].map(String);
+  const options = {
+    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
+    cwd: '/',
+    timeout: 30_000,
+    encoding: 'utf8',
+  } as const;
   try {
-    await promisify(execFile)(file, [pid, ...numbers].map(String), {
-      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
-      cwd: '/',
-      timeout: 30_000,
-    });
+    // Node does not reap the child of a worker that is terminated meanwhile.
+    if (isMainThread) await promisify(execFile)(file, args, options);
+    else execFileSync(file, args, { ...options, stdio: 'pipe' });
   } catch (cause) {
     throw helperFailed(cause as Error & { code?: unknown; stderr?: string }, file);
   }
@@ -218,7 +225,7 @@ async function runHelper(file: string, pid: number, mappings: readonly IdMapping
 
 function helperFailed(cause: Error & { code?: unknown; stderr?: string }, path: string) {
   const facts: ErrorFacts = { phase: 'idmap', path, cause };
-  if (typeof cause.code === 'string') {
+  if (typeof cause.code === 'string' && cause.code !== 'ETIMEDOUT') {
     return new PermissionError('ERR_NEWUIDMAP_MISSING', `${path}: ${cause.message}`, {
       ...facts,
       hint: 'install newuidmap and newgidmap (Debian: apt install uidmap; Fedora: shadow-utils)',
@@ -231,12 +238,15 @@ function helperFailed(cause: Error & { code?: unknown; stderr?: string }, path: 
   });
 }
 
-async function readBack(pid: number, file: string, expected: readonly IdMapping[]): Promise<void> {
+function readBack(pid: number, file: string, expected: readonly IdMapping[]): void {
   const path = `/proc/${pid}/${file}`;
   // the kernel keeps more than five extents sorted by containerID, as ours are anyway
-  const text = await readFile(path, 'utf8').catch((cause) => {
-    throw refused(cause, path);
-  });
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw refused(cause as NodeJS.ErrnoException, path);
+  }
   const got = formatIdMap(parseIdMap(text));
   if (got === formatIdMap(expected)) return;
   throw new ContainerError('ERR_IDMAP_MISMATCH', `${path}: reads back other than was written`, {
