@@ -145,6 +145,7 @@ export class Container implements AsyncDisposable {
    * The detached containers of this user that run, or with `all` also those that have ended; the
    * oldest first.
    * @throws PermissionError `ERR_NO_RUNTIME_DIR`
+   * @throws ContainerError `ERR_LAUNCH_FAILED` without a free descriptor (EMFILE)
    */
   static async list(options: ListOptions = {}): Promise<ContainerSummary[]> {
     checkCall('list', options);
