@@ -56,6 +56,18 @@ export function inUsr(name: string): Requirement {
   };
 }
 
+/** A controller that our own cgroup can give to a container. */
+export function controller(name: string): Requirement {
+  return {
+    name: `controller ${name}`,
+    check() {
+      const { unified, v1 } = detectCgroups();
+      const there = v1.has(name) || (unified?.controllers.includes(name) ?? false);
+      return there ? undefined : 'neither on a v1 tree nor in cgroup.controllers';
+    },
+  };
+}
+
 /**
  * An unprivileged user namespace in which something can be mounted: found by doing it, because
  * some security modules let the one succeed and the other fail.

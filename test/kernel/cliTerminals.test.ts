@@ -2,15 +2,16 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { readState } from '../../lib/detached/state.js';
 import { succeed } from '../helpers/cli.js';
 import { freshId, removeAll, runtimeDir } from '../helpers/detached.js';
 import { hasEnded, until } from '../helpers/launches.js';
 import { cgroups, command, linux, suite } from '../helpers/needs.js';
 import { prompt, Terminal } from '../helpers/tmux.js';
 
-/** pid of the program that the terminal's shell runs. */
-function foreground(shell: number): number {
-  const children = readFileSync(`/proc/${shell}/task/${shell}/children`, 'utf8');
+/** pid of the program that the terminal's shell runs, or of what that has started first. */
+function firstChild(pid: number): number {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
   return Number(children.trim().split(' ')[0]);
 }
 
@@ -87,15 +88,29 @@ suite('ringfort under a terminal', [linux, cgroups, runtimeDir, command('tmux')]
 
   test('run -it: we are told to end', async () => {
     await start('$ringfort run -it --stop-timeout 0 -e PS1=guest\\> sh', /guest>$/);
-    process.kill(foreground(terminal.shell), 'SIGTERM');
+    process.kill(firstChild(terminal.shell), 'SIGTERM');
     expect(await after()).toBe('137 same');
+  });
+
+  test('run -it: the launcher is killed', async () => {
+    await start('$ringfort run -it -e PS1=guest\\> sh', /guest>$/);
+    process.kill(firstChild(firstChild(terminal.shell)), 'SIGKILL');
+    expect(await after()).toBe('125 same');
+  });
+
+  test('exec -it: the monitor is killed', async () => {
+    const id = await box();
+    await start(`$ringfort exec -it -e PS1=guest\\> ${id} sh`, /guest>$/);
+    process.kill(readState(id).monitorPid, 'SIGKILL');
+    await terminal.until(/ringfort: the connection to the monitor has ended$/m);
+    expect(await after()).toBe('1 same');
   });
 
   test('exec -it: we are told to end twice, and then the container is killed', async () => {
     const id = await box();
     const line = `$ringfort exec -it -e PS1=guest\\> ${id} sh`;
     await start(line, /guest>$/);
-    const pid = foreground(terminal.shell);
+    const pid = firstChild(terminal.shell);
     process.kill(pid, 'SIGTERM');
     // An interactive shell does not care.
     terminal.line('echo sti""ll');
@@ -111,7 +126,7 @@ suite('ringfort under a terminal', [linux, cgroups, runtimeDir, command('tmux')]
     const directory = mkdtempSync(join(tmpdir(), 'ringfort-closed-'));
     try {
       await start(`${await line()} 2>${directory}/told`, /guest>$/);
-      const pid = foreground(terminal.shell);
+      const pid = firstChild(terminal.shell);
       terminal.close();
       await until(() => hasEnded(pid));
       // Not of an abort of Node's, either.
@@ -151,7 +166,7 @@ suite('ringfort under a terminal', [linux, cgroups, runtimeDir, command('tmux')]
     terminal.keys('C-p', 'C-q');
     expect(await after()).toBe('0 same');
     await attach();
-    process.kill(foreground(terminal.shell), 'SIGTERM');
+    process.kill(firstChild(terminal.shell), 'SIGTERM');
     expect(await after()).toBe('143 same');
     expect((await succeed(['ps', '-q', '--filter', `id=${id}`])).trim()).toBe(id);
     await attach();

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import {
   type Container,
@@ -10,7 +12,7 @@ import {
 import { namespacesOf } from '../helpers/containers.js';
 import { until } from '../helpers/launches.js';
 import { expectNoLeaks, type Snapshot, snapshot, warmUp } from '../helpers/leaks.js';
-import { cgroups, manyIds, suite } from '../helpers/needs.js';
+import { cgroups, controller, manyIds, suite } from '../helpers/needs.js';
 
 /** The two ways that a program gets into a container. */
 const styles: [string, CreateOptions][] = [
@@ -382,3 +384,35 @@ suite('programs in a container', [cgroups], () => {
     await Promise.all([deaf[Symbol.asyncDispose](), flood[Symbol.asyncDispose]()]);
   });
 });
+
+// A limit of one program needs a container that has one of that kind.
+suite(
+  'CPUs of one program in a container',
+  [cgroups, controller('cpu'), controller('cpuset')],
+  () => {
+    test.each(styles)('cpus: %s', async (_, style) => {
+      const spin = ['-c', 'while :; do :; done'];
+      const timed = { timeout: 1_000, killSignal: 'SIGKILL' } as const;
+      await using box = await createContainer({
+        ...style,
+        limits: { cpus: availableParallelism() },
+      });
+      const held = await box.exec('sh', spin, { ...timed, limits: { cpus: 0.05 } });
+      expect(held.reason).toBe('timeout');
+      expect(held.usage.throttledMs).toBeGreaterThan(0);
+      const neighbour = await box.exec('sh', spin, timed);
+      expect(neighbour.usage.throttledMs ?? 0).toBe(0);
+    });
+
+    test.each(styles)('cpuset: %s', async (_, style) => {
+      const mayUse = (line: string) => /^Cpus_allowed_list:\t(.*)$/m.exec(line)?.[1];
+      const ours = mayUse(readFileSync('/proc/self/status', 'latin1'));
+      const last = /\d+$/.exec(`${ours}`)?.[0];
+      await using box = await createContainer({ ...style, limits: { cpuset: `${ours}` } });
+      const inside = async (options: Pick<ExecOptions, 'limits'> = {}) =>
+        mayUse((await box.exec('cat', ['/proc/self/status'], options)).stdout);
+      expect(await inside({ limits: { cpuset: `${last}` } })).toBe(last);
+      expect(await inside()).toBe(ours);
+    });
+  },
+);

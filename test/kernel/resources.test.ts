@@ -11,23 +11,11 @@ import {
   type Snapshot,
   snapshot,
 } from '../helpers/leaks.js';
-import { cgroups, command, type Requirement, suite } from '../helpers/needs.js';
+import { cgroups, command, controller, type Requirement, suite } from '../helpers/needs.js';
 
 const sh = (script: string, options = {}) => run('sh', ['-c', script], options);
 const spin = 'while :; do :; done';
 const MiB = 1 << 20;
-
-/** A controller that our own cgroup can give to a container. */
-function controller(name: string): Requirement {
-  return {
-    name: `controller ${name}`,
-    check() {
-      const { unified, v1 } = detectCgroups();
-      const there = v1.has(name) || (unified?.controllers.includes(name) ?? false);
-      return there ? undefined : 'neither on a v1 tree nor in cgroup.controllers';
-    },
-  };
-}
 
 suite('limits of a whole container', [cgroups], () => {
   describe('memory', () => {
